@@ -1,0 +1,61 @@
+# The commands of the house. `make demo` needs only Python >= 3.11; everything goes into .venv.
+PYTHON ?= python3
+BIN    := .venv/bin
+SHELL  := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# An environment is fresh when a stamp named by the hash of what it was made from exists.
+BASE_KEY := $(shell cat requirements.txt pyproject.toml | sha256sum | cut -c1-16)
+DEV_KEY  := $(shell cat requirements.txt requirements-dev.txt pyproject.toml | sha256sum | cut -c1-16)
+BASE     := .venv/.stamp-base-$(BASE_KEY)
+DEV      := .venv/.stamp-dev-$(DEV_KEY)
+
+.PHONY: help demo test test-full check bench env dev-env
+
+help:
+	@echo "make demo       set up, then run a trained network on the chip"
+	@echo "make test       every check and the tests (what CI runs)"
+	@echo "make test-full  the long tests too"
+	@echo "make bench      print every measured claim of the README"
+
+demo: $(BASE)
+	@$(BIN)/jiriki demo
+
+test: check
+	@$(BIN)/pytest -n 2 -m "not full"
+
+test-full: check
+	@$(BIN)/pytest -n 2
+
+check: $(DEV)
+	@$(BIN)/ruff check jiriki tests
+	@$(BIN)/ruff format --check jiriki tests
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: $(DEV)
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+env: $(BASE)
+dev-env: $(DEV)
+
+# $(1) requirements file, $(2) stamp, $(3) its key-free prefix. The log is shown only on failure.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || { echo "jiriki needs Python >= 3.11; run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+@echo "setting up .venv from $(1) (once, about a minute) ..."
+@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; { \
+  { test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } \
+  && $(BIN)/pip install --disable-pip-version-check --no-input -r $(1) \
+  && $(BIN)/pip install --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .; \
+  } >"$$log" 2>&1 || { tail -n 20 "$$log" >&2; echo "setting up .venv failed: see above" >&2; exit 1; }
+@rm -f $(3)*; touch $(2)
+endef
+
+$(BASE):
+	$(call install,requirements.txt,$(BASE),.venv/.stamp-base-)
+
+$(DEV):
+	$(call install,requirements-dev.txt,$(DEV),.venv/.stamp-dev-)
+	@rm -f .venv/.stamp-base-*; touch $(BASE)
