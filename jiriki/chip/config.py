@@ -1,0 +1,144 @@
+"""`ChipConfig`: every size of one tile, checked at birth.
+
+In: the numbers of a TOML file in `catalogue/`. Out: a frozen value that the instruction set, the
+compiler, the simulators and the gates all read; nothing else says how large a unit is.
+
+Vocabulary. The matrix unit multiplies `mu x ku` by `ku x nu` each cycle. A *word* is `ku` int8
+values: the unit in which activations are stored (`[channels/ku][pixels][ku]`) and addressed. The
+scratchpad is cut into `banks` regions of consecutive addresses; each region is `columns` word-wide
+memories side by side (word address modulo `columns`), each with one read and one write port.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+
+from jiriki.chip.errors import ChipError
+
+
+@dataclass(frozen=True, slots=True)
+class ChipConfig:
+    """Sizes and latencies of one tile; see the module docstring for the vocabulary."""
+
+    name: str
+    summary: str
+    mu: int  # rows of the dot-product array (pixels or tokens)
+    nu: int  # columns of the dot-product array (output channels)
+    ku: int  # terms of each dot product; bytes of a word
+    vx_lanes: int  # fp32 lanes of the vector unit; int32 values in an accumulator row
+    scratchpad_bytes: int
+    banks: int
+    columns: int  # word-wide memories in a bank
+    acc_rows: int  # accumulator rows of vx_lanes int32
+    weight_file_lines: int  # lines of nu*ku bytes in the matrix unit's register file
+    semaphores: int
+    semaphore_max: int
+    queue_depth: int  # instructions waiting in each unit's queue
+    address_registers: int
+    loop_depth: int
+    clock_hz: float
+    dram_bytes: int
+    dram_bytes_per_cycle: int
+    dram_burst_bytes: int
+    dram_latency_cycles: int
+    dram_bursts_in_flight: int
+    mx_latency_cycles: int  # last operand fetched -> result readable in the accumulators
+    vx_latency_cycles: int  # operands of a beat fetched -> result readable in the scratchpad
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE:
+            self._require(getattr(self, name) > 0, name, getattr(self, name), "must be positive")
+        for name in ("mu", "nu", "ku", "vx_lanes", "banks", "columns", "dram_burst_bytes"):
+            value = getattr(self, name)
+            self._require(value & (value - 1) == 0, name, value, "must be a power of two")
+        self._check_array()
+        self._check_memory()
+
+    def _check_array(self) -> None:
+        self._require(
+            self.nu % self.ku == 0, "nu", self.nu, f"must be a multiple of ku = {self.ku}, so that "
+            "an output tile fills whole words"
+        )
+        self._require(
+            self.vx_lanes % self.ku == 0, "vx_lanes", self.vx_lanes,
+            f"must be a multiple of ku = {self.ku}, so that a beat holds whole words",
+        )
+        self._require(
+            self.mu % self.beat_pixels == 0, "mu", self.mu, "must be a multiple of vx_lanes / ku = "
+            f"{self.beat_pixels}, so that a register tile drains in whole accumulator rows",
+        )
+        self._require(
+            self.columns >= max(self.mu, self.nu, 4 * self.beat_pixels), "columns", self.columns,
+            "must hold one access of each port: at least "
+            f"{max(self.mu, self.nu, 4 * self.beat_pixels)}",
+        )
+
+    def _check_memory(self) -> None:
+        row = self.banks * self.columns * self.ku
+        self._require(
+            self.scratchpad_bytes % row == 0, "scratchpad_bytes", self.scratchpad_bytes,
+            f"must be a multiple of banks * columns * ku = {row}",
+        )
+        self._require(
+            self.scratchpad_words <= 1 << 20, "scratchpad_bytes", self.scratchpad_bytes,
+            f"exceeds the 20-bit word address of the instructions ({self.ku << 20} bytes)",
+        )
+        self._require(
+            self.acc_rows <= 1 << 12, "acc_rows", self.acc_rows, "exceeds 4096, the 12-bit row "
+            "address of the instructions"
+        )
+        self._require(
+            self.dram_bytes <= 1 << 32, "dram_bytes", self.dram_bytes, "exceeds 4 GiB, the 32-bit "
+            "address of the instructions"
+        )
+        self._require(
+            self.dram_burst_bytes % self.dram_bytes_per_cycle == 0, "dram_burst_bytes",
+            self.dram_burst_bytes, f"must be whole beats of {self.dram_bytes_per_cycle} bytes",
+        )
+        self._require(
+            2 <= self.semaphores <= 16, "semaphores", self.semaphores, "must be 2 to 16, the 4-bit "
+            "semaphore number of the instructions"
+        )
+
+    def _require(self, holds: bool, field: str, value: object, rule: str) -> None:
+        if not holds:
+            raise ChipError(f"chip {self.name}: {field} = {value} {rule}; change the chip's TOML")
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """int8 multiply-accumulates of the dense modes in one cycle."""
+        return self.mu * self.nu * self.ku
+
+    @property
+    def beat_pixels(self) -> int:
+        """Pixels in one beat of the vector unit: vx_lanes = beat_pixels * ku."""
+        return self.vx_lanes // self.ku
+
+    @property
+    def scratchpad_words(self) -> int:
+        return self.scratchpad_bytes // self.ku
+
+    @property
+    def bank_words(self) -> int:
+        return self.scratchpad_words // self.banks
+
+    @property
+    def acc_bytes(self) -> int:
+        return self.acc_rows * self.vx_lanes * 4
+
+    @property
+    def drain_cycles(self) -> int:
+        """Cycles in which a register tile of mu x nu int32 moves to the accumulators."""
+        return max(1, self.mu * self.nu // self.vx_lanes)
+
+    def content_hash(self) -> str:
+        """SHA-256 (hex) over every field but the prose."""
+        fields = {k: v for k, v in sorted(asdict(self).items()) if k != "summary"}
+        return hashlib.sha256(repr(fields).encode()).hexdigest()
+
+
+_POSITIVE = (
+    "mu", "nu", "ku", "vx_lanes", "scratchpad_bytes", "banks", "columns", "acc_rows",
+    "weight_file_lines", "semaphore_max", "queue_depth", "address_registers", "loop_depth",
+    "clock_hz", "dram_bytes", "dram_bytes_per_cycle", "dram_burst_bytes", "dram_latency_cycles",
+    "dram_bursts_in_flight", "mx_latency_cycles", "vx_latency_cycles",
+)  # fmt: skip

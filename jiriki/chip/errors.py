@@ -1,0 +1,7 @@
+"""Errors of the chip room."""
+
+from jiriki.numerics.errors import JirikiError
+
+
+class ChipError(JirikiError):
+    """A chip description breaks a rule, or names no chip of the catalogue."""

@@ -1,0 +1,7 @@
+"""Errors of the isa room."""
+
+from jiriki.numerics.errors import JirikiError
+
+
+class IsaError(JirikiError):
+    """An instruction, its text or its encoding breaks a rule of the instruction set."""

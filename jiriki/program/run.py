@@ -1,0 +1,56 @@
+"""Run: what an engine returns, and the protocol every engine keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from jiriki.program.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCounters:
+    """Cycles of one unit over a run; busy + starved + blocked = total cycles of the run."""
+
+    busy: int  # doing an instruction's own work
+    starved: int  # waiting for an instruction, a semaphore or data
+    blocked: int  # having work but refused a resource (bank, DRAM, accumulator drain, full queue)
+    reasons: Mapping[str, int] = field(default_factory=dict)  # the starved and blocked, named
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One instruction's life in its unit, in cycles from the start."""
+
+    index: int  # position in Program.instructions
+    unit: str
+    issue: int  # sent to the unit's queue
+    start: int
+    end: int  # completed: results visible, semaphore signalled
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Outputs and counts of one execution. Fields an engine cannot know are None or empty."""
+
+    engine: str
+    program_hash: str
+    outputs: Mapping[str, np.ndarray] | None = None
+    cycles: int | None = None
+    dram_read_bytes: int | None = None
+    dram_write_bytes: int | None = None
+    units: Mapping[str, UnitCounters] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    layer_cycles: Mapping[str, int] = field(default_factory=dict)  # layer -> MX+VX span in cycles
+    wall_s: float = 0.0
+
+
+class Engine(Protocol):
+    """Anything that runs a Program: a simulator, gates, a board, a remote chip."""
+
+    name: str
+
+    def run(self, program: Program, inputs: Mapping[str, np.ndarray] | None = None) -> Run:
+        """Run `program`; without inputs an engine that needs no values still gives cycles."""
+        ...
