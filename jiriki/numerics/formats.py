@@ -128,7 +128,7 @@ def unpack_int4(packed: NDArray[np.uint8], count: int | None = None) -> NDArray[
         raise NumericsError(f"unpack_int4.packed is {packed.dtype}, not bytes; pass uint8, >= 1-D")
     held = 2 * packed.shape[-1]
     count = held if count is None else count
-    if not held - 1 <= count <= held or count < 0:
+    if count < 0 or not held - 1 <= count <= held:
         raise NumericsError(f"unpack_int4.count = {count} does not match {held} packed nibbles")
     signed = np.ascontiguousarray(packed).view(np.int8)
     out = np.empty((*packed.shape[:-1], held), dtype=np.int8)

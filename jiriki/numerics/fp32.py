@@ -89,7 +89,9 @@ def _clean_block(block: F32) -> F32:
     return block
 
 
-def _blockwise(operation: Callable[..., NDArray[Any]], dtype: type, *operands: ArrayLike) -> Any:
+def blockwise(
+    operation: Callable[..., NDArray[Any]], dtype: type, *operands: ArrayLike
+) -> NDArray[Any]:
     """Broadcast operands, apply `operation` to cleaned 1-D blocks, and clean float results."""
     arrays = [as_fp32(x) for x in operands]
     flags = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
@@ -111,7 +113,7 @@ def _blockwise(operation: Callable[..., NDArray[Any]], dtype: type, *operands: A
 
 def clean(x: ArrayLike) -> F32:
     """Return `x` with subnormals as signed zero and every NaN canonical (what a load does)."""
-    return _blockwise(lambda block: block, np.float32, x)
+    return blockwise(lambda block: block, np.float32, x)
 
 
 def flush(x: ArrayLike) -> F32:
@@ -122,17 +124,17 @@ def flush(x: ArrayLike) -> F32:
 
 def add(a: ArrayLike, b: ArrayLike) -> F32:
     """Add, rounding to nearest even."""
-    return _blockwise(np.add, np.float32, a, b)
+    return blockwise(np.add, np.float32, a, b)
 
 
 def sub(a: ArrayLike, b: ArrayLike) -> F32:
     """Subtract `b` from `a`, rounding to nearest even."""
-    return _blockwise(np.subtract, np.float32, a, b)
+    return blockwise(np.subtract, np.float32, a, b)
 
 
 def mul(a: ArrayLike, b: ArrayLike) -> F32:
     """Multiply, rounding to nearest even."""
-    return _blockwise(np.multiply, np.float32, a, b)
+    return blockwise(np.multiply, np.float32, a, b)
 
 
 def _order_zeros(
@@ -152,7 +154,7 @@ def maximum(a: ArrayLike, b: ArrayLike) -> F32:
     def block(x: F32, y: F32) -> F32:
         return _order_zeros(np.maximum(x, y), x, y, np.bitwise_and)
 
-    return _blockwise(block, np.float32, a, b)
+    return blockwise(block, np.float32, a, b)
 
 
 def minimum(a: ArrayLike, b: ArrayLike) -> F32:
@@ -161,27 +163,27 @@ def minimum(a: ArrayLike, b: ArrayLike) -> F32:
     def block(x: F32, y: F32) -> F32:
         return _order_zeros(np.minimum(x, y), x, y, np.bitwise_or)
 
-    return _blockwise(block, np.float32, a, b)
+    return blockwise(block, np.float32, a, b)
 
 
 def compare(a: ArrayLike, b: ArrayLike, relation: Comparison) -> F32:
     """Return 1.0 where `a relation b` holds, else +0.0; -0 equals +0, NaN only satisfies NE."""
-    return _blockwise(_RELATIONS[relation], np.float32, a, b)
+    return blockwise(_RELATIONS[relation], np.float32, a, b)
 
 
 def select(condition: ArrayLike, a: ArrayLike, b: ArrayLike) -> F32:
     """Return `a` where `condition` is not zero (a NaN is not zero, a subnormal is), else `b`."""
-    return _blockwise(lambda c, x, y: np.where(c != 0, x, y), np.float32, condition, a, b)
+    return blockwise(lambda c, x, y: np.where(c != 0, x, y), np.float32, condition, a, b)
 
 
 def neg(x: ArrayLike) -> F32:
     """Flip the sign; NaN stays the canonical NaN."""
-    return _blockwise(np.negative, np.float32, x)
+    return blockwise(np.negative, np.float32, x)
 
 
 def absolute(x: ArrayLike) -> F32:
     """Clear the sign; NaN stays the canonical NaN."""
-    return _blockwise(np.abs, np.float32, x)
+    return blockwise(np.abs, np.float32, x)
 
 
 def int_to_fp32(x: NDArray[Any]) -> F32:
@@ -199,7 +201,7 @@ def fp32_to_int(x: ArrayLike, target: Format) -> NDArray[Any]:
     """
     if target.is_float:
         raise NumericsError(f"fp32_to_int.target = {target.value} is not an integer format")
-    return _blockwise(lambda block: _round_block(block, target), target.dtype.type, x)
+    return blockwise(lambda block: _round_block(block, target), target.dtype.type, x)
 
 
 def _round_block(block: F32, target: Format) -> NDArray[Any]:
