@@ -1,0 +1,9 @@
+"""The tensor graph: op table, document, references and hardware-free passes."""
+
+from jiriki.graph.errors import GraphError
+from jiriki.graph.graph import Graph, Port
+from jiriki.graph.op import Op
+from jiriki.graph.ops import OPS
+from jiriki.graph.tensor import Attr, DType, Node, TensorType
+
+__all__ = ["OPS", "Attr", "DType", "Graph", "GraphError", "Node", "Op", "Port", "TensorType"]

@@ -1,0 +1,322 @@
+"""Operations on int8 activations outside the matrix unit, and the conversions to float.
+
+In: int8 tensors (uint8 models are shifted by -128 at import). Out: int8, or float32.
+The operation orders are those of ONNX Runtime's quantised kernels, so that a chain of them is
+bit-exact with it; decision 0004 says which are and how far the others can be.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jiriki.graph.exact import flush, round_clamp
+from jiriki.graph.op import (
+    Arrays,
+    Attrs,
+    Op,
+    Types,
+    broadcast,
+    integer,
+    integers,
+    need,
+    need_dtype,
+    real,
+    text,
+)
+from jiriki.graph.ops_linear import conv_extent, windows
+from jiriki.graph.tensor import DType, TensorType
+
+f32 = np.float32
+
+
+# -- shape and type rules ------------------------------------------------------------------
+
+
+def _infer_lut(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    x, table = types
+    need_dtype(x, "x", DType.I8)
+    need(table == TensorType((256,), DType.I8), f"table must be i8[256], not {table}")
+    return (x,)
+
+
+def _infer_binary(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    for name, type_ in zip("ab", types, strict=True):
+        need_dtype(type_, name, DType.I8)
+    return (TensorType(broadcast([t.shape for t in types]), DType.I8),)
+
+
+def _infer_global(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (x,) = types
+    need_dtype(x, "x", DType.I8)
+    need(len(x.shape) == 4, "x must be [N,C,H,W]")
+    return (TensorType((*x.shape[:2], 1, 1), DType.I8),)
+
+
+def pool_shape(x: TensorType, attrs: Attrs, dilations: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the output shape of a pooling with attributes kernel, strides, pads."""
+    need(len(x.shape) == 4, "x must be [N,C,H,W]")
+    kernel, strides = integers(attrs, "kernel"), integers(attrs, "strides")
+    pads = integers(attrs, "pads")
+    need(len(kernel) == 2 and len(strides) == 2, "kernel and strides must be (y, x)")
+    need(len(pads) == 4 and min(pads) >= 0, "pads must be (top, left, bottom, right), >= 0")
+    spatial = tuple(
+        conv_extent(x.shape[2 + i], kernel[i], strides[i], pads[i] + pads[i + 2], dilations[i])
+        for i in range(2)
+    )
+    need(min(spatial) >= 1, f"the kernel {kernel} does not fit into {x.shape[2:]}")
+    return (*x.shape[:2], *spatial)
+
+
+def _infer_maxpool(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (x,) = types
+    need_dtype(x, "x", DType.I8, DType.F32)
+    return (TensorType(pool_shape(x, attrs, integers(attrs, "dilations")), x.dtype),)
+
+
+def _infer_qavgpool(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (x,) = types
+    need_dtype(x, "x", DType.I8)
+    return (TensorType(pool_shape(x, attrs, (1, 1)), DType.I8),)
+
+
+def _infer_avgpool(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (x,) = types
+    need_dtype(x, "x", DType.F32)
+    return (TensorType(pool_shape(x, attrs, (1, 1)), DType.F32),)
+
+
+def _infer_quantize(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (x,) = types
+    need_dtype(x, "x", DType.F32)
+    return (TensorType(x.shape, DType.I8),)
+
+
+def _infer_dequantize(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    x, scale = types
+    need_dtype(x, "x", DType.I8)
+    need_dtype(scale, "scale", DType.F32)
+    axis = integer(attrs, "axis")
+    if scale.shape:
+        need(0 <= axis < len(x.shape), f"axis {axis} is outside x {x}")
+        need(scale.shape == (x.shape[axis],), f"scale {scale} does not match axis {axis} of {x}")
+    return (TensorType(x.shape, DType.F32),)
+
+
+def _infer_cast(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
+    (x,) = types
+    need_dtype(x, "x", DType.I8, DType.I32, DType.F32)
+    to = text(attrs, "to")
+    need(to in ("i8", "i32", "f32"), f"to = {to!r} is not i8, i32 or f32")
+    return (TensorType(x.shape, DType(to)),)
+
+
+# -- references ----------------------------------------------------------------------------
+
+
+def _lut(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    x, table = arrays
+    return (table[x.astype(np.int16) + 128],)
+
+
+def _qadd(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    a, b = (x.astype(f32) for x in arrays)
+    left = flush(flush(a * f32(real(attrs, "ra"))) + f32(real(attrs, "fixed")))
+    total = flush(left + flush(b * f32(real(attrs, "rb"))))
+    return (round_clamp(total, 0, integer(attrs, "lo"), integer(attrs, "hi")),)
+
+
+def _qmul(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    a = arrays[0].astype(np.int32) - integer(attrs, "a_zp")
+    b = arrays[1].astype(np.int32) - integer(attrs, "b_zp")
+    scaled = flush((a * b).astype(f32) * f32(real(attrs, "scale")))
+    total = flush(scaled + f32(integer(attrs, "fixed")))
+    shift = integer(attrs, "out_zp") - integer(attrs, "fixed")
+    return (round_clamp(total, shift, integer(attrs, "lo"), integer(attrs, "hi")),)
+
+
+def _qavgpool_global(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    x = arrays[0].astype(np.int32) - integer(attrs, "x_zp")
+    total = x.sum(axis=(2, 3), dtype=np.int32, keepdims=True)
+    scaled = flush(total.astype(f32) * f32(real(attrs, "multiplier")))
+    return (round_clamp(scaled, integer(attrs, "out_zp"), integer(attrs, "lo"), 127),)
+
+
+def _pool_view(x: np.ndarray, attrs: Attrs, dilations: tuple[int, ...], fill: float) -> np.ndarray:
+    kernel = integers(attrs, "kernel")
+    strides, pads = integers(attrs, "strides"), integers(attrs, "pads")
+    return windows(x, (kernel[0], kernel[1]), strides, pads, dilations, fill)
+
+
+def _maxpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    (x,) = arrays
+    least = -np.inf if x.dtype == f32 else -128
+    view = _pool_view(x, attrs, integers(attrs, "dilations"), least)
+    out = np.array(view[..., 0, 0])
+    for i in range(view.shape[4]):
+        for j in range(view.shape[5]):
+            np.maximum(out, view[..., i, j], out=out)
+    return (out,)
+
+
+def _window_sum(x: np.ndarray, attrs: Attrs) -> np.ndarray:
+    """Add the window's float32 elements one by one, row-major."""
+    view = _pool_view(x, attrs, (1, 1), 0.0)
+    total = np.array(view[..., 0, 0])
+    for tap in range(1, view.shape[4] * view.shape[5]):
+        i, j = divmod(tap, view.shape[5])
+        total = flush(total + view[..., i, j])
+    return total
+
+
+def window_counts(shape: tuple[int, ...], attrs: Attrs) -> np.ndarray:
+    """Return how many elements each output position averages, int32 [oh, ow]."""
+    kernel = integers(attrs, "kernel")
+    ones = np.ones((1, 1, *shape[2:]), np.int32)
+    counts = _pool_view(ones, attrs, (1, 1), 0).sum(axis=(4, 5))[0, 0]
+    if integer(attrs, "count_include_pad"):
+        counts = np.full_like(counts, kernel[0] * kernel[1])
+    return counts
+
+
+def _avgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    (x,) = arrays
+    inverse = (f32(1) / window_counts(x.shape, attrs).astype(f32)).astype(f32)
+    return (flush(_window_sum(x, attrs) * inverse),)
+
+
+def _qavgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    x = arrays[0].astype(np.int32) - integer(attrs, "x_zp")
+    total = _pool_view(x, attrs, (1, 1), 0).sum(axis=(4, 5), dtype=np.int32)
+    ratio = f32(real(attrs, "ratio"))
+    multiplier = (ratio / window_counts(x.shape, attrs).astype(f32)).astype(f32)
+    scaled = flush(total.astype(f32) * multiplier)
+    return (round_clamp(scaled, integer(attrs, "out_zp"), integer(attrs, "lo"), 127),)
+
+
+def _quantize(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    scaled = flush(flush(arrays[0]) * f32(real(attrs, "inv_scale")))
+    return (round_clamp(scaled, integer(attrs, "zp"), integer(attrs, "lo"), integer(attrs, "hi")),)
+
+
+def _dequantize(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    x, scale = arrays
+    centred = (x.astype(np.int32) - integer(attrs, "zp")).astype(f32)
+    if scale.shape:
+        shape = [1] * x.ndim
+        shape[integer(attrs, "axis")] = -1
+        scale = scale.reshape(shape)
+    return (flush(centred * scale),)
+
+
+def _cast(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
+    (x,) = arrays
+    to = DType(text(attrs, "to"))
+    if x.dtype == f32 and to is not DType.F32:
+        x = np.nan_to_num(np.rint(x.astype(np.float64)), nan=0.0, posinf=1e19, neginf=-1e19)
+    if to is DType.F32:
+        return (x.astype(f32),)
+    limits = np.iinfo(to.numpy)
+    return (np.clip(x, limits.min, limits.max).astype(to.numpy),)
+
+
+_POOL = {"kernel": "ints", "strides": "ints", "pads": "ints"}
+
+QUANT_OPS = (
+    Op(
+        "lut",
+        ("x", "table"),
+        {},
+        _infer_lut,
+        _lut,
+        "y = table[x + 128]: any function of one int8",
+        constant=("table",),
+    ),
+    Op(
+        "qadd",
+        ("a", "b"),
+        {"ra": "float", "rb": "float", "fixed": "float", "lo": "int", "hi": "int"},
+        _infer_binary,
+        _qadd,
+        "clamp(rne((a*ra + fixed) + b*rb), lo, hi)",
+    ),
+    Op(
+        "qmul",
+        ("a", "b"),
+        {
+            "a_zp": "int",
+            "b_zp": "int",
+            "scale": "float",
+            "fixed": "int",
+            "out_zp": "int",
+            "lo": "int",
+            "hi": "int",
+        },
+        _infer_binary,
+        _qmul,
+        "clamp(rne(f32((a-a_zp)*(b-b_zp))*scale + fixed) + (out_zp - fixed), lo, hi)",
+    ),
+    Op(
+        "qavgpool_global",
+        ("x",),
+        {"x_zp": "int", "multiplier": "float", "out_zp": "int", "lo": "int"},
+        _infer_global,
+        _qavgpool_global,
+        "clamp(rne(f32(sum(x - x_zp)) * multiplier) + out_zp, lo, 127) over H and W",
+    ),
+    Op(
+        "qavgpool",
+        ("x",),
+        {
+            **_POOL,
+            "count_include_pad": "int",
+            "x_zp": "int",
+            "ratio": "float",
+            "out_zp": "int",
+            "lo": "int",
+        },
+        _infer_qavgpool,
+        _qavgpool,
+        "windowed mean of int8; ratio = x_scale / y_scale, divided by the window's count",
+    ),
+    Op(
+        "maxpool",
+        ("x",),
+        {**_POOL, "dilations": "ints"},
+        _infer_maxpool,
+        _maxpool,
+        "windowed maximum of i8 or f32; padding never wins",
+    ),
+    Op(
+        "avgpool",
+        ("x",),
+        {**_POOL, "count_include_pad": "int"},
+        _infer_avgpool,
+        _avgpool,
+        "windowed mean of f32: taps added row-major, then times 1/count",
+    ),
+    Op(
+        "quantize",
+        ("x",),
+        {"inv_scale": "float", "zp": "int", "lo": "int", "hi": "int"},
+        _infer_quantize,
+        _quantize,
+        "clamp(rne(x * inv_scale) + zp, lo, hi)",
+    ),
+    Op(
+        "dequantize",
+        ("x", "scale"),
+        {"zp": "int", "axis": "int"},
+        _infer_dequantize,
+        _dequantize,
+        "f32(x - zp) * scale; scale is f32[] or one per element of axis (axis -1 when scalar)",
+        constant=("scale",),
+    ),
+    Op(
+        "cast",
+        ("x",),
+        {"to": "str"},
+        _infer_cast,
+        _cast,
+        "between i8, i32 and f32; to an integer: round half to even, saturate, NaN to 0",
+    ),
+)
