@@ -16,6 +16,4 @@ from jiriki.graph.ops_linear import LINEAR_OPS
 from jiriki.graph.ops_move import MOVE_OPS
 from jiriki.graph.ops_quant import QUANT_OPS
 
-OPS: Mapping[str, Op] = {
-    op.name: op for op in (*LINEAR_OPS, *QUANT_OPS, *FLOAT_OPS, *MOVE_OPS)
-}
+OPS: Mapping[str, Op] = {op.name: op for op in (*LINEAR_OPS, *QUANT_OPS, *FLOAT_OPS, *MOVE_OPS)}

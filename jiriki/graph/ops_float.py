@@ -13,10 +13,21 @@ from math import sqrt
 
 import numpy as np
 
-from jiriki.graph.exact import flush
-from jiriki.graph.op import Arrays, Attrs, Op, Types, broadcast, integer, integers, need_dtype, real
-from jiriki.graph.op import need, text
+from jiriki.graph.op import (
+    Arrays,
+    Attrs,
+    Op,
+    Types,
+    broadcast,
+    integer,
+    integers,
+    need,
+    need_dtype,
+    real,
+    text,
+)
 from jiriki.graph.tensor import DType, TensorType
+from jiriki.numerics import flush
 
 f32 = np.float32
 Unary = Callable[[np.ndarray, Attrs], np.ndarray]
@@ -50,9 +61,7 @@ def _infer_reduce(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     need(all(0 <= a < len(x.shape) for a in axes), f"axes {axes} are outside rank {len(x.shape)}")
     need(len(set(axes)) == len(axes), f"axes {axes} repeat")
     keep = integer(attrs, "keepdims")
-    shape = tuple(
-        1 if i in axes else n for i, n in enumerate(x.shape) if keep or i not in axes
-    )
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keep or i not in axes)
     return (TensorType(shape, DType.F32),)
 
 

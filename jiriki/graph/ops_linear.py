@@ -205,9 +205,7 @@ def _conv_transpose(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     # Border of the full correlation; a pad larger than it crops instead.
     border = (by - top, bx - left, by - bottom + ey, bx - right + ex)
     crop = [max(0, -b) for b in border]
-    view = stuffed[
-        :, :, crop[0] : stuffed.shape[2] - crop[2], crop[1] : stuffed.shape[3] - crop[3]
-    ]
+    view = stuffed[:, :, crop[0] : stuffed.shape[2] - crop[2], crop[1] : stuffed.shape[3] - crop[3]]
     flipped = w.reshape(group, channels // group, per_group, kh, kw)[..., ::-1, ::-1]
     flipped = flipped.transpose(0, 2, 1, 3, 4).reshape(group * per_group, channels // group, kh, kw)
     dense = dict(attrs, strides=(1, 1), pads=tuple(max(0, b) for b in border))

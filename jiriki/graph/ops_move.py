@@ -167,8 +167,11 @@ MOVE_OPS = (
         {"axis": "int", "indices": "ints"},
         _infer_gather,
         lambda arrays, attrs: (
-            np.take(arrays[0], np.array(integers(attrs, "indices"), np.int64),
-                    axis=integer(attrs, "axis")),
+            np.take(
+                arrays[0],
+                np.array(integers(attrs, "indices"), np.int64),
+                axis=integer(attrs, "axis"),
+            ),
         ),
         "x[..., indices, ...] along axis, constant indices (also nearest resize)",
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jiriki.graph.exact import flush, round_clamp
+from jiriki import numerics
 from jiriki.graph.op import (
     Arrays,
     Attrs,
@@ -118,27 +118,33 @@ def _lut(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     return (table[x.astype(np.int16) + 128],)
 
 
+def _real32(attrs: Attrs, key: str) -> np.float32:
+    return f32(real(attrs, key))
+
+
+def _limits(attrs: Attrs) -> tuple[int, int]:
+    return integer(attrs, "lo"), integer(attrs, "hi")
+
+
 def _qadd(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
-    a, b = (x.astype(f32) for x in arrays)
-    left = flush(flush(a * f32(real(attrs, "ra"))) + f32(real(attrs, "fixed")))
-    total = flush(left + flush(b * f32(real(attrs, "rb"))))
-    return (round_clamp(total, 0, integer(attrs, "lo"), integer(attrs, "hi")),)
+    a, b = (numerics.int_to_fp32(x) for x in arrays)
+    left = numerics.add(numerics.mul(a, _real32(attrs, "ra")), _real32(attrs, "fixed"))
+    total = numerics.add(left, numerics.mul(b, _real32(attrs, "rb")))
+    return (numerics.quantise(total, 0, *_limits(attrs)),)
 
 
 def _qmul(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
-    a = arrays[0].astype(np.int32) - integer(attrs, "a_zp")
-    b = arrays[1].astype(np.int32) - integer(attrs, "b_zp")
-    scaled = flush((a * b).astype(f32) * f32(real(attrs, "scale")))
-    total = flush(scaled + f32(integer(attrs, "fixed")))
-    shift = integer(attrs, "out_zp") - integer(attrs, "fixed")
-    return (round_clamp(total, shift, integer(attrs, "lo"), integer(attrs, "hi")),)
+    a = arrays[0].astype(np.int32) - np.int32(integer(attrs, "a_zp"))
+    b = arrays[1].astype(np.int32) - np.int32(integer(attrs, "b_zp"))
+    scale = np.asarray(_real32(attrs, "scale"))
+    return (numerics.requantise(a * b, scale, integer(attrs, "out_zp"), *_limits(attrs)),)
 
 
 def _qavgpool_global(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
-    x = arrays[0].astype(np.int32) - integer(attrs, "x_zp")
+    x = arrays[0].astype(np.int32) - np.int32(integer(attrs, "x_zp"))
     total = x.sum(axis=(2, 3), dtype=np.int32, keepdims=True)
-    scaled = flush(total.astype(f32) * f32(real(attrs, "multiplier")))
-    return (round_clamp(scaled, integer(attrs, "out_zp"), integer(attrs, "lo"), 127),)
+    multiplier = np.asarray(_real32(attrs, "multiplier"))
+    return (numerics.requantise(total, multiplier, integer(attrs, "out_zp"), *_limits(attrs)),)
 
 
 def _pool_view(x: np.ndarray, attrs: Attrs, dilations: tuple[int, ...], fill: float) -> np.ndarray:
@@ -164,7 +170,7 @@ def _window_sum(x: np.ndarray, attrs: Attrs) -> np.ndarray:
     total = np.array(view[..., 0, 0])
     for tap in range(1, view.shape[4] * view.shape[5]):
         i, j = divmod(tap, view.shape[5])
-        total = flush(total + view[..., i, j])
+        total = numerics.add(total, view[..., i, j])
     return total
 
 
@@ -180,41 +186,42 @@ def window_counts(shape: tuple[int, ...], attrs: Attrs) -> np.ndarray:
 
 def _avgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     (x,) = arrays
-    inverse = (f32(1) / window_counts(x.shape, attrs).astype(f32)).astype(f32)
-    return (flush(_window_sum(x, attrs) * inverse),)
+    inverse = f32(1) / window_counts(x.shape, attrs).astype(f32)
+    return (numerics.mul(_window_sum(x, attrs), inverse),)
 
 
 def _qavgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
-    x = arrays[0].astype(np.int32) - integer(attrs, "x_zp")
+    x = arrays[0].astype(np.int32) - np.int32(integer(attrs, "x_zp"))
     total = _pool_view(x, attrs, (1, 1), 0).sum(axis=(4, 5), dtype=np.int32)
-    ratio = f32(real(attrs, "ratio"))
-    multiplier = (ratio / window_counts(x.shape, attrs).astype(f32)).astype(f32)
-    scaled = flush(total.astype(f32) * multiplier)
-    return (round_clamp(scaled, integer(attrs, "out_zp"), integer(attrs, "lo"), 127),)
+    multiplier = _real32(attrs, "ratio") / window_counts(x.shape, attrs).astype(f32)
+    return (numerics.requantise(total, multiplier, integer(attrs, "out_zp"), *_limits(attrs)),)
 
 
 def _quantize(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
-    scaled = flush(flush(arrays[0]) * f32(real(attrs, "inv_scale")))
-    return (round_clamp(scaled, integer(attrs, "zp"), integer(attrs, "lo"), integer(attrs, "hi")),)
+    scaled = numerics.mul(arrays[0], _real32(attrs, "inv_scale"))
+    return (numerics.quantise(scaled, integer(attrs, "zp"), *_limits(attrs)),)
 
 
 def _dequantize(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     x, scale = arrays
-    centred = (x.astype(np.int32) - integer(attrs, "zp")).astype(f32)
+    centred = x.astype(np.int16) - np.int16(integer(attrs, "zp"))
     if scale.shape:
         shape = [1] * x.ndim
         shape[integer(attrs, "axis")] = -1
         scale = scale.reshape(shape)
-    return (flush(centred * scale),)
+    return (numerics.mul(numerics.int_to_fp32(centred), scale),)
+
+
+_FORMATS = {DType.I8: numerics.Format.INT8, DType.I32: numerics.Format.INT32}
 
 
 def _cast(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     (x,) = arrays
     to = DType(text(attrs, "to"))
-    if x.dtype == f32 and to is not DType.F32:
-        x = np.nan_to_num(np.rint(x.astype(np.float64)), nan=0.0, posinf=1e19, neginf=-1e19)
     if to is DType.F32:
-        return (x.astype(f32),)
+        return (x if x.dtype == f32 else numerics.int_to_fp32(x),)
+    if x.dtype == f32:
+        return (numerics.fp32_to_int(x, _FORMATS[to]),)
     limits = np.iinfo(to.numpy)
     return (np.clip(x, limits.min, limits.max).astype(to.numpy),)
 
@@ -246,22 +253,21 @@ QUANT_OPS = (
             "a_zp": "int",
             "b_zp": "int",
             "scale": "float",
-            "fixed": "int",
             "out_zp": "int",
             "lo": "int",
             "hi": "int",
         },
         _infer_binary,
         _qmul,
-        "clamp(rne(f32((a-a_zp)*(b-b_zp))*scale + fixed) + (out_zp - fixed), lo, hi)",
+        "clamp(rne(f32((a - a_zp) * (b - b_zp)) * scale) + out_zp, lo, hi)",
     ),
     Op(
         "qavgpool_global",
         ("x",),
-        {"x_zp": "int", "multiplier": "float", "out_zp": "int", "lo": "int"},
+        {"x_zp": "int", "multiplier": "float", "out_zp": "int", "lo": "int", "hi": "int"},
         _infer_global,
         _qavgpool_global,
-        "clamp(rne(f32(sum(x - x_zp)) * multiplier) + out_zp, lo, 127) over H and W",
+        "clamp(rne(f32(sum(x - x_zp)) * multiplier) + out_zp, lo, hi) over H and W",
     ),
     Op(
         "qavgpool",
@@ -273,6 +279,7 @@ QUANT_OPS = (
             "ratio": "float",
             "out_zp": "int",
             "lo": "int",
+            "hi": "int",
         },
         _infer_qavgpool,
         _qavgpool,
