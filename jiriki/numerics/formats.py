@@ -106,8 +106,10 @@ def pack_int4(values: NDArray[np.int8]) -> NDArray[np.uint8]:
     high nibble zero. Raises NumericsError when a value is out of range.
     """
     values = np.asarray(values)
-    if values.ndim == 0:
-        raise NumericsError("pack_int4.values has no axis to pack along; pass at least 1-D")
+    if values.ndim == 0 or values.dtype.kind not in "iu":
+        raise NumericsError(
+            f"pack_int4.values is {values.ndim}-D {values.dtype}; pass integers, at least 1-D"
+        )
     if values.size and (values.min() < -8 or values.max() > 7):
         worst = values.min() if values.min() < -8 else values.max()
         raise NumericsError(f"pack_int4.values holds {worst}, outside int4 -8..7; clamp it first")
@@ -127,19 +129,22 @@ def unpack_int4(packed: NDArray[np.uint8], count: int | None = None) -> NDArray[
     if packed.dtype.itemsize != 1 or packed.ndim == 0:
         raise NumericsError(f"unpack_int4.packed is {packed.dtype}, not bytes; pass uint8, >= 1-D")
     held = 2 * packed.shape[-1]
-    count = held if count is None else count
-    if count < 0 or not held - 1 <= count <= held:
-        raise NumericsError(f"unpack_int4.count = {count} does not match {held} packed nibbles")
+    wanted = held if count is None else count
+    if wanted < 0 or not held - 1 <= wanted <= held:
+        raise NumericsError(f"unpack_int4.count = {wanted} does not match {held} packed nibbles")
     signed = np.ascontiguousarray(packed).view(np.int8)
     out = np.empty((*packed.shape[:-1], held), dtype=np.int8)
     out[..., 0::2] = (signed << np.int8(4)) >> np.int8(4)
     out[..., 1::2] = signed >> np.int8(4)
-    return out[..., :count]
+    return out[..., :wanted]
 
 
 def fp32_to_bf16(x: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Round fp32 to bf16 patterns: nearest even, overflow to infinity, FTZ, NaN to 0x7FC0."""
-    bits = np.ascontiguousarray(x, dtype=np.float32).reshape(np.shape(x)).view(np.uint32)
+    array = np.asarray(x)
+    if array.dtype != np.float32:
+        raise NumericsError(f"fp32_to_bf16.x is {array.dtype}, not float32; convert it explicitly")
+    bits = array.view(np.uint32)
     magnitude = bits & _MAGNITUDE
     rounded = bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))
     rounded = np.where(magnitude < 0x00800000, bits & _SIGN, rounded)
@@ -149,7 +154,10 @@ def fp32_to_bf16(x: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def bf16_to_fp32(patterns: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Widen bf16 patterns to fp32: exact; subnormals become signed zero, NaNs canonical."""
-    bits = np.asarray(patterns, dtype=np.uint16).astype(np.uint32) << np.uint32(16)
+    array = np.asarray(patterns)
+    if array.dtype != np.uint16:
+        raise NumericsError(f"bf16_to_fp32.patterns is {array.dtype}, not uint16 bit patterns")
+    bits = array.astype(np.uint32) << np.uint32(16)
     magnitude = bits & _MAGNITUDE
     bits = np.where(magnitude < 0x00800000, bits & _SIGN, bits)
     return np.where(magnitude > _EXPONENT, np.uint32(FP32_NAN_BITS), bits).view(np.float32)
