@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jiriki.numerics import exp2, functions, log2, recip, rsqrt
+from jiriki.numerics.segments import evaluate_segments
 
 NAN_BITS = 0x7FC00000
 STRIDES = [pytest.param(61, id="strided"), pytest.param(1, id="all", marks=pytest.mark.full)]
@@ -60,6 +62,18 @@ def test_exp2_stays_within_its_bound(exponent: int, stride: int) -> None:
     for x in (binade(exponent, stride), -binade(exponent, stride)):
         assert worst_ulp(exp2(x), np.exp2(x.astype(np.float64))) <= functions.EXP2_MAX_ULP
         assert is_monotonic(exp2(x))
+
+
+@pytest.mark.parametrize("stride", [pytest.param(977, id="strided"), STRIDES[1]])
+def test_exp2_bound_covers_every_27_bit_fraction(stride: int) -> None:
+    table, worst = functions.exp2_coefficients(), 0.0
+    for segment in range(128):
+        t = np.arange(0, 1 << 20, stride, dtype=np.int64)
+        y = evaluate_segments(table, np.full_like(t, segment), t, 20).astype(np.float64)
+        for lost in (0, 1):  # the argument lies in [fraction, fraction + 2^-27)
+            want = np.exp2(30 + ((segment << 20) + t + lost) / 2**27)
+            worst = max(worst, float(np.abs(y - want).max()))
+    assert 0.5 + worst / 128 <= functions.EXP2_MAX_ULP  # 128 units of 2^-30 are one ulp
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -170,7 +184,7 @@ def test_values_equal_the_integer_rule_worked_by_hand(
     ],
 )
 def test_every_segment_is_near_the_function_at_both_ends(
-    name: str, true_value: Callable[..., mpmath.mpf], left: int, width: int
+    name: str, true_value: Callable[..., Any], left: int, width: int
 ) -> None:
     table = getattr(functions, f"{name}_coefficients")()
     for index in range(128):

@@ -65,7 +65,7 @@ def test_requantise_per_channel_and_per_row_equals_the_onnx_formula(
 def test_requantise_keeps_strided_and_tiny_shapes() -> None:
     acc = np.arange(24, dtype=np.int32).reshape(4, 6)
     assert requantise(acc.T, np.float32(2)).tolist() == (2 * acc.T).tolist()
-    assert requantise(np.int32(9), np.float32(2)).tolist() == 18
+    assert requantise(np.array(9, dtype=np.int32), np.float32(2)).tolist() == 18
     assert requantise(acc[:0], np.ones(6, dtype=np.float32)).shape == (0, 6)
 
 
