@@ -3,6 +3,7 @@
 Everything here is bit-exact to the gates; the functional simulator calls it on whole arrays.
 """
 
+from jiriki.numerics.accumulate import largest_exact_k
 from jiriki.numerics.errors import JirikiError, NumericsError
 from jiriki.numerics.formats import (
     BF16_NAN_BITS,
@@ -67,6 +68,7 @@ __all__ = [
     "fp32_to_bf16",
     "fp32_to_int",
     "int_to_fp32",
+    "largest_exact_k",
     "log2",
     "maximum",
     "minimum",

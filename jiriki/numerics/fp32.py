@@ -74,16 +74,21 @@ def is_subnormal(x: F32) -> NDArray[np.bool_]:
     return subnormal
 
 
-def _clean_block(block: F32) -> F32:
-    """Flush subnormals and canonicalise NaNs of a block; the same object when nothing is to do."""
+def clean_block(block: F32) -> F32:
+    """Flush subnormals and canonicalise NaNs of a block; the same object when nothing is to do.
+
+    Two cheap looks come first: |block| has no element below 2^-126 (and no NaN); or, zeros being
+    common, twice the bits minus one, which sends zero to the top and subnormals to the bottom.
+    """
     if block.size == 0:
         return block
     smallest = np.abs(block).min()  # NaN when the block holds one
     if smallest >= SMALLEST_NORMAL:
         return block
-    subnormal = is_subnormal(block)
-    if subnormal.any():
-        block = np.where(subnormal, np.copysign(np.float32(0), block), block)
+    keys = block.view(np.uint32) << np.uint32(1)
+    keys = np.subtract(keys, np.uint32(1))
+    if keys.min() < 0x00FFFFFF:
+        block = np.where(is_subnormal(block), np.copysign(np.float32(0), block), block)
     if np.isnan(smallest):
         block = np.where(np.isnan(block), CANONICAL_NAN, block)
     return block
@@ -92,28 +97,46 @@ def _clean_block(block: F32) -> F32:
 def blockwise(
     operation: Callable[..., NDArray[Any]], dtype: type, *operands: ArrayLike
 ) -> NDArray[Any]:
-    """Broadcast operands, apply `operation` to cleaned 1-D blocks, and clean float results."""
+    """Broadcast operands, apply `operation` to cleaned blocks, and clean float results.
+
+    `operation` is element-wise, takes as many float32 blocks as there are operands (they
+    broadcast; a number stays a number) and returns one block, converted to `dtype`.
+    """
     arrays = [as_fp32(x) for x in operands]
-    flags = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
-    dtypes = [np.float32] * len(arrays) + [dtype]
-    iterator = np.nditer(
+    with np.errstate(all="ignore"):
+        if max(array.size for array in arrays) <= _BLOCK_ELEMENTS // 16:
+            return _apply(operation, dtype, [clean_block(array) for array in arrays])
+        numbers = {i: clean_block(a) for i, a in enumerate(arrays) if a.ndim == 0}
+        iterator = _iterate([a for a in arrays if a.ndim], dtype)
+        with iterator:
+            for *blocks, out in iterator:  # pyright: ignore[reportGeneralTypeIssues]
+                rest = iter([clean_block(block) for block in blocks])
+                every = [numbers[i] if i in numbers else next(rest) for i in range(len(arrays))]
+                out[...] = _apply(operation, dtype, every)
+            return iterator.operands[-1]
+
+
+def _apply(operation: Callable[..., NDArray[Any]], dtype: type, blocks: list[F32]) -> NDArray[Any]:
+    result = np.asarray(operation(*blocks))
+    if dtype is np.float32 and result.dtype == np.float32:
+        return np.asarray(clean_block(result))
+    return result.astype(dtype)
+
+
+def _iterate(arrays: list[F32], dtype: type) -> np.nditer:
+    return np.nditer(
         [*arrays, None],
         flags=["external_loop", "buffered", "zerosize_ok"],
-        op_flags=flags,  # type: ignore[arg-type]
-        op_dtypes=dtypes,
+        op_flags=[["readonly"]] * len(arrays) + [["writeonly", "allocate"]],  # type: ignore[arg-type]
+        op_dtypes=[np.float32] * len(arrays) + [dtype],
         order="C",
         buffersize=_BLOCK_ELEMENTS,
     )
-    with np.errstate(all="ignore"), iterator:
-        for *blocks, out in iterator:  # pyright: ignore[reportGeneralTypeIssues]
-            result = operation(*(_clean_block(block) for block in blocks))
-            out[...] = _clean_block(result) if dtype is np.float32 else result
-        return iterator.operands[-1]
 
 
 def clean(x: ArrayLike) -> F32:
     """Return `x` with subnormals as signed zero and every NaN canonical (what a load does)."""
-    return blockwise(lambda block: block, np.float32, x)
+    return blockwise(np.copy, np.float32, x)
 
 
 def flush(x: ArrayLike) -> F32:
@@ -141,6 +164,8 @@ def _order_zeros(
     result: F32, a: F32, b: F32, combine: Callable[[Any, Any], NDArray[np.uint32]]
 ) -> F32:
     """Give zero results the sign that `combine` makes of the operands' signs."""
+    if result.size == 0:
+        return result
     minus_zero = np.iinfo(np.int32).min  # the bits of -0.0: present when the least int32 is
     if a.view(np.int32).min() != minus_zero and b.view(np.int32).min() != minus_zero:
         return result
@@ -201,12 +226,13 @@ def fp32_to_int(x: ArrayLike, target: Format) -> NDArray[Any]:
     """
     if target.is_float:
         raise NumericsError(f"fp32_to_int.target = {target.value} is not an integer format")
-    return blockwise(lambda block: _round_block(block, target), target.dtype.type, x)
+    return blockwise(lambda block: round_block(block, target), target.dtype.type, x)
 
 
-def _round_block(block: F32, target: Format) -> NDArray[Any]:
+def round_block(block: F32, target: Format) -> NDArray[Any]:
+    """Do fp32_to_int on one block at once."""
     rounded = np.rint(block)
-    if np.isnan(rounded.min()):
+    if rounded.size and np.isnan(rounded.min()):
         rounded = np.where(np.isnan(rounded), np.float32(0), rounded)
     if target is not Format.INT32:
         clipped = np.clip(rounded, np.float32(target.min), np.float32(target.max))

@@ -9,8 +9,6 @@ In: fp32 [..., n]. Out: fp32 (or int32 indices) [...], the last axis reduced.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +17,8 @@ from jiriki.numerics.errors import NumericsError
 
 LANES = 16
 
-_BLOCK_ELEMENTS = 1 << 18
+_STEP_ELEMENTS = 1 << 14  # running sums worked on at once: a cache's worth
+_ACCUMULATE_ELEMENTS = 1 << 18
 
 
 def reduce_sum(x: NDArray[np.float32], lanes: int = LANES) -> NDArray[np.float32]:
@@ -27,12 +26,17 @@ def reduce_sum(x: NDArray[np.float32], lanes: int = LANES) -> NDArray[np.float32
 
     Bit-exact to the chip for any leading shape. Raises NumericsError unless lanes is a power of 2.
     """
-    beats = _to_beats(fp32.clean(x), lanes, np.float32(0))
+    beats = _to_beats(fp32.clean(x), lanes)
     running = np.zeros((beats.shape[0], lanes), dtype=np.float32)
-    step = max(1, _BLOCK_ELEMENTS // max(1, beats.shape[0] * lanes))
-    for start in range(0, beats.shape[1], step):
-        running = _accumulate(running, beats[:, start : start + step])
-    return _halve(running, fp32.add).reshape(np.shape(x)[:-1])
+    rows = max(1, _STEP_ELEMENTS // lanes)
+    for start in range(0, beats.shape[0], rows):
+        block = beats[start : start + rows]
+        add_beats = _step if block.shape[0] * lanes >= _STEP_ELEMENTS // 8 else _accumulate
+        running[start : start + rows] = add_beats(running[start : start + rows], block)
+    while running.shape[1] > 1:  # the halving tree
+        half = running.shape[1] // 2
+        running = fp32.add(running[:, :half], running[:, half:])
+    return running[:, 0].reshape(np.shape(x)[:-1])
 
 
 def reduce_sum_of_squares(x: NDArray[np.float32], lanes: int = LANES) -> NDArray[np.float32]:
@@ -76,10 +80,10 @@ def _check_lanes(lanes: int) -> None:
         raise NumericsError(f"lanes = {lanes} must be a power of two; the tree halves it")
 
 
-def _to_beats(x: NDArray[np.float32], lanes: int, idle: np.float32) -> NDArray[np.float32]:
-    """Reshape [..., n] to [rows, beats, lanes]; idle lanes of the last beat hold `idle`.
+def _to_beats(x: NDArray[np.float32], lanes: int) -> NDArray[np.float32]:
+    """Reshape [..., n] to [rows, beats, lanes]; idle lanes of the last beat hold +0.
 
-    For a sum, `idle` = +0 leaves a running lane unchanged: it starts at +0, so it is never -0.
+    Adding +0 leaves a running sum unchanged: it starts at +0, so it is never -0.
     """
     _check_lanes(lanes)
     if x.ndim == 0:
@@ -89,34 +93,34 @@ def _to_beats(x: NDArray[np.float32], lanes: int, idle: np.float32) -> NDArray[n
     beats = -(-n // lanes)
     if n == beats * lanes:
         return x.reshape(rows, beats, lanes)
-    padded = np.full((rows, beats * lanes), idle, dtype=np.float32)
+    padded = np.zeros((rows, beats * lanes), dtype=np.float32)
     padded[:, :n] = x.reshape(rows, n)
     return padded.reshape(rows, beats, lanes)
 
 
+def _step(running: NDArray[np.float32], beats: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add clean beats [rows, b, lanes] one after another to clean running [rows, lanes]."""
+    with np.errstate(all="ignore"):
+        for beat in range(beats.shape[1]):
+            running = fp32.clean_block(running + beats[:, beat])
+    return running
+
+
 def _accumulate(running: NDArray[np.float32], beats: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Add beats [rows, b, lanes] one after another to running [rows, lanes].
+    """Do `_step` for few rows and many beats.
 
     `np.add.accumulate` is defined as that sequence. If none of its partial sums is subnormal,
     flushing was the identity at every step; otherwise the steps are redone one by one. A NaN
     cannot turn back into a number, so cleaning the last partial sum is enough for it.
     """
-    chain = np.concatenate((running[:, None, :], beats), axis=1)
-    with np.errstate(all="ignore"):
-        partial = np.add.accumulate(chain, axis=1, dtype=np.float32)
-    if not fp32.is_subnormal(partial).any():
-        return fp32.clean(partial[:, -1])
-    for beat in range(beats.shape[1]):
-        running = fp32.add(running, beats[:, beat])
+    size = max(1, _ACCUMULATE_ELEMENTS // max(1, running.size))
+    for start in range(0, beats.shape[1], size):
+        block = beats[:, start : start + size]
+        chain = np.concatenate((running[:, None, :], block), axis=1)
+        with np.errstate(all="ignore"):
+            partial = np.add.accumulate(chain, axis=1, dtype=np.float32)
+        if fp32.is_subnormal(partial).any():
+            running = _step(running, block)
+        else:
+            running = fp32.clean(partial[:, -1])
     return running
-
-
-def _halve(
-    lanes: NDArray[np.float32],
-    join: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """Join [rows, lanes] to [rows] by the halving tree."""
-    while lanes.shape[1] > 1:
-        half = lanes.shape[1] // 2
-        lanes = join(lanes[:, :half], lanes[:, half:])
-    return lanes[:, 0]

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from jiriki.numerics.errors import NumericsError
 from jiriki.numerics.formats import Format
-from jiriki.numerics.fp32 import CANONICAL_NAN, F32, blockwise, clean, fp32_to_int
+from jiriki.numerics.fp32 import CANONICAL_NAN, F32, blockwise, clean, round_block
 from jiriki.numerics.requant import quantise
 from jiriki.numerics.segments import DIGITS, evaluate_segments, quadratic_through
 
@@ -86,8 +86,8 @@ class SegmentTable:
         return blockwise(self._block, np.float32, x)
 
     def _block(self, x: F32) -> F32:
-        scaled = np.ldexp(x, self.in_shift)  # exact, or saturates to int32, or rounds to 0
-        d = fp32_to_int(scaled, Format.INT32).astype(np.int64) - self.lo_fixed
+        scaled = x * np.float32(2.0**self.in_shift)  # exact, or saturates to int32, or rounds to 0
+        d = round_block(scaled, Format.INT32).astype(np.int64) - self.lo_fixed
         last = (self.segments << self.t_bits) - 1
         inside = np.clip(d, 0, last)
         index = inside >> self.t_bits

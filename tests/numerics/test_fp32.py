@@ -136,6 +136,12 @@ def test_neg_and_absolute_change_only_the_sign(corner_bits: NDArray[np.uint32]) 
     assert np.array_equal(bits(fp32.absolute(floats(corner_bits))), want_abs)
 
 
+def test_clean_returns_a_new_array() -> None:
+    x = np.ones(3, dtype=np.float32)
+    fp32.clean(x)[0] = 5
+    assert x[0] == 1
+
+
 def test_flush_keeps_nan_bits_and_clean_does_not() -> None:
     raw = floats(np.array([0x80000001, 0x007FFFFF, 0xFFC12345, 0x3F800000], dtype=np.uint32))
     assert bits(fp32.flush(raw)).tolist() == [0x80000000, 0, 0xFFC12345, 0x3F800000]
@@ -166,11 +172,25 @@ def test_int_to_fp32_rounds_to_nearest_even(exact: ModuleType, rng: np.random.Ge
     assert bits(fp32.int_to_fp32(x.astype(np.int32))).tolist() == want
 
 
+def test_small_large_and_scalar_calls_agree(
+    corner_bits: NDArray[np.uint32], rng: np.random.Generator
+) -> None:
+    column, row = floats(corner_bits)[:, None], floats(rng.permutation(corner_bits))
+    for operation in (fp32.add, fp32.sub, fp32.mul, fp32.maximum, fp32.minimum):
+        whole = bits(operation(column, row))
+        by_row = [bits(operation(value, row)) for value in column]  # one small call each
+        by_scalar = [bits(operation(value[0], np.tile(row, 40))) for value in column]  # large
+        assert np.array_equal(whole, by_row)
+        assert np.array_equal(np.tile(whole, 40), by_scalar)
+
+
 @pytest.mark.parametrize("shapes", [((3, 1, 5), (4, 1)), ((0, 4), (4,)), ((), (2,)), ((), ())])
 def test_operands_broadcast_like_numpy(shapes: tuple[Any, Any]) -> None:
     a, b = (np.full(s, 1.5, dtype=np.float32) for s in shapes)
     for operation in (fp32.add, fp32.maximum, fp32.minimum):
-        assert operation(a, b).shape == np.broadcast_shapes(*shapes)
+        result = operation(a, b)
+        assert isinstance(result, np.ndarray)
+        assert result.shape == np.broadcast_shapes(*shapes)
 
 
 def test_strided_and_scalar_operands_give_the_same_result(rng: np.random.Generator) -> None:
