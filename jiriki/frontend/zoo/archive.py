@@ -33,7 +33,7 @@ class Archive:
     def _check(self) -> None:
         for member in self._zip.namelist():
             path = PurePosixPath(member.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[:1]:
+            if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
                 raise ArchiveError(
                     f"{self.name}: member {member!r} points outside the archive; do not use it"
                 )

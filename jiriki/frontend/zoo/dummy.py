@@ -22,8 +22,8 @@ class DummyFilters:
 
     def weight(self, shape: tuple[int, ...]) -> np.ndarray:
         """Draw a weight [outputs, inputs...] with variance 2 / (inputs per output)."""
-        deviation = math.sqrt(2 / math.prod(shape[1:]))
-        return self._random.normal(0, deviation, shape).astype(np.float32)
+        deviation = np.float32(math.sqrt(2 / math.prod(shape[1:])))
+        return self._random.standard_normal(shape, np.float32) * deviation
 
     def around(self, centre: float, deviation: float, shape: tuple[int, ...]) -> np.ndarray:
         """Draw values uniformly within `centre` ± `deviation`."""

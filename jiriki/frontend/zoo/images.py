@@ -40,6 +40,7 @@ CALIBRATION_PHOTOS = (
     ("scikit-learn", "sklearn/datasets/images/flower.jpg"),
 )
 CALIBRATION_PAGES = ("skimage/data/page.png", "skimage/data/text.png")
+LINE_HEIGHT = 28  # of page.png, spacing included
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def source_pages() -> Iterator[Image.Image]:
         yield decode(archive.read(path))
 
 
-def text_lines(page: Image.Image, height: int = 28) -> Iterator[Image.Image]:
-    """Yield overlapping bands across a page, each about one line high."""
-    for top in range(0, page.height - height + 1, height // 2):
-        yield page.crop((0, top, page.width, top + height))
+def text_lines() -> Iterator[Image.Image]:
+    """Yield the left and right halves of overlapping bands, one line high, of a scanned page."""
+    page = next(source_pages())
+    middle = page.width // 2
+    for top in range(0, page.height - LINE_HEIGHT + 1, LINE_HEIGHT // 2):
+        yield page.crop((0, top, middle, top + LINE_HEIGHT))
+        yield page.crop((middle, top, page.width, top + LINE_HEIGHT))

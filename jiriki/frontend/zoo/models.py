@@ -105,10 +105,8 @@ def _build_mobilenet(card: ModelCard) -> onnx.ModelProto:
 
 
 def _build_published(card: ModelCard) -> onnx.ModelProto:
-    model = parse_onnx(_source(card), card.name)
-    if card.weights is WeightsKind.DUMMY:
-        model = with_dummy_weights(model)
-    return with_fixed_inputs(model, card.inputs)
+    model = with_fixed_inputs(parse_onnx(_source(card), card.name), card.inputs)
+    return with_dummy_weights(model) if card.weights is WeightsKind.DUMMY else model
 
 
 def _prepare_photo(card: ModelCard, data: bytes) -> np.ndarray:
@@ -155,17 +153,14 @@ def _page_samples(card: ModelCard) -> Iterable[np.ndarray]:
 
 def _line_samples(card: ModelCard) -> Iterable[np.ndarray]:
     size = _height_width(card)
-    for page in images.source_pages():
-        for line in images.text_lines(page):
-            yield images.preprocess_line(line, *size)
+    return (images.preprocess_line(line, *size) for line in images.text_lines())
 
 
 def _turned_line_samples(card: ModelCard) -> Iterable[np.ndarray]:
     size = _height_width(card)
-    for page in images.source_pages():
-        for line in images.text_lines(page):
-            yield images.preprocess_line(line, *size)
-            yield images.preprocess_line(line.rotate(180), *size)
+    for line in images.text_lines():
+        yield images.preprocess_line(line, *size)
+        yield images.preprocess_line(line.rotate(180), *size)
 
 
 def _noise_samples(card: ModelCard) -> Iterable[np.ndarray]:
@@ -177,20 +172,18 @@ def _noise_samples(card: ModelCard) -> Iterable[np.ndarray]:
 def _file_samples(card: ModelCard) -> Iterable[np.ndarray]:
     """Read files of the scikit-image wheel: every other type once, then Python sources."""
     archive = open_package(catalogue().packages["scikit-image"])
-    names = [name for name in archive.names() if not name.endswith("/")]
-    by_type = {name.rsplit(".", 1)[-1]: name for name in reversed(names)}
-    chosen = list(dict.fromkeys([*by_type.values(), *names]))[:MAGIKA_FILES]
-    return (_prepare_bytes(card, archive.read(name)) for name in chosen)
+    by_type = {name.rsplit(".", 1)[-1]: name for name in reversed(archive.names())}
+    chosen = dict.fromkeys([*by_type.values(), *archive.names()])
+    contents = dict.fromkeys(archive.read(name) for name in islice(chosen, 2 * MAGIKA_FILES))
+    return (_prepare_bytes(card, data) for data in islice(filter(None, contents), MAGIKA_FILES))
 
-
-_OCR_LINE = Recipe(_build_published, _prepare_line, _line_samples)
 
 RECIPES: Mapping[str, Recipe] = {
     "efficientnet-lite0": Recipe(_build_efficientnet, _prepare_photo, _photo_samples),
     "resnet50": Recipe(_build_published, _prepare_photo, _noise_samples),
     "mobilenetv2": Recipe(_build_mobilenet, _prepare_photo, _noise_samples),
     "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples),
-    "ppocr-rec": _OCR_LINE,
+    "ppocr-rec": Recipe(_build_published, _prepare_line, _line_samples),
     "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples),
     "magika": Recipe(_build_published, _prepare_bytes, _file_samples),
 }

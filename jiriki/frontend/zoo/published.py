@@ -88,6 +88,7 @@ def with_dummy_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     data_inputs = [value for value in graph.input if value.name not in shapes]
     graph.ClearField("input")
     graph.input.extend(data_inputs)
+    del graph.value_info[:]
     dummy.ir_version = IR_VERSION
     return dummy
 
