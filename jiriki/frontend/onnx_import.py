@@ -1,0 +1,179 @@
+"""ONNX to Graph.
+
+In: a quantised ONNX model (QDQ, QLinear or integer operators), or a float one without matrix
+products. Out: a verified Graph, bit-exact with `reference.reference_outputs` except where
+decision 0004 says so. The import reads the graph that ONNX Runtime executes after its own
+rewriting, so fused operators are the same on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import onnx
+from onnx import numpy_helper
+
+import jiriki.frontend.take_float
+import jiriki.frontend.take_linear
+import jiriki.frontend.take_move
+import jiriki.frontend.take_quant  # noqa: F401  (importing them fills the registry)
+from jiriki.frontend.context import INSIDE, Context, Value
+from jiriki.frontend.errors import OpenShapeError, UnsupportedOperatorError
+from jiriki.frontend.load import ModelSource, load_model
+from jiriki.frontend.match import QParam
+from jiriki.frontend.reference import executed_model
+from jiriki.frontend.registry import find_handler
+from jiriki.graph import Graph, Port, TensorType
+from jiriki.graph.passes import simplify
+
+
+def import_onnx(
+    model: ModelSource, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Graph:
+    """Return the Graph of an ONNX model.
+
+    input_shapes fixes open dimensions. Raises ModelFileError, OpenShapeError,
+    UnsupportedOperatorError or NotQuantisedError, each with one line saying what to do.
+    """
+    loaded = load_model(model, input_shapes)
+    executed = executed_model(loaded)
+    context = _start(executed)
+    inputs = [_input_port(context, executed, value) for value in executed.graph.input]
+    for node in executed.graph.node:
+        _take(context, node)
+    outputs = _output_ports(context, executed)
+    graph = Graph(
+        context.name,
+        tuple(port for port in inputs if port is not None),
+        tuple(outputs),
+        context.tensors,
+        context.constants,
+        tuple(context.nodes),
+    )
+    graph = simplify(graph)
+    graph.verify()
+    return graph
+
+
+def _start(model: onnx.ModelProto) -> Context:
+    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    context = Context(model.graph.name or "model", opset, opsets=list(model.opset_import))
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        context.values[tensor.name] = Value(array.dtype.name, tuple(array.shape), array=array)
+    for node in model.graph.node:
+        for output in node.output:
+            context.producers[output] = node
+    return context
+
+
+def _take(context: Context, node: onnx.NodeProto) -> None:
+    handler = find_handler(node)
+    if handler is None:
+        raise context.unsupported(
+            node,
+            "this operator has no counterpart in the op table",
+            "remove or rewrite it (`jiriki coverage` lists the operators that are taken)",
+        )
+    handler(context, node)
+
+
+# -- the boundary --------------------------------------------------------------------------
+
+
+def _input_port(
+    context: Context, model: onnx.ModelProto, value: onnx.ValueInfoProto
+) -> Port | None:
+    """Declare one model input; None for an initialiser listed among the inputs."""
+    if value.name in context.values:
+        return None
+    tensor = value.type.tensor_type
+    external = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    shape = tuple(dim.dim_value for dim in tensor.shape.dim)
+    if external not in INSIDE:
+        raise UnsupportedOperatorError(
+            f"input {value.name} is {external}; use float32, uint8, int8, int32 or bool"
+        )
+    param = _boundary_param(context, model, value.name) if external == "float32" else None
+    if param is not None:
+        context.boundary[value.name] = param
+        context.tensors[value.name] = TensorType(shape, INSIDE["int8"])
+        context.values[value.name] = Value("float32", shape)
+        return Port(value.name, external, shape, param.scale, param.zero_point)
+    inside = INSIDE[external]
+    context.tensors[value.name] = TensorType(shape, inside)
+    dtype = "float32" if external == "float16" else external
+    context.values[value.name] = Value(dtype, shape, tensor=value.name)
+    return Port(value.name, external, shape, None, 128 if external == "uint8" else 0)
+
+
+def _boundary_param(context: Context, model: onnx.ModelProto, name: str) -> QParam | None:
+    """Return the quantisation of a float input when all that reads it quantises it alike."""
+    readers = [node for node in model.graph.node if name in node.input]
+    if name in {output.name for output in model.graph.output} or not readers:
+        return None
+    params = set()
+    for node in readers:
+        if node.op_type != "QuantizeLinear" or not context.has(node, 2):
+            return None
+        scale, zero_point = (context.values.get(node.input[i]) for i in (1, 2))
+        if scale is None or zero_point is None or scale.array is None or zero_point.array is None:
+            return None
+        if scale.array.size != 1 or zero_point.dtype not in ("int8", "uint8"):
+            return None
+        shift = zero_point.shift
+        raw = int(zero_point.array.reshape(()))
+        params.add(QParam(float(scale.array.reshape(())), raw - shift, shift))
+    return params.pop() if len(params) == 1 else None
+
+
+def _output_ports(context: Context, model: onnx.ModelProto) -> list[Port]:
+    return [_output_port(context, output) for output in model.graph.output]
+
+
+def _output_port(context: Context, output: onnx.ValueInfoProto) -> Port:
+    """Declare one model output and give its tensor the output's name."""
+    if output.name not in context.values:
+        raise OpenShapeError(f"output {output.name} is computed by no node; fix the model")
+    value = context.values[output.name]
+    external = onnx.helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type).name
+    scale, zero_point = None, 128 if external == "uint8" else 0
+    quant = value.quant
+    if quant is not None and quant.axis < 0 and external == "float32" and value.array is None:
+        param = quant.param()
+        scale, zero_point = param.scale, param.zero_point
+        tensor = context.tensor_of(quant.value, output.name)
+    else:
+        tensor = context.tensor_of(value, output.name)
+    if tensor != output.name:
+        tensor = _rename(context, tensor, output.name)
+    return Port(output.name, external, value.shape, scale, zero_point)
+
+
+def _rename(context: Context, tensor: str, name: str) -> str:
+    """Copy a tensor under the output's name, moving what already has that name aside."""
+    if name in context.tensors:
+        _move_aside(context, name)
+        tensor = f"{name}/inner" if tensor == name else tensor
+    shape = context.tensors[tensor].shape
+    made = context.emit("reshape", [tensor], {"shape": shape}, name, name)
+    assert made == name, f"output {name} is taken"
+    return made
+
+
+def _move_aside(context: Context, name: str) -> None:
+    """Rename an inner tensor that carries an output's name."""
+    inner = context.fresh(f"{name}/inner")
+    context.tensors[inner] = context.tensors.pop(name)
+    if name in context.constants:
+        context.constants[inner] = context.constants.pop(name)
+    for index, node in enumerate(context.nodes):
+        inputs = tuple(inner if n == name else n for n in node.inputs)
+        outputs = tuple(inner if n == name else n for n in node.outputs)
+        context.nodes[index] = type(node)(
+            node.op, node.name, inputs, outputs, node.attrs, node.source
+        )
+    for key, value in context.values.items():
+        if value.tensor == name:
+            context.values[key] = replace(value, tensor=inner)

@@ -1,0 +1,280 @@
+"""Operators of quantised models: QuantizeLinear, DequantizeLinear and the QLinear family.
+
+In: nodes of the executed model (ONNX Runtime's own fusions included). Out: lut, qadd, qmul,
+pooling, quantize and dequantize nodes. Every table of 256 entries is computed by ONNX Runtime
+itself, so it is exact by construction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from jiriki.frontend.context import (
+    Context,
+    Quant,
+    Value,
+    int_attribute,
+    label,
+    list_attribute,
+)
+from jiriki.frontend.geometry import lift, lower, read_window
+from jiriki.frontend.match import QParam, match_add, match_mul
+from jiriki.frontend.registry import takes
+from jiriki.frontend.tables import lookup_table, single_node_table, unary_region
+from jiriki.frontend.take_linear import absorb_linear
+from jiriki.graph import Attr
+
+MS = "com.microsoft"
+LIMITS: dict[str, Attr] = {"lo": -128, "hi": 127}
+
+
+def read_param(
+    context: Context, node: onnx.NodeProto, scale: int, zero_point: int, dtype: str
+) -> QParam:
+    """Read a per-tensor (scale, zero point) pair of inputs."""
+    shift = 128 if dtype == "uint8" else 0
+    raw = int(context.scalar(node, zero_point, 0))
+    return QParam(float(np.float32(context.scalar(node, scale))), raw - shift, shift)
+
+
+@takes("DequantizeLinear")
+@takes("DequantizeLinear", domain=MS)
+def dequantize_linear(context: Context, node: onnx.NodeProto) -> None:
+    """Remember the int8 tensor with its scale; a graph node is made only when needed."""
+    x = context.value(node, 0)
+    scale = context.constant(node, 1).astype(np.float32)
+    raw = context.optional(node, 2)
+    zero_point = np.zeros(scale.shape, np.int32) if raw is None else raw.astype(np.int32)
+    axis = -1
+    if scale.size == 1:
+        scale, zero_point = scale.reshape(()), zero_point.reshape(-1)[:1].reshape(())
+    else:
+        axis = int_attribute(node, "axis", 1) % len(x.shape)
+        if scale.ndim != 1 or scale.size != x.shape[axis] or zero_point.shape != scale.shape:
+            raise context.unsupported(
+                node, f"scale of shape {scale.shape} (blocked) is not taken", "use per-axis scales"
+            )
+    if x.dtype not in ("int8", "uint8") and x.array is None:
+        raise context.unsupported(node, f"input format {x.dtype} is not taken", "use int8 or uint8")
+    quant = Quant(x, scale, zero_point, axis)
+    context.values[node.output[0]] = Value("float32", x.shape, quant=quant)
+
+
+@takes("QuantizeLinear")
+@takes("QuantizeLinear", domain=MS)
+def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
+    """Make int8 from float: at the boundary, by a table, in an epilogue, or by itself."""
+    dtype = _quantised_dtype(context, node)
+    name = node.input[0]
+    if name in context.boundary:
+        context.bind(node, name, dtype)
+        return
+    param = read_param(context, node, 1, 2, dtype)
+    constant = context.array_of(context.value(node, 0))
+    if constant is not None:
+        array = _quantise_constant(constant, param, dtype)
+        context.values[node.output[0]] = Value(dtype, array.shape, array=array)
+        return
+    quant = context.value(node, 0).quant
+    if _is_per_tensor(quant, dtype) and quant is not None and quant.param() == param:
+        context.values[node.output[0]] = quant.value
+        return
+    region = unary_region(context, node)
+    if region is not None:
+        x = context.tensor_of(region.source, node.output[0] + "/x")
+        table = context.add_constant(f"{node.output[0]}/table", lookup_table(context, region))
+        context.result(node, "lut", [x, table], {}, dtype)
+        shape = context.value(node, 0).shape
+        reshape_to(context, node, shape, dtype)
+        return
+    tensor = absorb_linear(context, node, param)
+    if tensor is not None:
+        context.bind(node, tensor, dtype)
+        return
+    inverse = float(np.float32(1) / np.float32(param.scale))
+    attrs: dict[str, Attr] = {"inv_scale": inverse, "zp": param.zero_point, **LIMITS}
+    context.result(node, "quantize", [context.tensor(node, 0)], attrs, dtype)
+
+
+def _is_per_tensor(quant: Quant | None, dtype: str) -> bool:
+    return quant is not None and quant.axis < 0 and quant.value.dtype == dtype
+
+
+def reshape_to(context: Context, node: onnx.NodeProto, shape: tuple[int, ...], dtype: str) -> None:
+    """Reshape the node's bound result when constants broadcast it to more axes."""
+    tensor = context.values[node.output[0]].tensor
+    assert tensor is not None
+    if context.tensors[tensor].shape != shape:
+        name = context.emit("reshape", [tensor], {"shape": shape}, tensor, label(node))
+        context.bind(node, name, dtype)
+
+
+def _quantised_dtype(context: Context, node: onnx.NodeProto) -> str:
+    if context.has(node, 2):
+        dtype = context.value(node, 2).dtype
+    else:
+        code = int_attribute(node, "output_dtype", 0) or onnx.TensorProto.UINT8
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(code).name
+    if dtype not in ("int8", "uint8"):
+        raise context.unsupported(node, f"quantising to {dtype} is not taken", "use int8 or uint8")
+    return dtype
+
+
+def _quantise_constant(array: np.ndarray, param: QParam, dtype: str) -> np.ndarray:
+    limits = np.iinfo(dtype)
+    scaled = np.rint(array.astype(np.float32) / np.float32(param.scale))
+    return np.clip(scaled + param.raw_zero_point, limits.min, limits.max).astype(dtype)
+
+
+@takes("QLinearAdd", domain=MS)
+def qlinear_add(context: Context, node: onnx.NodeProto) -> None:
+    """Add with three scales; equality with ONNX Runtime is proven over all pairs."""
+    a, b, c = _three_params(context, node)
+    shapes = [context.value(node, i).shape for i in (0, 3)]
+    match = match_add(a, b, c, _first_is_scalar(*shapes))
+    attrs: dict[str, Attr] = {"ra": match.ra, "rb": match.rb, "fixed": match.fixed, **LIMITS}
+    _binary(context, node, "qadd", attrs)
+
+
+@takes("QLinearMul", domain=MS)
+def qlinear_mul(context: Context, node: onnx.NodeProto) -> None:
+    """Multiply with three scales; equality with ONNX Runtime is tried over all pairs."""
+    a, b, c = _three_params(context, node)
+    attrs: dict[str, Attr] = {
+        "a_zp": a.zero_point,
+        "b_zp": b.zero_point,
+        "scale": match_mul(a, b, c).scale,
+        "out_zp": c.zero_point,
+        **LIMITS,
+    }
+    _binary(context, node, "qmul", attrs)
+
+
+def _three_params(context: Context, node: onnx.NodeProto) -> tuple[QParam, QParam, QParam]:
+    dtype = context.value(node, 0).dtype
+    a, b, c = (read_param(context, node, i, i + 1, dtype) for i in (1, 4, 6))
+    return a, b, c
+
+
+def _binary(context: Context, node: onnx.NodeProto, op: str, attrs: dict[str, Attr]) -> None:
+    dtype = context.value(node, 0).dtype
+    context.result(node, op, [context.tensor(node, 0), context.tensor(node, 3)], attrs, dtype)
+
+
+def _first_is_scalar(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Tell whether ONNX Runtime's innermost broadcast loop holds a fixed and walks over b."""
+    rank = max(len(a), len(b))
+    a, b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    for left, right in zip(reversed(a), reversed(b), strict=True):
+        if left != 1 or right != 1:
+            return left == 1
+    return False
+
+
+@takes("QLinearSigmoid", "QLinearLeakyRelu", domain=MS)
+def qlinear_unary(context: Context, node: onnx.NodeProto) -> None:
+    """A function of one int8: its table."""
+    dtype = context.value(node, 0).dtype
+    values = single_node_table(context, node, dtype)
+    table = context.add_constant(f"{node.output[0]}/table", values)
+    context.result(node, "lut", [context.tensor(node, 0), table], {}, dtype)
+
+
+@takes("QLinearConcat", domain=MS)
+def qlinear_concat(context: Context, node: onnx.NodeProto) -> None:
+    """Concatenate; inputs of another scale go through a table first."""
+    out = context.value(node, 2)
+    assert out.dtype in ("int8", "uint8"), f"{label(node)}: zero point is {out.dtype}"
+    target = read_param(context, node, 0, 1, context.value(node, 1).dtype)
+    dtype = context.value(node, 1).dtype
+    parts = []
+    for index in range(2, len(node.input), 3):
+        tensor = context.tensor(node, index)
+        param = read_param(context, node, index + 1, index + 2, dtype)
+        if param != target:
+            one = _concat_of(node, index)
+            table = context.add_constant(f"{tensor}/table", single_node_table(context, one, dtype))
+            tensor = context.emit("lut", [tensor, table], {}, f"{tensor}/requant", label(node))
+        parts.append(tensor)
+    axis = int_attribute(node, "axis", 0) % len(out.shape)
+    context.result(node, "concat", parts, {"axis": axis}, dtype)
+
+
+def _concat_of(node: onnx.NodeProto, index: int) -> onnx.NodeProto:
+    """Return the QLinearConcat of this one input alone, with the data input first."""
+    one = onnx.NodeProto()
+    one.CopyFrom(node)
+    del one.input[:]
+    one.input.extend([node.input[0], node.input[1], *node.input[index : index + 3]])
+    del one.attribute[:]
+    one.attribute.append(onnx.helper.make_attribute("axis", 0))
+    return one
+
+
+@takes("QLinearGlobalAveragePool", domain=MS)
+def qlinear_global_average_pool(context: Context, node: onnx.NodeProto) -> None:
+    """Sum exactly, scale once."""
+    x = context.value(node, 0)
+    if int_attribute(node, "channels_last", 0):
+        raise context.unsupported(node, "channels_last is not taken", "use channels first")
+    a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
+    count = np.float32(np.prod(x.shape[2:]))
+    multiplier = np.float32(a.scale) / (np.float32(c.scale) * count)
+    attrs: dict[str, Attr] = {
+        "x_zp": a.zero_point,
+        "multiplier": float(multiplier),
+        "out_zp": c.zero_point,
+        **LIMITS,
+    }
+    tensor = lift(context, node, context.tensor(node, 0))
+    pooled = context.emit("qavgpool_global", [tensor], attrs, node.output[0], label(node))
+    context.bind(node, lower(context, node, pooled, len(x.shape)), x.dtype)
+
+
+@takes("QLinearAveragePool", domain=MS)
+def qlinear_average_pool(context: Context, node: onnx.NodeProto) -> None:
+    """Sum the window exactly, scale once; ONNX Runtime sums floats (decision 0004)."""
+    x = context.value(node, 0)
+    a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
+    kernel = tuple(list_attribute(node, "kernel_shape", []))
+    window = read_window(node, x.shape[2:], kernel)
+    include = int_attribute(node, "count_include_pad", 0)
+    attrs: dict[str, Attr] = {
+        "kernel": window.kernel,
+        "strides": window.strides,
+        "pads": window.pads,
+        "count_include_pad": include,
+        "x_zp": a.zero_point,
+        "ratio": float(np.float32(a.scale) / np.float32(c.scale)),
+        "out_zp": c.zero_point,
+        **LIMITS,
+    }
+    if include and int_attribute(node, "ceil_mode", 0):
+        raise context.unsupported(
+            node, "count_include_pad with ceil_mode is not taken", "pad first"
+        )
+    tensor = lift(context, node, context.tensor(node, 0))
+    pooled = context.emit("qavgpool", [tensor], attrs, node.output[0], label(node))
+    context.bind(node, lower(context, node, pooled, len(x.shape)), x.dtype)
+
+
+@takes("QLinearSoftmax", domain=MS)
+def qlinear_softmax(context: Context, node: onnx.NodeProto) -> None:
+    """Softmax in float between int8; ONNX Runtime multiplies by floor(1 / y_scale)."""
+    x = context.value(node, 0)
+    a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
+    quant = Quant(x, np.float32(a.scale).reshape(()), np.array(a.raw_zero_point), -1)
+    wide = context.tensor_of(Value("float32", x.shape, quant=quant), f"{node.output[0]}/x")
+    opset = int_attribute(node, "opset", 13)
+    axis = int_attribute(node, "axis", 1 if opset < 13 else -1) % len(x.shape)
+    shape = x.shape
+    if opset < 13 and axis != len(shape) - 1:
+        flat = (int(np.prod(shape[:axis])), int(np.prod(shape[axis:])))
+        wide = context.emit("reshape", [wide], {"shape": flat}, wide, label(node))
+        axis = 1
+    soft = context.emit("softmax", [wide], {"axis": axis}, f"{node.output[0]}/soft", label(node))
+    inverse = float(np.floor(np.float32(1) / np.float32(c.scale)))
+    attrs: dict[str, Attr] = {"inv_scale": inverse, "zp": c.zero_point, **LIMITS}
+    context.result(node, "quantize", [soft], attrs, x.dtype)
+    reshape_to(context, node, shape, x.dtype)
