@@ -47,9 +47,10 @@ define install
 @echo "setting up .venv from $(1) (once, about a minute) ..."
 @log=$$(mktemp); trap 'rm -f "$$log"' EXIT; { \
   { test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } \
-  && $(BIN)/pip install --disable-pip-version-check --no-input -r $(1) \
-  && $(BIN)/pip install --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .; \
-  } >"$$log" 2>&1 || { tail -n 20 "$$log" >&2; echo "setting up .venv failed: see above" >&2; exit 1; }
+  && $(BIN)/pip install --quiet --disable-pip-version-check --no-input -r $(1) \
+  && $(BIN)/pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .; \
+  } >"$$log" 2>&1 || { grep -v "^WARNING: Location" "$$log" | tail -n 20 | cut -c1-400 >&2; \
+  echo "setting up .venv from $(1) failed: see above; is the package index reachable?" >&2; exit 1; }
 @rm -f $(3)*; touch $(2)
 endef
 
