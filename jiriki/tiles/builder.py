@@ -67,14 +67,10 @@ class Builder:
     graph: Graph
     ops: list[TileOp] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
+    layer: int = 0  # index of the layer that operations emitted now belong to
     placed: dict[str, Placed] = field(default_factory=dict)
     available: int = 0  # scratchpad bytes the current operation may plan with
     constants: dict[bytes, Buffer] = field(default_factory=dict)
-
-    @property
-    def layer(self) -> int:
-        """Index of the layer that operations emitted now belong to."""
-        return len(self.layers) - 1
 
     def emit(self, op: TileOp) -> None:
         self.ops.append(op)
@@ -98,7 +94,7 @@ class Builder:
         """Make a scratchpad buffer of `size` bytes; TileError when it could never fit."""
         if size > self.chip.scratchpad_bytes:
             raise TileError(
-                f"layer {self.layers[-1].name}: a block of {size} bytes ({name}) exceeds the "
+                f"layer {self.layers[self.layer].name}: a block of {size} bytes ({name}) exceeds the "
                 f"scratchpad of chip {self.chip.name}, {self.chip.scratchpad_bytes} bytes; "
                 "choose a chip with a larger scratchpad"
             )

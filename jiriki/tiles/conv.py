@@ -242,7 +242,7 @@ def choose_cut(b: Builder, d: Dense) -> Cut:
                     best = (cost, cut)
     if best is None:
         raise TileError(
-            f"layer {b.layers[-1].name}: no tiling fits into {b.available} scratchpad bytes of "
+            f"layer {b.layers[b.layer].name}: no tiling fits into {b.available} scratchpad bytes of "
             f"chip {b.chip.name}; choose a chip with a larger scratchpad"
         )
     return best[1]

@@ -23,7 +23,7 @@ from jiriki.tiles.conv import (
 )
 from jiriki.tiles.epilogue import Epilogue, LoadedEpilogue, finish_tile, load_epilogue
 from jiriki.tiles.errors import TileError
-from jiriki.tiles.tile_program import Area, Buffer, DepthwiseTile, Space, TileOp, WeightFile
+from jiriki.tiles.tile_program import Area, Buffer, DepthwiseTile, Reserve, TileOp, WeightFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,19 @@ class DepthwiseCut:
     rows: int
 
 
-def plan_depthwise(b: Builder, d: Depthwise, follow: Dense | None = None) -> None:
+def plan_depthwise(
+    b: Builder, d: Depthwise, follow: Dense | None = None, follow_layer: int = 0
+) -> None:
     """Emit a depthwise convolution; with `follow`, its output block feeds that convolution.
 
     With `follow`, d.epilogue.out must be a Placed that nothing else reads; its buffer is not used.
+    follow_layer: the layer index of `follow`.
     """
+    own_layer = b.layer
     cut = choose_depthwise_cut(b, d, follow)
-    loaded = load_epilogue(b, d.epilogue)
     geo = d.geometry
+    blocks = _reserve_blocks(b, d, cut) if follow else []
+    loaded = load_epilogue(b, d.epilogue)
     weights = b.load_constant(d.weights, 0, d.weights.size, high=True)
     next_loaded = load_epilogue(b, follow.epilogue) if follow else None
     dense_weights: tuple[Buffer, ...] = ()
@@ -77,23 +82,36 @@ def plan_depthwise(b: Builder, d: Depthwise, follow: Dense | None = None) -> Non
     for image in range(geo.images):
         for r0 in range(0, geo.oh, cut.stripe):
             r1 = min(geo.oh, r0 + cut.stripe)
-            block = _block(b, d, image, r0, r1) if follow else None
+            block = _block(d, blocks[r0 // cut.stripe % 2], r0, r1) if follow else None
             _depthwise_stripe(b, d, cut, loaded, weights, image, r0, r1, block)
             b.ops.extend(pending)
             pending = []
             if follow and next_loaded and block:
                 start = len(b.ops)
+                b.layer = follow_layer
                 _dense_stripe(b, follow, next_loaded, dense_weights, block, image, r0, r1)
+                b.layer = own_layer
                 pending = b.take_ops(start)
     b.ops.extend(pending)
 
 
-def _block(b: Builder, d: Depthwise, image: int, r0: int, r1: int) -> Placed:
-    """Return a scratchpad block for output rows [r0, r1), as a resident tensor of its own."""
+def _reserve_blocks(b: Builder, d: Depthwise, cut: DepthwiseCut) -> list[Buffer]:
+    """Reserve the two scratchpad blocks that stripes alternate between."""
     out, geo = d.epilogue.out, d.geometry
-    pixels = (r1 - r0) * geo.ow
-    buffer = b.scratch(out.name, out.layout.groups * pixels * out.layout.group_bytes)
-    return Placed(out.name, out.layout, buffer, pixels, resident=True)
+    per = b.chip.nu // b.chip.ku
+    groups = -(-out.layout.groups // per) * per
+    size = groups * cut.stripe * geo.ow * out.layout.group_bytes
+    count = 2 if geo.images * geo.oh > cut.stripe else 1
+    buffers = [b.scratch(out.name, size) for _ in range(count)]
+    for buffer in buffers:
+        b.emit(Reserve(layer=b.layer, writes=(Area(buffer),)))
+    return buffers * (3 - count)
+
+
+def _block(d: Depthwise, buffer: Buffer, r0: int, r1: int) -> Placed:
+    """Return the block for output rows [r0, r1), as a resident tensor of its own."""
+    out = d.epilogue.out
+    return Placed(out.name, out.layout, buffer, (r1 - r0) * d.geometry.ow, resident=True)
 
 
 def _depthwise_stripe(
@@ -239,7 +257,7 @@ def choose_depthwise_cut(b: Builder, d: Depthwise, follow: Dense | None) -> Dept
             best = (cost, cut)
     if best is None:
         raise TileError(
-            f"layer {b.layers[-1].name}: no depthwise tiling fits into {b.available} scratchpad "
+            f"layer {b.layers[b.layer].name}: no depthwise tiling fits into {b.available} scratchpad "
             f"bytes of chip {b.chip.name}; choose a chip with a larger scratchpad"
         )
     return best[1]
@@ -297,6 +315,3 @@ def _cost(chip: ChipConfig, d: Depthwise, cut: DepthwiseCut, follow: Dense | Non
     traffic = read / chip.dram_bytes_per_cycle
     start = read / stripes / chip.dram_bytes_per_cycle
     return max(matrix, traffic) + 0.1 * traffic + 0.5 * start + 24 * calls
-
-
-UNPLACED = Buffer("streamed", Space.DRAM, 0)

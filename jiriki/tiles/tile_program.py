@@ -118,6 +118,11 @@ class TileOp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve(TileOp):
+    """Give the written buffers their addresses now, before smaller ones cut the memory up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move(TileOp):
     """DMA between DRAM and scratchpad: `run` bytes over dims of (count, dram, sp strides).
 

@@ -1,0 +1,11 @@
+"""Errors of the emit room."""
+
+from jiriki.numerics.errors import JirikiError
+
+
+class EmitError(JirikiError):
+    """A TileProgram cannot be turned into a Program for the chip."""
+
+
+class OutOfMemory(EmitError):
+    """Buffers that must live together do not fit; another plan may."""

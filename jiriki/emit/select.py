@@ -1,0 +1,296 @@
+"""Instruction selection: one tile operation to the instructions that perform it.
+
+In: a tile operation and the addresses of its buffers. Out: descriptor instructions where a queue's
+descriptors must change, then the operation's own instruction. What each queue's descriptors hold is
+remembered, so that unchanged ones cost nothing.
+"""
+
+import struct
+from dataclasses import dataclass, field
+
+from jiriki.chip.config import ChipConfig
+from jiriki.emit.errors import EmitError
+from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.fields import Instruction, Unit
+from jiriki.isa.matrix import Conv, Dw, Gemm, Gstr, Ldw
+from jiriki.isa.vector import (
+    Chain,
+    DType,
+    Konst,
+    Ldt,
+    MicroOp,
+    Qpar,
+    Red,
+    RedOp,
+    Reduce,
+    Src,
+    Strm,
+    TableKind,
+    Vrun,
+)
+from jiriki.isa.windows import Wina, Winb
+from jiriki.tiles.tile_program import (
+    Buffer,
+    ConvTile,
+    DepthwiseTile,
+    GemmTile,
+    Move,
+    Stream,
+    TableTile,
+    TileOp,
+    VectorTile,
+    WeightFile,
+    Window,
+)
+
+DTYPES = {
+    "i8": DType.I8, "i16": DType.I16, "i32": DType.I32, "f32": DType.F32, "bf16": DType.BF16,
+    "acc": DType.ACC,
+}  # fmt: skip
+SLOT_OPS = ("lut", "tbl", "qnt")
+
+
+@dataclass
+class Selector:
+    """Emits instructions; holds what the queues' descriptors currently are."""
+
+    chip: ChipConfig
+    address: dict[Buffer, int]
+    out: list[Instruction] = field(default_factory=list)
+    note: int = 0
+    state: dict[tuple[object, ...], Instruction] = field(default_factory=dict)
+    scalars: list[int | None] = field(default_factory=lambda: [None] * 8)
+    quants: list[tuple[int, int, int] | None] = field(default_factory=lambda: [None] * 4)
+    chains: list[tuple[object, ...] | None] = field(default_factory=lambda: [None] * 4)
+    tables: list[Buffer | None] = field(default_factory=lambda: [None] * 16)
+    turn: dict[str, int] = field(default_factory=dict)
+
+    def select(self, op: TileOp) -> Instruction:
+        """Append what performs `op`; return its own (last) instruction."""
+        self.note = op.layer
+        match op:
+            case Move():
+                self._move(op)
+            case ConvTile():
+                self._conv(op)
+            case GemmTile():
+                self._gemm(op)
+            case WeightFile():
+                b = self._word(op.b, op.b_offset)
+                self._add(Ldw.new(b=b, lines=op.lines))
+            case DepthwiseTile():
+                self._depthwise(op)
+            case TableTile():
+                self._table(op)
+            case VectorTile():
+                self._vector(op)
+            case _:
+                raise EmitError(f"no instruction performs {type(op).__name__}; add one to emit/")
+        return self.out[-1]
+
+    def _add(self, instruction: Instruction) -> None:
+        instruction.note = self.note
+        self.out.append(instruction)
+
+    def _describe(self, key: tuple[object, ...], instruction: Instruction) -> None:
+        """Append a descriptor instruction unless the register already holds it."""
+        held = self.state.get(key)
+        if held is None or held.values != instruction.values:
+            self.state[key] = instruction
+            self._add(instruction)
+
+    def _word(self, buffer: Buffer, offset: int) -> int:
+        byte = self.address[buffer] + offset
+        if byte % self.chip.ku:
+            raise EmitError(f"{buffer.name}+{offset} is not a whole word; align it in tiles/")
+        return byte // self.chip.ku
+
+    # -- DMA ---------------------------------------------------------------------------
+
+    def _move(self, op: Move) -> None:
+        unit = Unit.LD if op.load else Unit.ST
+        for i, (count, dram, sp) in enumerate(op.dims):
+            dim = Dim.new(unit, dim=i, count=count, dram_stride=dram, sp_stride=sp)
+            self._describe((unit, "dim", i), dim)
+        if op.index is not None:
+            self._describe((unit, "gidx"), Gidx.new(unit, base=self.address[op.index]))
+        kind = Ld if op.load else St
+        mode = DmaMode[op.mode.upper()]
+        ndims = len(op.dims) - (mode is DmaMode.SCATTER_BYTES and len(op.dims) == 4)
+        self._add(
+            kind.new(
+                dram=self.address[op.dram] + op.dram_offset if op.dram else 0,
+                sp=self.address[op.sp] + op.sp_offset if op.sp else 0,
+                run=op.run, ndims=ndims, mode=mode, fill=op.fill & 0xFF,
+            )
+        )  # fmt: skip
+
+    # -- matrix unit -------------------------------------------------------------------
+
+    def _window(self, unit: Unit, idx: int, w: Window) -> None:
+        wina = Wina.new(
+            unit, idx=idx, plane=w.plane, pitch=w.pitch, h=w.h, w=w.w, ow=w.ow, fill=w.fill
+        )
+        winb = Winb.new(
+            unit, idx=idx, sy=w.sy, sx=w.sx, dy=w.dy, dx=w.dx, py=w.py, px=w.px, kh=w.kh, kw=w.kw
+        )
+        self._describe((unit, "wina", idx), wina)
+        self._describe((unit, "winb", idx), winb)
+
+    def _conv(self, op: ConvTile) -> None:
+        self._window(Unit.MX, 0, op.window)
+        self._add(
+            Conv.new(
+                a=self._word(op.a, op.a_offset), win=0, p=op.p, groups=op.groups,
+                b=self._word(op.b, op.b_offset), n_tiles=op.n_tiles,
+                acc=self.address[op.acc] // 4, acc_stride=op.acc_stride,
+                accumulate=int(op.accumulate),
+            )
+        )  # fmt: skip
+
+    def _gemm(self, op: GemmTile) -> None:
+        ku = self.chip.ku
+        self._describe(
+            (Unit.MX, "gstr"),
+            Gstr.new(
+                a_plane=op.a_plane // ku, b_kstride=op.b_kstride // ku,
+                b_nstride=op.b_nstride // ku, acc_stride=op.acc_stride,
+            ),
+        )  # fmt: skip
+        self._add(
+            Gemm.new(
+                a=self._word(op.a, op.a_offset), m=op.m, steps=op.steps,
+                b=self._word(op.b, op.b_offset), n_tiles=op.n_tiles, acc=self.address[op.acc],
+                accumulate=int(op.accumulate),
+            )
+        )  # fmt: skip
+
+    def _depthwise(self, op: DepthwiseTile) -> None:
+        self._window(Unit.MX, 1, op.window)
+        self._add(
+            Dw.new(
+                a=self._word(op.a, op.a_offset), win=1, p=op.p, tiles=op.tiles,
+                acc=self.address[op.acc], acc_stride=op.acc_stride, line=op.line,
+            )
+        )  # fmt: skip
+
+    # -- vector unit -------------------------------------------------------------------
+
+    def _table(self, op: TableTile) -> None:
+        slot = self._rotate("table", 16)
+        self.tables[slot] = op.table
+        kind = TableKind.SEGMENT if op.segment else TableKind.LUT8
+        self._add(Ldt.new(base=self._word(op.table, 0), slot=slot, kind=kind))
+
+    def _vector(self, op: VectorTile) -> None:
+        needed_k = [_bits(s[1]) for _, s in op.chain if isinstance(s, tuple) and s[0] == "k"]
+        needed_q = [s[1] for _, s in op.chain if isinstance(s, tuple) and s[0] == "q"]
+        if op.out_quant is not None:
+            needed_q.append(op.out_quant)
+        scalars = self._hold(self.scalars, needed_k, "scalar")
+        quants = self._hold(self.quants, needed_q, "quantiser")
+        for bits, k in scalars.items():
+            self._describe((Unit.VX, "k", k), Konst.new(k=k, bits=bits))
+        for (zero, lo, hi), idx in quants.items():
+            qpar = Qpar.new(idx=idx, zero_point=zero, lo=lo, hi=hi)
+            self._describe((Unit.VX, "q", idx), qpar)
+        steps = tuple(self._step(name, source, scalars, quants) for name, source in op.chain)
+        slot = self._chain(steps)
+        quant = quants[op.out_quant] if op.out_quant is not None else 0
+        self._streams(op, quant)
+        red = Red.new(
+            reduce=Reduce[op.reduce.upper()], redop=RedOp[op.redop.upper()], channels=op.channels
+        )
+        self._describe((Unit.VX, "red"), red)
+        in1 = self._place(op.in1) if op.in1 else 0
+        uses = 0b1001 | (op.in1 is not None) << 1 | (op.in2 is not None) << 2
+        self._add(
+            Vrun.new(
+                in0=self._place(op.in0), in1=in1, out=self._place(op.out), p=op.p,
+                groups=op.groups, slot=slot, uses=uses | (op.params is not None) << 4,
+            )
+        )  # fmt: skip
+
+    def _streams(self, op: VectorTile, quant: int) -> None:
+        for idx, stream in ((0, op.in0), (1, op.in1), (2, op.in2), (3, op.out)):
+            if stream is None:
+                continue
+            self._window(Unit.VX, idx, stream.window)
+            base = self._place(stream) if idx == 2 else 0
+            strm = Strm.new(
+                idx=idx, base=base, dtype=DTYPES[stream.dtype], splat=int(stream.splat),
+                quant=quant if idx == 3 else 0,
+            )  # fmt: skip
+            self._describe((Unit.VX, "strm", idx), strm)
+        if op.params is not None:
+            base = self._word(*op.params)
+            self._describe((Unit.VX, "strm", 4), Strm.new(idx=4, base=base, dtype=DType.F32))
+
+    def _place(self, stream: Stream) -> int:
+        if stream.dtype == "acc":
+            return self.address[stream.buffer] + stream.offset
+        return self._word(stream.buffer, stream.offset)
+
+    def _step(
+        self,
+        name: str,
+        source: object,
+        scalars: dict[int, int],
+        quants: dict[tuple[int, int, int], int],
+    ) -> tuple[MicroOp, int]:
+        op = MicroOp[name.upper()]
+        if source is None:
+            return op, 0
+        if isinstance(source, str):
+            return op, int(Src[source.upper()])
+        assert isinstance(source, tuple), f"operand {source!r} of {name}"
+        kind, value = source
+        if kind == "k":
+            return op, int(Src.K0) + scalars[_bits(value)]
+        if kind == "q":
+            return op, quants[value]
+        if value not in self.tables:
+            raise EmitError(f"table {value.name} is in no slot; load it before the chain runs")
+        return op, self.tables.index(value)
+
+    def _hold(self, registers: list, values: list, what: str) -> dict:
+        """Give every value a register, keeping those already there."""
+        wanted = list(dict.fromkeys(values))
+        if len(wanted) > len(registers):
+            raise EmitError(
+                f"a chain needs {len(wanted)} {what}s, the vector unit has {len(registers)}; "
+                "split the chain in tiles/"
+            )
+        for value in wanted:
+            if value in registers:
+                continue
+            while True:
+                slot = self._rotate(what, len(registers))
+                if registers[slot] not in wanted:
+                    break
+            registers[slot] = value
+        return {value: registers.index(value) for value in wanted}
+
+    def _chain(self, steps: tuple[tuple[MicroOp, int], ...]) -> int:
+        if len(steps) > 10:
+            raise EmitError(f"a chain of {len(steps)} micro-ops exceeds 10; split it in tiles/")
+        if steps in self.chains:
+            return self.chains.index(steps)
+        slot = self._rotate("chain", len(self.chains))
+        self.chains[slot] = steps
+        for half in range(1 if len(steps) <= 5 else 2):
+            part = steps[5 * half : 5 * half + 5]
+            values = {f"op{i}": int(op) for i, (op, _) in enumerate(part)}
+            values |= {f"src{i}": src for i, (_, src) in enumerate(part)}
+            self._add(Chain.new(slot=slot, half=half, **values))
+        return slot
+
+    def _rotate(self, what: str, size: int) -> int:
+        self.turn[what] = (self.turn.get(what, -1) + 1) % size
+        return self.turn[what]
+
+
+def _bits(value: object) -> int:
+    """Return the bit pattern of an fp32 constant."""
+    assert isinstance(value, float), f"scalar {value!r} is a float"
+    return struct.unpack("<I", struct.pack("<f", value))[0]

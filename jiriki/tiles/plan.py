@@ -1,0 +1,293 @@
+"""Graph to TileProgram: fuse, place, and cut every step with its planner.
+
+In: a Graph, a chip, and how much scratchpad resident tensors may take. Out: a TileProgram.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from jiriki.chip.config import ChipConfig
+from jiriki.graph.graph import Graph, Node
+from jiriki.tiles.builder import Builder, Placed, spread_plane
+from jiriki.tiles.conv import (
+    Dense,
+    Geometry,
+    conv_geometry,
+    matmul_geometry,
+    pack_weights,
+    plan_dense,
+    split_weights,
+)
+from jiriki.tiles.depthwise import Depthwise, pack_depthwise, plan_depthwise
+from jiriki.tiles.epilogue import make_epilogue
+from jiriki.tiles.errors import TileError
+from jiriki.tiles.fuse import (
+    Life,
+    Step,
+    choose_residents,
+    find_aliases,
+    is_depthwise,
+    is_weighted,
+    lifetimes,
+    make_steps,
+)
+from jiriki.tiles.layout import layout_of
+from jiriki.tiles.planners import PLANNERS
+from jiriki.tiles.tile_program import (
+    Area,
+    Buffer,
+    Layer,
+    Reserve,
+    Space,
+    TensorPlace,
+    TileProgram,
+)
+
+MARGIN_BYTES = 2048  # alignment of buffers in the scratchpad
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Knobs of the cut: bytes for resident tensors in all, for one, and whether steps stream."""
+
+    resident_bytes: int
+    largest_bytes: int
+    stream: bool = True
+
+
+def cut_graph(graph: Graph, chip: ChipConfig, plan: Plan) -> TileProgram:
+    """Cut a graph to fit a chip. Raises TileError naming the layer that fits in no way."""
+    steps = make_steps(graph)
+    if not plan.stream:
+        steps = [part for step in steps for part in _unstream(step)]
+    aliases = find_aliases(graph, chip.ku)
+    lives = lifetimes(graph, steps, aliases, chip.ku, chip.nu // chip.ku)
+    barred: frozenset[str] = frozenset()
+    while True:
+        resident = choose_residents(
+            lives, len(steps), plan.resident_bytes, plan.largest_bytes, barred
+        )
+        try:
+            return _Cutter(graph, chip, steps, aliases, lives, resident).run()
+        except _TooTight as tight:
+            victim = tight.victim
+            if victim is None:
+                split = [part for step in steps for part in _unstream_at(step, tight.step)]
+                if len(split) == len(steps):
+                    raise tight.error from None
+                steps = split
+                lives = lifetimes(graph, steps, aliases, chip.ku, chip.nu // chip.ku)
+            else:
+                barred |= {victim}
+
+
+def _unstream(step: Step) -> list[Step]:
+    return [step] if step.follow is None else [Step(step.node, step.fused), step.follow]
+
+
+def _unstream_at(step: Step, which: Step) -> list[Step]:
+    return _unstream(step) if step is which else [step]
+
+
+class _TooTight(Exception):
+    """A step found no cut; `victim` is the resident tensor to give up, None if there is none."""
+
+    def __init__(self, error: TileError, step: Step, victim: str | None) -> None:
+        super().__init__(str(error))
+        self.error, self.step, self.victim = error, step, victim
+
+
+class _Cutter:
+    """One attempt with a given resident set."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        chip: ChipConfig,
+        steps: list[Step],
+        aliases: dict[str, str],
+        lives: dict[str, Life],
+        resident: frozenset[str],
+    ) -> None:
+        self.graph, self.chip, self.steps = graph, chip, steps
+        self.aliases, self.lives, self.resident = aliases, lives, resident
+        self.b = Builder(chip, graph)
+        self.spread = {s.node.inputs[0] for s in steps if is_depthwise(graph, s.node)}
+
+    def run(self) -> TileProgram:
+        inputs = tuple(self._place_port(p.name) for p in self.graph.inputs)
+        outputs = [self._place_port(p.name) for p in self.graph.outputs if p.name not in self.b.placed]
+        for i, step in enumerate(self.steps):
+            self._step(i, step)
+        places = {p.name: p for p in (*inputs, *outputs)}
+        outs = tuple(places[p.name] for p in self.graph.outputs)
+        return TileProgram(
+            self.graph.name, tuple(self.b.ops), tuple(self.b.layers), inputs, outs
+        )
+
+    def _step(self, i: int, step: Step) -> None:
+        b = self.b
+        b.layer = len(b.layers)
+        b.layers.append(Layer(step.node.name, step.node.op, macs_of(self.graph, step.node)))
+        if step.out in self.aliases:
+            source = self.b.operand(step.node.inputs[0])
+            layout = layout_of(self.graph.tensors[step.out], self.chip.ku)
+            b.placed[step.out] = Placed(
+                step.out, layout, source.buffer, source.plane, source.resident
+            )
+            return
+        self._place(step.out)
+        living = [n for n in self.resident if self.lives[n].first <= i <= self.lives[n].last]
+        used = sum(self.b.placed[n].buffer.size for n in living)
+        b.available = int((self.chip.scratchpad_bytes - used) * 0.94) - MARGIN_BYTES
+        try:
+            if is_weighted(self.graph, step.node):
+                plan_weighted(b, step)
+            else:
+                PLANNERS[step.node.op](b, step.node)
+        except TileError as error:
+            victim = max(living, key=lambda n: self.lives[n].size, default=None)
+            raise _TooTight(error, step, victim) from None
+
+    def _place_port(self, name: str) -> TensorPlace:
+        layout = layout_of(self.graph.tensors[name], self.chip.ku)
+        buffer = Buffer(name, Space.DRAM, layout.bytes)
+        self.b.placed[name] = Placed(name, layout, buffer, layout.pixels, resident=False)
+        return TensorPlace(name, buffer)
+
+    def _place(self, name: str) -> None:
+        if name in self.b.placed:
+            return
+        layout = layout_of(self.graph.tensors[name], self.chip.ku)
+        if name not in self.resident:
+            buffer = Buffer(name, Space.DRAM, layout.bytes)
+            self.b.placed[name] = Placed(name, layout, buffer, layout.pixels, resident=False)
+            return
+        per = self.chip.nu // self.chip.ku
+        plane = layout.pixels
+        if name in self.spread and layout.groups > 1:
+            plane = spread_plane(plane, self.chip)
+        groups = -(-layout.groups // per) * per
+        size = ((groups - 1) * plane + layout.pixels) * layout.group_bytes
+        buffer = Buffer(name, Space.SCRATCHPAD, size)
+        self.b.placed[name] = Placed(name, layout, buffer, plane, resident=True)
+        self.b.emit(Reserve(layer=self.b.layer, writes=(Area(buffer),)))
+
+
+def macs_of(graph: Graph, node: Node) -> int:
+    """Return the multiply-accumulates of a node: useful ones, padding of tiles not counted."""
+    if node.op == "conv":
+        out, w = graph.tensors[node.outputs[0]], graph.tensors[node.inputs[1]]
+        return out.elements * prod(w.shape[1:])
+    if node.op == "conv_transpose":
+        x, w = graph.tensors[node.inputs[0]], graph.tensors[node.inputs[1]]
+        return x.elements * prod(w.shape[1:])
+    if node.op == "matmul":
+        return graph.tensors[node.outputs[0]].elements * graph.tensors[node.inputs[0]].shape[-1]
+    return 0
+
+
+# -- convolutions and matrix products with constant weights ---------------------------------
+
+
+def plan_weighted(b: Builder, step: Step) -> None:
+    """Plan a conv or constant matmul with its followers."""
+    if is_depthwise(b.graph, step.node) and _depthwise_fits(b, step.node):
+        plan_depthwise_step(b, step)
+        return
+    if step.follow is not None:
+        raise TileError(f"layer {step.node.name}: its kernel is too wide to stream")
+    for dense in dense_parts(b, step):
+        plan_dense(b, dense)
+
+
+def _depthwise_fits(b: Builder, node: Node) -> bool:
+    _, _, kh, kw = b.graph.tensors[node.inputs[1]].shape
+    return kh * -(-kw // b.chip.ku) <= b.chip.weight_file_lines
+
+
+def plan_depthwise_step(b: Builder, step: Step) -> None:
+    """Plan a depthwise conv, streamed into its follower when there is one."""
+    node, graph, chip = step.node, b.graph, b.chip
+    x, zero = b.operand(node.inputs[0]), int(node.attrs["x_zp"])  # type: ignore[arg-type]
+    w = graph.constants[node.inputs[1]]
+    inner = step.fused[-1].outputs[0] if step.fused else node.outputs[0]
+    if step.follow is not None:
+        layout = layout_of(graph.tensors[inner], chip.ku)
+        b.placed[inner] = Placed(
+            inner, layout, Buffer(inner, Space.DRAM, 0), layout.pixels, resident=False
+        )
+    out = b.placed[inner]
+    bias = corrected_bias(graph.constants[node.inputs[2]], w.astype(np.int64), zero)
+    weights = b.constant(f"{node.name}.w", pack_depthwise(w, chip.ku, chip.nu))
+    epilogue = make_epilogue(b, node, step.fused, bias, out)
+    geometry = _geometry(b, node, x)
+    depthwise = Depthwise(geometry, x, zero, weights, epilogue)
+    if step.follow is None:
+        plan_depthwise(b, depthwise)
+        return
+    own, follow = b.layer, step.follow
+    b.layers.append(Layer(follow.node.name, follow.node.op, macs_of(graph, follow.node)))
+    (dense,) = dense_parts(b, follow)
+    b.layer = own
+    plan_depthwise(b, depthwise, dense, follow_layer=len(b.layers) - 1)
+
+
+def _geometry(b: Builder, node: Node, x: Placed) -> Geometry:
+    oh, ow = b.graph.tensors[node.outputs[0]].shape[2:]
+    return conv_geometry(node, x, b.graph.tensors[node.inputs[1]].shape, oh, ow)
+
+
+def corrected_bias(bias: np.ndarray, w: np.ndarray, x_zp: int) -> np.ndarray:
+    """Return bias - x_zp * sum(w) per output channel as int32 (wraps like the accumulator)."""
+    sums = w.reshape(len(w), -1).sum(axis=1, dtype=np.int64)
+    return (bias.astype(np.int64) - x_zp * sums).astype(np.int32)
+
+
+def dense_parts(b: Builder, step: Step) -> list[Dense]:
+    """Return the dense convolutions that make up a conv or matmul step."""
+    node, graph, chip = step.node, b.graph, b.chip
+    x, out = b.operand(node.inputs[0]), b.placed[step.out]
+    if node.op == "matmul":
+        matrix = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(node.attrs["b_zp"])  # type: ignore[arg-type]
+        w, zero, group = matrix.T[:, :, None, None], int(node.attrs["a_zp"]), 1  # type: ignore[arg-type]
+        geometry = matmul_geometry(x.layout.pixels)
+    else:
+        w = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(node.attrs["w_zp"])  # type: ignore[arg-type]
+        zero, group = int(node.attrs["x_zp"]), int(node.attrs["group"])  # type: ignore[arg-type]
+        geometry = _geometry(b, node, x)
+    bias = corrected_bias(graph.constants[node.inputs[2]], w, zero)
+    epilogue = make_epilogue(b, node, step.fused, bias, out)
+    parts = []
+    for i, block in enumerate(_blocks(w, group, chip.ku)):
+        gi, go = -(-block.shape[1] // chip.ku), -(-block.shape[0] // chip.ku)
+        packed = tuple(
+            b.constant(f"{node.name}.w{i}", pack_weights(part, chip.ku, chip.nu))
+            for part in split_weights(block)
+        )
+        parts.append(
+            Dense(geometry, x, zero, i * gi, (i + 1) * gi, i * go, (i + 1) * go, packed, epilogue)
+        )
+    return parts
+
+
+def _blocks(w: np.ndarray, group: int, ku: int) -> list[np.ndarray]:
+    """Merge convolution groups until blocks fill whole words; return block-diagonal weights."""
+    outputs, per, kh, kw = w.shape
+    each = outputs // group
+    merge = next(
+        m
+        for m in range(1, group + 1)
+        if group % m == 0 and (m == group or (m * per % ku == 0 and m * each % ku == 0))
+    )
+    blocks = []
+    for start in range(0, group, merge):
+        block = np.zeros((merge * each, merge * per, kh, kw), w.dtype)
+        for j in range(merge):
+            rows = slice(j * each, (j + 1) * each)
+            source = slice((start + j) * each, (start + j + 1) * each)
+            block[rows, j * per : (j + 1) * per] = w[source]
+        blocks.append(block)
+    return blocks
