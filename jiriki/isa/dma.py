@@ -8,6 +8,7 @@ complete in order.
 Meaning of LD (ST swaps source and target), for i3 < count3, i2, i1, i0 (i0 innermost), using the
 first `ndims` dimension registers:
     sp[sp + sum(i_d * sp_stride_d) + j] = dram[dram + sum(i_d * dram_stride_d) + j],  j < run
+A later run overwrites an earlier one. Index lists are read as int32, so entries may be negative.
 """
 
 from enum import IntEnum

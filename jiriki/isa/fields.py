@@ -26,7 +26,7 @@ class Unit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of the payload: `bits` wide, two's complement if `signed`, named values if `enum`."""
+    """One field of the payload: two's complement if `signed`, with named values if `enum`."""
 
     bits: int
     doc: str
@@ -60,8 +60,9 @@ class Instruction:
     """Base of every instruction: values of the payload fields, and the header's synchronisation.
 
     `wait`: before starting, wait until the semaphore holds `count` tokens and subtract them.
-    `signal`: on completion add `count` tokens. `areg`: the address register whose value is added
-    to the field named by `relocates` when the sequencer sends the instruction to its queue.
+    `signal`: on completion add `count` tokens; every queue completes its instructions in order.
+    `areg`: the address register whose value is added, modulo 2**bits of the field, to the field
+    named by RELOCATES when the sequencer sends the instruction to its queue.
     """
 
     OPCODE: ClassVar[int] = -1

@@ -6,7 +6,8 @@ lane (p % beat_pixels) * ku + n % ku. Pixels beyond the last of a register tile 
 as zeros of the A operand. With `accumulate` the old contents are added.
 
 Weights ("B tiles") are stored as [n tile of nu][k step][nu][ku] int8, one line of nu words a step,
-or with w4 = 1 as int4 pairs (low nibble first) in half the words.
+or with w4 = 1 as int4 pairs (low nibble first) in half the words: every stride of B is then in
+words of the packed form. Channel groups must not share accumulator rows.
 
 Cycles: a register tile of mu x nu results takes one cycle a step, more where the words of one
 operand collide in a column or two operands in a bank, and at least drain_cycles.
@@ -94,7 +95,8 @@ class Gemv(Instruction):
     """One row times a matrix, both ports reading weights: 2*nu outputs, ku terms a cycle.
 
     The row x sits in the register file (k step s in line s // nu, word s % nu); n tile t is packed
-    at b + t*steps*nu words as for GEMM. Only pixel 0 of each accumulator row is defined.
+    at b + t*steps*nu words as for GEMM. The other pixels of each accumulator row become 0 (with
+    accumulate: stay).
     """
 
     OPCODE, UNITS, RELOCATES = 20, (Unit.MX,), "b"

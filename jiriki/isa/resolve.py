@@ -8,7 +8,8 @@ Using a descriptor the program never set is an error, as is a count of zero.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from enum import IntEnum
+from typing import Any, NamedTuple, TypeVar
 
 from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
 from jiriki.isa.errors import IsaError
@@ -61,6 +62,8 @@ _NO_OPERAND = frozenset(
         MicroOp.ROT,
     )
 )  # fmt: skip
+
+_Enum = TypeVar("_Enum", bound=IntEnum)
 
 
 class Work(NamedTuple):
@@ -366,13 +369,12 @@ def _positive(name: str, value: int) -> None:
         raise IsaError(f"{name} = {value} must be at least 1; leave the instruction out instead")
 
 
-def _known(kind: type[Any], name: str, value: int) -> Any:  # noqa: ANN401
+def _known(kind: type[_Enum], name: str, value: int) -> _Enum:
     try:
         return kind(value)
     except ValueError:
-        raise IsaError(
-            f"{name} = {value} is no {kind.__name__}; known are {[m.name for m in kind]}"
-        ) from None
+        known = ", ".join(member.name for member in kind)
+        raise IsaError(f"{name} = {value} is no {kind.__name__}; known are {known}") from None
 
 
 _Handler = Callable[[QueueState, Unit, dict[str, int]], Operation | None]

@@ -5,8 +5,11 @@ A beat is beat_pixels pixels x ku channels of one channel group. VRUN visits
 and, for each beat, sets v = element of stream 0 and runs the chain. Lanes of pixels >= p are
 neither read nor written. Streams: 0 in, 1 in, 2 in, 3 out, 4 channel parameters. Integer streams
 I8 and I16 arrive as their value in fp32; I32 (and the accumulators) arrive as raw int32 for IADD
-and I2F; F32 as is with subnormals flushed. Channel parameters: per group ku int32 (operand PB)
-then ku fp32 (operand PS), fetched once a group.
+and I2F; F32 and BF16 with subnormals flushed and NaN canonical. v is 32 bits: a micro-op reads
+them as fp32 (cleaned the same way) or, for IADD and I2F, as int32. Without stream 0, v starts as
++0. Channel parameters: per group ku int32 (operand PB) then ku fp32 (operand PS), fetched once a
+group. Streams 1 and 2 are read at tap (0, 0). Elements of stream 3 outside its window are dropped.
+Results that overlap an input are exact only when both have the same place, window and width.
 
 Reductions (`reduce`): the chain up to RED runs on each beat, the results are combined by `redop`,
 the rest of the chain runs on what comes out:
@@ -18,6 +21,9 @@ the rest of the chain runs on what comes out:
               `channels` take no part
 Sums start from the first element. Halving: x[i] = x[i] op x[i + n/2], n = lanes, lanes/2, ... 1.
 Pixels beyond p in the last beat take no part (identity: -0 for SUM, -inf MAX, +inf MIN).
+Without RED in the chain all of it runs before the reduction; with reduce NONE a RED does nothing.
+Beyond RED an operand must have one value: after PIXELS no IN1 and IN2, after CHANNELS no PB and PS
+either, and t only when saved again.
 """
 
 from enum import IntEnum
@@ -54,19 +60,19 @@ class MicroOp(IntEnum):
     GT = 12  # v = 1 if v > x else 0
     GE = 13  # v = 1 if v >= x else 0
     EQ = 14  # v = 1 if v == x else 0
-    SEL = 15  # v = v if t != 0 else x
+    SEL = 15  # v = v if t != 0 else x (a NaN is not 0)
     EXP2 = 16
     LOG2 = 17
     RECIP = 18
     RSQRT = 19
-    FLOOR = 20  # v = floor(v)
+    FLOOR = 20  # v = floor(v); like RND it keeps the sign of a zero
     RND = 21  # v = v rounded half to even to an integer
     TBL = 22  # v = segment table of slot x at v
-    LUT = 23  # v = 256-entry table of slot x at int8 v
+    LUT = 23  # v = 256-entry table of slot x at v rounded and saturated to int8
     QNT = 24  # v = clamp(rne(v) + zero_point, lo, hi) with quantiser x, as fp32
     SAVE = 25  # t = v
     RED = 26  # end of the part that runs before the reduction
-    ROT = 27  # lanes (2i, 2i+1) of v = (-v[2i+1], v[2i])
+    ROT = 27  # channels (2i, 2i+1) of v = (-v[2i+1], v[2i]); ku of at least 2
     MASK = 28  # v = v if channel index (g*ku + lane) < x else -infinity
 
 
@@ -167,7 +173,7 @@ class Red(Instruction):
     OPCODE, UNITS = 25, (Unit.VX,)
     reduce = Field(2, "over what", enum=Reduce)
     redop = Field(2, "how", enum=RedOp)
-    channels = Field(16, "channels that exist, for CHANNELS and MASK")
+    channels = Field(16, "channels that exist, for CHANNELS")
 
 
 class Vrun(Instruction):
@@ -184,7 +190,10 @@ class Vrun(Instruction):
 
 
 class Ldt(Instruction):
-    """Load table `slot` of kind from the scratchpad (its image as numerics lays it out)."""
+    """Load table `slot` of kind from the scratchpad (its image as numerics lays it out).
+
+    Each kind has its own 16 slots. VRUNs later in the queue see the new table.
+    """
 
     OPCODE, UNITS = 27, (Unit.VX,)
     base = Field(20, "word address")

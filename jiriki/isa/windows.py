@@ -6,7 +6,8 @@ A stream position is (group g, tap (ky, kx), output pixel p). With oy = p // ow 
     word    = base + (g*plane + iy*pitch + ix) * width
 where width is the element's bytes (1 int8, 2 int16, 4 int32 and fp32): an element group is ku
 values, one word for int8. sx = sy = 0 repeats one element group over all pixels, plane = 0 repeats
-it over all groups. MX has registers 0..3; in VX register i belongs to stream i.
+it over all groups. MX has registers 0..3; in VX register i belongs to stream i (an ACC stream uses
+only its plane, in rows). At an output stream, what falls outside is not written.
 """
 
 from jiriki.isa.fields import Field, Instruction, Unit

@@ -1,0 +1,146 @@
+"""Ideal cycles: how long one operation occupies its unit, alone and with no column collision.
+
+In: a resolved operation and a chip. Out: cycles. A lower bound of what `sim.timing` counts
+between an instruction's start and the start of the next, for a cost model and for tests; latencies
+(DRAM, MX, VX) are not in it. The rules are those of docs/reference/timing.md.
+"""
+
+from functools import singledispatch
+
+from jiriki.chip.config import ChipConfig
+from jiriki.isa.dma import DmaMode
+from jiriki.isa.operations import (
+    ConvOp,
+    DmaOp,
+    DwOp,
+    GemmOp,
+    GemvOp,
+    LdtOp,
+    LdwOp,
+    Operation,
+    VrunOp,
+)
+from jiriki.isa.vector import Reduce, TableKind
+
+LUT8_BYTES = 256
+SEGMENT_BYTES = 16 * 257  # the largest image; LDT always reads that much
+SCATTER_BYTES = 8  # bytes a cycle of SCATTER_BYTES
+
+
+def ideal_cycles(op: Operation, chip: ChipConfig) -> int:
+    """Return the cycles the operation occupies its unit when nothing is in its way."""
+    return _ideal(op, chip)
+
+
+def dma_beats(op: DmaOp, chip: ChipConfig) -> int:
+    """Return the beats of the DRAM port that an LD or ST takes (GATHER: as if index[i] = i)."""
+    if op.mode is DmaMode.FILL and not op.store:
+        return 0
+    bpc, burst = chip.dram_bytes_per_cycle, chip.dram_burst_bytes
+    dims = [(d.count, d.dram_stride) for d in op.dims]
+    run = op.run
+    while dims and op.mode is not DmaMode.GATHER and (dims[0][0] == 1 or dims[0][1] == run):
+        run *= dims.pop(0)[0]
+    at = {op.dram % burst: 1}  # how many runs begin at each place in a burst
+    for count, stride in dims:
+        at = _spread(at, count, stride, burst)
+    return sum(n * ((place % bpc + run + bpc - 1) // bpc) for place, n in at.items())
+
+
+def _spread(at: dict[int, int], count: int, stride: int, burst: int) -> dict[int, int]:
+    """Return the places after one more strided dimension."""
+    steps: dict[int, int] = {}
+    for i in range(min(count, burst)):  # i * stride modulo burst repeats after `burst` iterations
+        place = i * stride % burst
+        steps[place] = steps.get(place, 0) + (count - i + burst - 1) // burst
+    out: dict[int, int] = {}
+    for place, n in at.items():
+        for step, times in steps.items():
+            to = (place + step) % burst
+            out[to] = out.get(to, 0) + n * times
+    return out
+
+
+def dma_chunks(op: DmaOp, chip: ChipConfig) -> int:
+    """Return the scratchpad accesses of an LD or ST: pieces of a run, at most a beat long."""
+    bpc = chip.dram_bytes_per_cycle
+    if op.mode is DmaMode.SCATTER_BYTES:
+        return op.runs * -(-op.run // min(SCATTER_BYTES, bpc))
+    if op.mode is DmaMode.FILL and op.store:
+        return -(-op.bytes // bpc)
+    run, runs = op.run, op.runs
+    for dim in op.dims:
+        if dim.count > 1 and dim.sp_stride != run:
+            break
+        run, runs = run * dim.count, runs // dim.count
+    return runs * -(-run // bpc)
+
+
+def table_lines(op: LdtOp, chip: ChipConfig) -> int:
+    """Return the lines of vx_lanes * 4 bytes that LDT reads, one a cycle."""
+    size = LUT8_BYTES if op.kind is TableKind.LUT8 else SEGMENT_BYTES
+    return -(-size // (4 * chip.vx_lanes))
+
+
+def fold_steps(op: VrunOp, chip: ChipConfig) -> int:
+    """Return the halving steps after each result of a reduction across lanes."""
+    lanes = {Reduce.PIXELS: chip.beat_pixels, Reduce.CHANNELS: chip.ku}.get(op.reduce, 1)
+    return lanes.bit_length() - 1
+
+
+def _tiles(steps: int, tiles: int, drain: int) -> int:
+    """Return the cycles of `tiles` register tiles, each drained while the next is computed."""
+    return steps + (tiles - 1) * max(steps, drain)
+
+
+@singledispatch
+def _ideal(op: object, chip: ChipConfig) -> int:
+    raise AssertionError(f"{type(op).__name__} has no cycle rule; add one in isa/cycles.py")
+
+
+@_ideal.register
+def _(op: DmaOp, chip: ChipConfig) -> int:
+    return max(dma_beats(op, chip), dma_chunks(op, chip))
+
+
+@_ideal.register
+def _(op: GemmOp, chip: ChipConfig) -> int:
+    return _tiles(op.steps, op.n_tiles * -(-op.m // chip.mu), chip.drain_cycles)
+
+
+@_ideal.register
+def _(op: ConvOp, chip: ChipConfig) -> int:
+    return _tiles(op.steps, op.n_tiles * -(-op.p // chip.mu), chip.drain_cycles)
+
+
+@_ideal.register
+def _(op: DwOp, chip: ChipConfig) -> int:
+    pairs = -(-chip.nu // chip.ku // 2)
+    return _tiles(op.steps(chip.ku) * pairs, op.tiles * -(-op.p // chip.mu), chip.drain_cycles)
+
+
+@_ideal.register
+def _(op: LdwOp, chip: ChipConfig) -> int:
+    return op.lines
+
+
+@_ideal.register
+def _(op: GemvOp, chip: ChipConfig) -> int:
+    return _tiles(op.steps, -(-op.n_tiles // 2), 2 * chip.nu // chip.ku)
+
+
+@_ideal.register
+def _(op: VrunOp, chip: ChipConfig) -> int:
+    places = -(-op.p // chip.beat_pixels)
+    beats = op.groups * places * op.taps
+    by_pixel = op.reduce is Reduce.CHANNELS
+    results = places if by_pixel else op.groups
+    parameters = 0
+    if op.params is not None:
+        parameters = op.groups * (places if by_pixel and op.groups > 1 else 1)
+    return beats + parameters + results * fold_steps(op, chip)
+
+
+@_ideal.register
+def _(op: LdtOp, chip: ChipConfig) -> int:
+    return table_lines(op, chip)

@@ -1,0 +1,425 @@
+"""Meaning of the vector unit: VRUN and LDT (`vector.py` states it).
+
+In: a resolved `VrunOp` or `LdtOp` and the machine. Out: the scratchpad or the tables changed.
+A whole VRUN is computed at once on arrays [groups, pixels * ku]; reductions keep the stated order.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jiriki import numerics
+from jiriki.isa import lanes
+from jiriki.isa.errors import IsaError
+from jiriki.isa.lanes import Lanes, Value
+from jiriki.isa.machine import Machine
+from jiriki.isa.meaning_matrix import repeat_lanes
+from jiriki.isa.operations import LdtOp, Micro, Quantiser, Stream, VrunOp
+from jiriki.isa.vector import DType, MicroOp, RedOp, Reduce, Src, TableKind
+from jiriki.isa.walk import Walk, stream_walk
+from jiriki.numerics import Comparison, Format, Lut8, SegmentTable
+
+_NUMPY = {
+    DType.I8: np.dtype(np.int8), DType.I16: np.dtype(np.int16), DType.I32: np.dtype(np.int32),
+    DType.F32: np.dtype(np.float32), DType.BF16: np.dtype(np.uint16),
+}  # fmt: skip
+_JOIN = {
+    RedOp.SUM: (lanes.add, -0.0),
+    RedOp.MAX: (lanes.maximum, -np.inf),
+    RedOp.MIN: (lanes.minimum, np.inf),
+}
+_BF16_MINUS_INF = 0xFF80
+
+
+def execute_ldt(op: LdtOp, machine: Machine) -> None:
+    """Load a table from its image. Raises IsaError for an image that is none."""
+    byte = op.base * machine.chip.ku
+    if op.kind is TableKind.LUT8:
+        image = machine.sp_view(byte, (256,), (1,), np.uint8).tobytes()
+        machine.luts[op.slot] = Lut8.from_bytes(image)
+        return
+    head = machine.sp_view(byte, (16,), (1,), np.uint8)
+    if head[6] > 8:
+        raise IsaError(f"segment table at word {op.base} claims 2^{head[6]} segments, beyond 2^8")
+    size = 16 * (1 + (1 << int(head[6])))
+    image = machine.sp_view(byte, (size,), (1,), np.uint8).tobytes()
+    try:
+        machine.segments[op.slot] = SegmentTable.from_bytes(image)
+    except numerics.NumericsError as error:
+        raise IsaError(f"segment table at word {op.base}: {error}") from None
+
+
+def execute_vrun(op: VrunOp, machine: Machine) -> None:
+    """Run the chain over all beats, reduce, and write stream 3."""
+    run = _Run(op, machine)
+    if op.reduce is Reduce.NONE:
+        value = run.chain(op.before, run.first(0, 0))
+    elif op.reduce is Reduce.WINDOW:
+        value = run.chain(op.after, _reduce_window(op, run))
+    elif op.reduce is Reduce.PIXELS:
+        value = _reduce_pixels(op, machine, lanes.to_float(run.chain(op.before, run.first(0, 0))))
+        run.narrow(op.groups, 1)
+        value = run.chain(op.after, value)
+    else:
+        value = _reduce_channels(op, machine, lanes.to_float(run.chain(op.before, run.first(0, 0))))
+        run.narrow(1, op.p)
+        value = run.chain(op.after, value)
+    if op.out is not None:
+        _write(op.out, op.out_quantiser, value, run, machine)
+
+
+class _Run:
+    """Operands of one VRUN, fetched when first asked for, and the micro-ops on them."""
+
+    def __init__(self, op: VrunOp, machine: Machine) -> None:
+        self.op, self.machine = op, machine
+        self.groups, self.p = op.groups, op.p
+        self._operands: dict[int, Value] = {}
+
+    def narrow(self, groups: int, p: int) -> None:
+        """Go on with the results of a reduction: fewer groups or pixels."""
+        self.groups, self.p = groups, p
+        for src in (Src.IN1, Src.IN2, Src.PB, Src.PS):
+            self._operands.pop(src, None)
+
+    def first(self, ky: int, kx: int) -> Value:
+        """Return stream 0 at a tap of its window; +0 when it is not used."""
+        if self.op.in0 is None:
+            return np.zeros((self.groups, self.p * self.machine.chip.ku), np.int32)
+        return _read(self.op.in0, self.groups, self.p, self.machine, ky, kx)
+
+    def chain(self, micros: tuple[Micro, ...], value: Value) -> Value:
+        """Run micro-ops one after another."""
+        saved: Value = value
+        for micro in micros:
+            if micro.op is MicroOp.SAVE:
+                saved = value
+            elif micro.op is MicroOp.MOV:
+                value = self._full(self._operand(micro.src, value, saved))
+            elif micro.op is MicroOp.IADD:
+                x = lanes.to_raw(self._operand(micro.src, value, saved))
+                value = lanes.to_raw(value) + x
+            elif micro.op is MicroOp.I2F:
+                value = lanes.int_to_fp32(lanes.to_raw(value))
+            elif micro.op in _BINARY:
+                x = lanes.to_float(self._operand(micro.src, value, saved))
+                value = _BINARY[micro.op](lanes.to_float(value), x)
+            elif micro.op is MicroOp.SEL:
+                x = lanes.to_float(self._operand(micro.src, value, saved))
+                value = lanes.select(lanes.to_float(saved), lanes.to_float(value), x)
+            elif micro.op is MicroOp.MASK:
+                x = lanes.to_float(self._operand(micro.src, value, saved))
+                value = self._mask(lanes.to_float(value), x)
+            else:
+                value = self._unary(micro, lanes.to_float(value))
+        return value
+
+    def _unary(self, micro: Micro, v: Lanes) -> Lanes:
+        if micro.op is MicroOp.QNT:
+            quantiser = self.op.quantisers[micro.src]
+            assert quantiser is not None, "resolve refuses a quantiser never set"
+            return lanes.quantise(v, quantiser.zero_point, quantiser.lo, quantiser.hi)
+        if micro.op is MicroOp.LUT:
+            return self._lut(micro.src, v)
+        if micro.op is MicroOp.TBL:
+            table = self.machine.segments[micro.src]
+            if table is None:
+                raise IsaError(f"TBL uses slot {micro.src}, which no LDT loaded; load it first")
+            return lanes.unknown(table(v.array))
+        return _UNARY[micro.op](v)
+
+    def _lut(self, slot: int, v: Lanes) -> Lanes:
+        table = self.machine.luts[slot]
+        if table is None:
+            raise IsaError(f"LUT uses slot {slot}, which no LDT loaded; load it first")
+        codes = numerics.fp32_to_int(v.array, Format.INT8)
+        return lanes.integers(table(codes).astype(np.float32), 128.0)
+
+    def _mask(self, v: Lanes, x: Lanes) -> Lanes:
+        ku = self.machine.chip.ku
+        channel = np.arange(self.groups * ku, dtype=np.float32).reshape(self.groups, ku)
+        inside = repeat_lanes(channel, self.p) < x.array
+        return lanes.unknown(np.where(inside, v.array, np.float32(-np.inf)))
+
+    def _full(self, value: Value) -> Value:
+        """Give a scalar operand every lane."""
+        shape = (self.groups, self.p * self.machine.chip.ku)
+        if isinstance(value, Lanes):
+            array = np.ascontiguousarray(np.broadcast_to(value.array, shape))
+            return Lanes(array, value.least, value.most, value.minus_zero)
+        return np.ascontiguousarray(np.broadcast_to(value, shape))
+
+    def _operand(self, src: int, value: Value, saved: Value) -> Value:
+        if src == Src.V:
+            return value
+        if src == Src.T:
+            return saved
+        if src not in self._operands:
+            self._operands[src] = self._fetch(src)
+        return self._operands[src]
+
+    def _fetch(self, src: int) -> Value:
+        if src >= Src.K0:
+            bits = self.op.konst[src - Src.K0]
+            assert bits is not None, "resolve refuses a scalar never set"
+            return np.array(bits, np.uint32).view(np.int32)
+        if src in (Src.PB, Src.PS):
+            return self._params(src)
+        stream = self.op.in1 if src == Src.IN1 else self.op.in2
+        assert stream is not None, "resolve refuses a stream not fetched"
+        return _read(stream, self.groups, self.p, self.machine, 0, 0)
+
+    def _params(self, src: int) -> Value:
+        ku = self.machine.chip.ku
+        assert self.op.params is not None, "resolve refuses parameters not fetched"
+        byte = self.op.params * ku + (4 * ku if src == Src.PS else 0)
+        shape, strides = (self.groups, ku), (8 * ku, 4)
+        if src == Src.PB:
+            return repeat_lanes(self.machine.sp_view(byte, shape, strides, np.int32), self.p)
+        scale = lanes.measured(
+            numerics.clean(self.machine.sp_view(byte, shape, strides, np.float32))
+        )
+        return Lanes(repeat_lanes(scale.array, self.p), scale.least, scale.most)
+
+
+def _compare(relation: Comparison) -> Callable[[Lanes, Lanes], Lanes]:
+    return lambda a, b: lanes.integers(numerics.compare(a.array, b.array, relation), 1.0)
+
+
+def _floor(v: Lanes) -> Lanes:
+    return lanes.whole(v, np.floor(v.array))
+
+
+def _round(v: Lanes) -> Lanes:
+    return lanes.whole(v, np.rint(v.array))
+
+
+def _function(of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Callable[[Lanes], Lanes]:
+    return lambda v: lanes.unknown(of(v.array))
+
+
+_BINARY: dict[MicroOp, Callable[[Lanes, Lanes], Lanes]] = {
+    MicroOp.FADD: lanes.add,
+    MicroOp.FSUB: lanes.sub,
+    MicroOp.FRSB: lambda v, x: lanes.sub(x, v),
+    MicroOp.FMUL: lanes.mul,
+    MicroOp.FMAX: lanes.maximum,
+    MicroOp.FMIN: lanes.minimum,
+    MicroOp.GT: _compare(Comparison.GT),
+    MicroOp.GE: _compare(Comparison.GE),
+    MicroOp.EQ: _compare(Comparison.EQ),
+}
+
+
+def _rotate(v: Lanes) -> Lanes:
+    """Turn each pair of lanes (x, y) into (-y, x)."""
+    pairs = v.array.reshape(*v.array.shape[:-1], -1, 2)
+    turned = np.stack((lanes.negate(lanes.unknown(pairs[..., 1])).array, pairs[..., 0]), axis=-1)
+    return Lanes(turned.reshape(v.array.shape), v.least, v.most)
+
+
+_UNARY: dict[MicroOp, Callable[[Lanes], Lanes]] = {
+    MicroOp.NEG: lanes.negate,
+    MicroOp.ABS: lanes.absolute,
+    MicroOp.EXP2: _function(numerics.exp2),
+    MicroOp.LOG2: _function(numerics.log2),
+    MicroOp.RECIP: _function(numerics.recip),
+    MicroOp.RSQRT: _function(numerics.rsqrt),
+    MicroOp.FLOOR: _floor,
+    MicroOp.RND: _round,
+    MicroOp.ROT: _rotate,
+}
+
+
+# Streams -------------------------------------------------------------------------------------
+
+
+def _read(stream: Stream, groups: int, p: int, machine: Machine, ky: int, kx: int) -> Value:
+    """Return a stream's elements [groups, p * ku] at one tap."""
+    ku = machine.chip.ku
+    if stream.dtype is DType.ACC:
+        raw = _read_acc(stream, groups, p, machine)
+    else:
+        walk = stream_walk(stream.window, p, groups, ky, kx)
+        raw = _read_elements(stream, walk, groups, p, machine)
+    if stream.splat:
+        raw = np.repeat(raw[:, ::ku], ku, axis=1)
+    return _arrive(stream.dtype, raw)
+
+
+def _read_acc(stream: Stream, groups: int, p: int, machine: Machine) -> NDArray[np.int32]:
+    rows = -(-p // machine.chip.beat_pixels)
+    view = machine.acc_view(stream.base, groups, stream.window.plane, rows)
+    return view.reshape(groups, -1)[:, : p * machine.chip.ku].copy()
+
+
+def _read_elements(
+    stream: Stream, walk: Walk, groups: int, p: int, machine: Machine
+) -> NDArray[np.generic]:
+    ku, kind = machine.chip.ku, _NUMPY[stream.dtype]
+    size = ku * kind.itemsize
+    byte = stream.base * ku
+    _check_reach(stream, walk, size, machine)
+    if walk.start is not None:
+        shape, strides = (groups, p * ku), (stream.window.plane * size, kind.itemsize)
+        return machine.sp_view(byte + walk.start * size, shape, strides, kind)
+    count = max(1, (machine.sp.size - byte) // size)
+    items = machine.sp_view(byte, (count,), (size,), f"V{size}").take(walk.offsets)
+    if walk.outside is not None:
+        items.reshape(-1)[walk.outside] = _fill(stream, ku).view(f"V{size}")[0]
+    return items.view(kind).reshape(groups, p * ku)
+
+
+def _check_reach(stream: Stream, walk: Walk, size: int, machine: Machine) -> None:
+    end = stream.base * machine.chip.ku + (walk.last + 1) * size
+    if end > machine.sp.size:
+        raise IsaError(
+            f"stream at word {stream.base} reaches scratchpad byte {end - 1}, beyond its "
+            f"{machine.sp.size}; correct the base or the window"
+        )
+
+
+def _fill(stream: Stream, ku: int) -> NDArray[np.generic]:
+    """Return the element group that stands for everything outside the window."""
+    fill, kind = stream.window.fill, _NUMPY[stream.dtype]
+    if stream.dtype is DType.F32:
+        return np.full(ku, -np.inf if fill == -128 else fill, kind)
+    if stream.dtype is DType.BF16:
+        bits = numerics.fp32_to_bf16(np.array([fill], np.float32))[0]
+        return np.full(ku, _BF16_MINUS_INF if fill == -128 else bits, kind)
+    return np.full(ku, fill, kind)
+
+
+def _arrive(dtype: DType, raw: NDArray) -> Value:
+    """Turn elements into what the lanes receive."""
+    if dtype is DType.I8:
+        return lanes.integers(raw.astype(np.float32), 128.0)
+    if dtype is DType.I16:
+        return lanes.integers(raw.astype(np.float32), 32768.0)
+    if dtype is DType.F32:
+        return lanes.unknown(numerics.clean(raw))
+    if dtype is DType.BF16:
+        return lanes.unknown(numerics.bf16_to_fp32(raw))
+    return np.ascontiguousarray(raw)
+
+
+def _write(
+    stream: Stream, quantiser: Quantiser | None, value: Value, run: _Run, machine: Machine
+) -> None:
+    """Write results [groups, p * ku] to stream 3; what falls outside its window is dropped."""
+    ku, kind = machine.chip.ku, _NUMPY[stream.dtype]
+    size = ku * kind.itemsize
+    walk = stream_walk(stream.window, run.p, run.groups)
+    _check_reach(stream, walk, size, machine)
+    out = np.ascontiguousarray(_leave(stream.dtype, quantiser, value))
+    byte = stream.base * ku
+    plane = stream.window.plane
+    if walk.start is not None and (run.groups == 1 or plane >= run.p):
+        shape, strides = (run.groups, run.p * ku), (plane * size, kind.itemsize)
+        machine.sp_view(byte + walk.start * size, shape, strides, kind)[...] = out
+        return
+    offsets, items = walk.offsets.reshape(-1), out.view(f"V{size}").reshape(-1)
+    if walk.inside is not None:
+        offsets, items = offsets[walk.inside], items[walk.inside]
+    count = max(1, (machine.sp.size - byte) // size)
+    machine.sp_view(byte, (count,), (size,), f"V{size}")[offsets] = items
+
+
+def _leave(dtype: DType, quantiser: Quantiser | None, value: Value) -> NDArray:
+    """Turn lanes into elements of the output's type."""
+    if dtype is DType.F32:
+        return lanes.to_raw(value).view(np.float32)
+    v = lanes.to_float(value)
+    if dtype is DType.BF16:
+        return numerics.fp32_to_bf16(v.array)
+    if dtype is DType.I32:
+        return numerics.fp32_to_int(v.array, Format.INT32)
+    kind = _NUMPY[dtype]
+    assert quantiser is not None, "resolve gives every small integer output its quantiser"
+    low, high = np.clip((quantiser.lo, quantiser.hi), *_limits(kind)).tolist()
+    return lanes.quantise(v, quantiser.zero_point, low, high).array.astype(kind)
+
+
+def _limits(kind: np.dtype) -> tuple[int, int]:
+    info = np.iinfo(kind)
+    return int(info.min), int(info.max)
+
+
+# Reductions ----------------------------------------------------------------------------------
+
+
+def _reduce_window(op: VrunOp, run: _Run) -> Value:
+    """Combine the taps of window 0, ky then kx."""
+    assert op.in0 is not None, "resolve refuses WINDOW without stream 0"
+    join, _ = _JOIN[op.redop]
+    total: Lanes | None = None
+    for ky in range(op.in0.window.kh):
+        for kx in range(op.in0.window.kw):
+            v = lanes.to_float(run.chain(op.before, run.first(ky, kx)))
+            total = v if total is None else join(total, v)
+    assert total is not None, "resolve refuses a window without taps"
+    return total
+
+
+def _reduce_pixels(op: VrunOp, machine: Machine, v: Lanes) -> Value:
+    """Combine [groups, p * ku] over pixels to [groups, ku]."""
+    chip = machine.chip
+    join, idle = _JOIN[op.redop]
+    beats = -(-op.p // chip.beat_pixels)
+    short = (beats * chip.beat_pixels - op.p) * chip.ku
+    array = v.array
+    if short:
+        array = np.concatenate((array, np.full((op.groups, short), idle, np.float32)), axis=1)
+    array = array.reshape(op.groups, beats, chip.beat_pixels, chip.ku)
+    parts = [array[:, i] for i in range(beats)]
+    return _halve(_combine(op, parts, v), join, 1)
+
+
+def _reduce_channels(op: VrunOp, machine: Machine, v: Lanes) -> Value:
+    """Combine [groups, p * ku] over channels to [1, p * ku], every lane of a pixel alike."""
+    ku = machine.chip.ku
+    array = v.array.reshape(op.groups, op.p, ku)
+    if op.redop is RedOp.ARGMAX:
+        flat = array.transpose(1, 0, 2).reshape(op.p, -1)[:, : op.channels]
+        best = numerics.argmax(flat).astype(np.float32)
+        return lanes.integers(np.repeat(best, ku)[None], 2.0**18)
+    join, idle = _JOIN[op.redop]
+    whole, rest = divmod(min(op.channels, op.groups * ku), ku)
+    parts = [array[g] for g in range(whole)]
+    if rest:
+        last = array[whole].copy()
+        last[:, rest:] = idle
+        parts.append(last)
+    joined = _combine(op, parts, v)
+    halved = _halve(joined, join, 1)
+    return Lanes(np.repeat(halved.array.reshape(-1), ku)[None], halved.least, halved.most)
+
+
+def _combine(op: VrunOp, parts: list[NDArray[np.float32]], v: Lanes) -> Lanes:
+    """Combine arrays one after another.
+
+    The bounds leave out idle lanes (-0, or an infinity that every later join discards).
+    """
+    join, _ = _JOIN[op.redop]
+    known = v if v.proven else lanes.measured(v.array)
+    least, most = known.least, known.most
+    if op.redop is RedOp.SUM and least * 2.0**-24 >= 2.0**-125 and most * len(parts) < 2.0**127:
+        total = parts[0].copy()
+        for part in parts[1:]:
+            total += part
+        return Lanes(total, least * 2.0**-24, most * len(parts))
+    result = Lanes(parts[0], least, most, v.minus_zero)
+    for part in parts[1:]:
+        result = join(result, Lanes(part, least, most, v.minus_zero))
+    return result
+
+
+def _halve(v: Lanes, join: Callable[[Lanes, Lanes], Lanes], axis: int) -> Lanes:
+    """Join along `axis` by x[i] = x[i] op x[i + n/2] until one is left; that axis goes."""
+    while (n := v.array.shape[axis]) > 1:
+        low, high = np.split(v.array, [n // 2], axis=axis)
+        v = join(
+            Lanes(low, v.least, v.most, v.minus_zero), Lanes(high, v.least, v.most, v.minus_zero)
+        )
+    return Lanes(np.squeeze(v.array, axis), v.least, v.most, v.minus_zero)

@@ -1,0 +1,90 @@
+"""Binding: the host's arrays to and from their place and form in DRAM.
+
+In: a `Binding` (it states the blocked form), the word size ku, and an array or a DRAM image.
+Out: the bytes, or the array. Conversion follows ONNX QuantizeLinear and DequantizeLinear in
+float32: clamp(rne(x / scale) + zero_point), and (q - zero_point) * scale.
+"""
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jiriki.program.errors import ProgramError
+from jiriki.program.program import Binding
+
+
+def binding_bytes(binding: Binding, ku: int) -> int:
+    """Return the bytes that the blocked form occupies."""
+    return prod(_blocked_shape(binding, ku)) * np.dtype(binding.dtype).itemsize
+
+
+def pack(binding: Binding, array: NDArray, ku: int) -> NDArray[np.uint8]:
+    """Return the DRAM bytes of a host array. Raises ProgramError for a wrong shape or type."""
+    array = np.asarray(array)
+    if tuple(array.shape) != tuple(binding.shape):
+        raise ProgramError(
+            f"input {binding.name}: shape {array.shape} is not {tuple(binding.shape)}; reshape it"
+        )
+    if array.dtype != np.dtype(binding.external):
+        raise ProgramError(
+            f"input {binding.name}: type {array.dtype} is not {binding.external}; convert it"
+        )
+    inner = _to_internal(binding, array)
+    channels_first = _channels_first(inner, binding.axis)  # [channels, rest]
+    groups, *rest, _ = _blocked_shape(binding, ku)
+    padded = np.zeros((groups * ku, prod(rest)), inner.dtype)
+    padded[: channels_first.shape[0]] = channels_first
+    blocked = padded.reshape(groups, ku, -1).transpose(0, 2, 1)
+    return np.ascontiguousarray(blocked).reshape(-1).view(np.uint8)
+
+
+def unpack(binding: Binding, data: NDArray[np.uint8], ku: int) -> NDArray:
+    """Return the host array that the DRAM bytes `data` (exactly its extent) hold."""
+    groups, *rest, _ = _blocked_shape(binding, ku)
+    blocked = data.view(np.dtype(binding.dtype)).reshape(groups, prod(rest), ku)
+    channels = 1 if binding.axis is None else binding.shape[binding.axis]
+    flat = blocked.transpose(0, 2, 1).reshape(groups * ku, -1)[:channels]
+    if binding.axis is None:
+        inner = flat.reshape(binding.shape)
+    else:
+        inner = np.moveaxis(flat.reshape(channels, *rest), 0, binding.axis)
+    return _to_external(binding, np.ascontiguousarray(inner))
+
+
+def _blocked_shape(binding: Binding, ku: int) -> tuple[int, ...]:
+    if binding.axis is None:
+        return (1, *binding.shape, ku)
+    rest = [n for i, n in enumerate(binding.shape) if i != binding.axis % len(binding.shape)]
+    return (-(-binding.shape[binding.axis] // ku), *rest, ku)
+
+
+def _channels_first(array: NDArray, axis: int | None) -> NDArray:
+    if axis is None:
+        return array.reshape(1, -1)
+    return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+
+
+def _to_internal(binding: Binding, array: NDArray) -> NDArray:
+    kind = np.dtype(binding.dtype)
+    if binding.scale is not None:
+        limits = np.iinfo(kind)
+        with np.errstate(all="ignore"):
+            q = np.rint(array.astype(np.float32) / np.float32(binding.scale))
+        q = np.where(np.isnan(q), np.float32(0), q)
+        low, high = limits.min - binding.zero_point, limits.max - binding.zero_point
+        return (np.clip(q, np.float32(low), np.float32(high)).astype(np.int64)
+                + binding.zero_point).astype(kind)  # fmt: skip
+    if array.dtype == np.uint8 and kind == np.int8:
+        return (array.astype(np.int16) - binding.zero_point).astype(np.int8)
+    return array.astype(kind, copy=False)
+
+
+def _to_external(binding: Binding, inner: NDArray) -> NDArray:
+    kind = np.dtype(binding.external)
+    if binding.scale is not None:
+        wide = inner.astype(np.int32) - np.int32(binding.zero_point)
+        return (wide.astype(np.float32) * np.float32(binding.scale)).astype(kind)
+    if kind == np.uint8 and inner.dtype == np.int8:
+        return (inner.astype(np.int16) + binding.zero_point).astype(np.uint8)
+    return inner.astype(kind, copy=False)

@@ -1,0 +1,7 @@
+"""Errors of the sim room."""
+
+from jiriki.numerics.errors import JirikiError
+
+
+class SimError(JirikiError):
+    """A simulator cannot run this program on this chip, or a step of it breaks a rule."""
