@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.assembly import format_instruction
@@ -48,15 +49,7 @@ class FunctionalEngine:
         for binding in program.inputs:
             self._write_input(machine, binding, given)
         parameters = [_parameter(program, name, given) for name in program.parameters]
-        read = written = 0
-        for work in work_of(program, parameters):
-            if work.op is None:
-                continue
-            _step(work, machine)
-            if isinstance(work.op, DmaOp) and work.op.store:
-                written += work.op.bytes
-            elif isinstance(work.op, DmaOp) and work.op.mode is not DmaMode.FILL:
-                read += work.op.bytes
+        read, written = _execute_all(work_of(program, parameters), machine)
         outputs = {b.name: self._read_output(machine, b) for b in program.outputs}
         return Run(
             self.name, program.content_hash(), outputs, None, read, written,
@@ -96,6 +89,24 @@ def _parameter(program: Program, name: str, given: Mapping[str, np.ndarray]) -> 
     if name not in given:
         raise SimError(f"program {program.name}: host parameter {name} is missing; pass an integer")
     return int(given[name])
+
+
+def _execute_all(stream: list[Work], machine: Machine) -> tuple[int, int]:
+    """Execute every step; return DRAM bytes read and written.
+
+    The matrix products are small: a second BLAS thread costs more than it gains.
+    """
+    read = written = 0
+    with threadpool_limits(1, user_api="blas"):
+        for work in stream:
+            if work.op is None:
+                continue
+            _step(work, machine)
+            if isinstance(work.op, DmaOp) and work.op.store:
+                written += work.op.bytes
+            elif isinstance(work.op, DmaOp) and work.op.mode is not DmaMode.FILL:
+                read += work.op.bytes
+    return read, written
 
 
 def _step(work: Work, machine: Machine) -> None:
