@@ -50,13 +50,14 @@ def _runs(points: np.ndarray) -> list[tuple[np.ndarray, int, np.ndarray]]:
     """Cut points [n, 2] into maximal runs of constant step: (first, count, step)."""
     runs, i, n = [], 0, len(points)
     steps = np.diff(points, axis=0)
+    turns = np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1  # steps[t] starts anew
     while i < n:
-        j = i + 1
-        if j < n:
-            same = (steps[i:] == steps[i]).all(axis=1)
-            broken = np.flatnonzero(~same)
-            j = i + 1 + (int(broken[0]) if len(broken) else len(same))
-        runs.append((points[i], j - i, steps[i] if j > i + 1 else np.zeros(2, np.int64)))
+        if i == n - 1:
+            runs.append((points[i], 1, np.zeros(2, np.int64)))
+            break
+        turn = int(np.searchsorted(turns, i, side="right"))
+        j = int(turns[turn]) + 1 if turn < len(turns) else n
+        runs.append((points[i], j - i, steps[i]))
         i = j
     return runs
 
@@ -157,11 +158,9 @@ def copy_reshaped(b: Builder, x: Placed, y: Placed) -> None:
         if axes[0] is not None and axes[1] is not None:
             _copy_digits(b, x, y, axes[0], axes[1])
             return
-    dense = temporary(b, f"{y.name}.dense", (x.layout.pixels * x.layout.channels,), None, 0)
-    size = prod(x.layout.shape) * x.layout.width
-    dense = Placed(dense.name, dense.layout, Buffer(dense.name, Space.DRAM, size), 0, False)
-    _copy_dense(b, x, dense.buffer, out=True)
-    _copy_dense(b, y, dense.buffer, out=False)
+    dense = Buffer(f"{y.name}.dense", Space.DRAM, prod(x.layout.shape) * x.layout.width)
+    _copy_dense(b, x, dense, out=True)
+    _copy_dense(b, y, dense, out=False)
 
 
 def common_digits(a: Sequence[int], b: Sequence[int]) -> list[int] | None:

@@ -1,0 +1,14 @@
+"""The planner of every operation that the matrix unit's own planners do not take.
+
+`PLANNERS[op](builder, node)` emits the tile operations of one unfused node.
+"""
+
+from collections.abc import Callable, Mapping
+
+from jiriki.graph.graph import Node
+from jiriki.tiles import relayout
+from jiriki.tiles.builder import Builder
+
+PLANNERS: Mapping[str, Callable[[Builder, Node], None]] = {**relayout.PLANNERS}
+
+supports_resident: frozenset[str] = frozenset(PLANNERS)
