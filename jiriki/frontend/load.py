@@ -6,8 +6,9 @@ inputs are all static. Raises ModelFileError or OpenShapeError, one line each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -124,12 +125,13 @@ def _fix_input(value: onnx.ValueInfoProto, shape: tuple[int, ...] | None) -> boo
     return not static
 
 
-def _need_static(value: onnx.ValueInfoProto, dims: list, known: bool) -> None:  # type: ignore[type-arg]
+def _need_static(value: onnx.ValueInfoProto, dims: Iterable[Any], known: bool) -> None:
     if not known:
         raise OpenShapeError(
             f"input {value.name} has no shape in the model; "
             f'pass input_shapes={{"{value.name}": (1, ...)}}'
         )
+    dims = list(dims)
     open_dims = {
         index: dim.dim_param or "?" for index, dim in enumerate(dims) if dim.dim_value <= 0
     }

@@ -14,10 +14,7 @@ from dataclasses import replace
 import onnx
 from onnx import numpy_helper
 
-import jiriki.frontend.take_float
-import jiriki.frontend.take_linear
-import jiriki.frontend.take_move
-import jiriki.frontend.take_quant  # noqa: F401  (importing them fills the registry)
+from jiriki.frontend import take_float, take_linear, take_move, take_quant, take_resize
 from jiriki.frontend.context import INSIDE, Context, Value
 from jiriki.frontend.errors import OpenShapeError, UnsupportedOperatorError
 from jiriki.frontend.load import ModelSource, load_model
@@ -26,6 +23,9 @@ from jiriki.frontend.reference import executed_model
 from jiriki.frontend.registry import find_handler
 from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
+
+# Importing these fills the registry.
+TAKERS = (take_float, take_linear, take_move, take_quant, take_resize)
 
 
 def import_onnx(

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from jiriki.frontend.errors import ModelFileError
+from jiriki.frontend.errors import ModelFileError, UnsupportedOperatorError
 
 DISABLED = [
     "AttentionFusion",
@@ -76,6 +76,11 @@ def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.Inferen
         )
     except Exception as error:  # onnxruntime raises many private classes
         reason = " ".join(str(error).split())
+        if "NOT_IMPLEMENTED" in reason:
+            raise UnsupportedOperatorError(
+                f"ONNX Runtime, the reference, lacks an operator of the model: {reason[:300]}; "
+                "convert the model to an older opset or rewrite the operator"
+            ) from None
         raise ModelFileError(
             f"ONNX Runtime refuses the model: {reason[:300]}; check it with onnx.checker"
         ) from None
@@ -92,7 +97,8 @@ def reference_outputs(
     """Run the model once under the pinned settings; outputs by name."""
     session = reference_session(model)
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+    results = [np.asarray(value) for value in session.run(names, dict(feeds))]
+    return dict(zip(names, results, strict=True))
 
 
 def executed_model(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -7,6 +7,7 @@ own (PRelu, Mean, LayerNormalization, ...) is rewritten into ones that do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -23,7 +24,8 @@ from jiriki.frontend.context import (
 from jiriki.frontend.geometry import lift, lower, read_window
 from jiriki.frontend.registry import takes
 from jiriki.frontend.take_linear import clip_bounds
-from jiriki.frontend.take_move import axes_of, truncate
+from jiriki.frontend.take_move import axes_of
+from jiriki.frontend.take_resize import truncate
 from jiriki.graph import Attr
 
 f32 = np.float32
@@ -242,31 +244,42 @@ def batch_normalization(context: Context, node: onnx.NodeProto) -> None:
     finish(context, node, step(context, node, "add", scaled, offset))
 
 
+@dataclass(frozen=True)
+class Moments:
+    """A normalised tensor with the mean and 1/deviation that made it so."""
+
+    result: str
+    mean: str
+    inverse: str
+
+
 def _normalised(
     context: Context, node: onnx.NodeProto, x: str, axes: tuple[int, ...], epsilon: float
-) -> str:
-    """(x - mean) / sqrt(variance + epsilon) over axes."""
+) -> Moments:
+    """(x - mean) * 1 / sqrt(variance + epsilon) over axes."""
     mean = step(context, node, "reduce_mean", x, axes=axes, keepdims=1)
     centred = step(context, node, "sub", x, mean)
     square = step(context, node, "mul", centred, centred)
     variance = step(context, node, "reduce_mean", square, axes=axes, keepdims=1)
     spread = step(context, node, "add", variance, number(context, node, epsilon))
-    return step(context, node, "div", centred, step(context, node, "sqrt", spread))
+    inverse = step(context, node, "reciprocal", step(context, node, "sqrt", spread))
+    return Moments(step(context, node, "mul", centred, inverse), mean, inverse)
 
 
 @takes("LayerNormalization")
 def layer_normalization(context: Context, node: onnx.NodeProto) -> None:
-    """Normalise the axes from `axis` on; only the first output exists."""
-    if any(node.output[1:]):
-        raise context.unsupported(node, "mean and deviation outputs are not taken", "drop them")
+    """Normalise the axes from `axis` on; the mean and 1/deviation are optional outputs."""
     x = float_input(context, node)
     rank = len(context.tensors[x].shape)
     axes = tuple(range(int_attribute(node, "axis", -1) % rank, rank))
-    out = _normalised(context, node, x, axes, float_attribute(node, "epsilon", 1e-5))
-    out = step(context, node, "mul", out, float_input(context, node, 1))
+    moments = _normalised(context, node, x, axes, float_attribute(node, "epsilon", 1e-5))
+    out = step(context, node, "mul", moments.result, float_input(context, node, 1))
     if context.has(node, 2):
         out = step(context, node, "add", out, float_input(context, node, 2))
     finish(context, node, out)
+    for index, tensor in ((1, moments.mean), (2, moments.inverse)):
+        if index < len(node.output) and node.output[index]:
+            context.bind(node, tensor, "float32", index)
 
 
 @takes("InstanceNormalization")
@@ -275,7 +288,7 @@ def instance_normalization(context: Context, node: onnx.NodeProto) -> None:
     x = float_input(context, node)
     rank = len(context.tensors[x].shape)
     epsilon = float_attribute(node, "epsilon", 1e-5)
-    out = _normalised(context, node, x, tuple(range(2, rank)), epsilon)
+    out = _normalised(context, node, x, tuple(range(2, rank)), epsilon).result
     shape = (-1, *[1] * (rank - 2))
     for index, op in ((1, "mul"), (2, "add")):
         array = context.constant(node, index).astype(f32).reshape(shape)

@@ -1,7 +1,7 @@
-"""Operators that move elements, and Resize, to the graph's movement operations.
+"""Operators that only move elements, to the graph's movement operations.
 
-In: Reshape ... Resize of any opset. Out: reshape, transpose, slice, concat, pad, expand, gather;
-linear interpolation becomes gathers with constant weights.
+In: Reshape, Transpose, Slice, Pad, ... of any opset. Out: reshape, transpose, slice, concat, pad,
+expand, gather.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import onnx
 from jiriki.frontend.context import (
     Context,
     Value,
-    attribute,
     float_attribute,
     int_attribute,
     label,
@@ -47,7 +46,11 @@ def axes_of(context: Context, node: onnx.NodeProto, index: int, rank: int) -> tu
 @takes("Identity", "Dropout")
 def identity(context: Context, node: onnx.NodeProto) -> None:
     """Nothing happens at inference."""
-    context.values[node.output[0]] = context.value(node, 0)
+    x = context.value(node, 0)
+    context.values[node.output[0]] = x
+    if len(node.output) > 1 and node.output[1]:  # Dropout's mask keeps everything
+        mask = np.ones(x.shape, np.bool_)
+        context.values[node.output[1]] = Value("bool", x.shape, array=mask)
 
 
 @takes("Reshape")
@@ -287,129 +290,3 @@ def _block_move(
     x = context.emit("reshape", [context.tensor(node, 0)], {"shape": inner}, base, source)
     x = context.emit("transpose", [x], {"perm": perm}, base, source)
     context.result(node, "reshape", [x], {"shape": outer}, context.value(node, 0).dtype)
-
-
-# -- Resize --------------------------------------------------------------------------------
-
-
-@takes("Resize", "Upsample")
-def resize(context: Context, node: onnx.NodeProto) -> None:
-    """Nearest by gathers; linear by two gathers and constant weights per axis."""
-    x = context.value(node, 0)
-    sizes, scales = _resize_target(context, node, x)
-    mode = text_attribute(node, "mode", "nearest")
-    if mode not in ("nearest", "linear", "bilinear"):
-        raise context.unsupported(node, f"mode {mode} is not taken", "use nearest or linear")
-    if int_attribute(node, "antialias", 0) or attribute(node, "axes") is not None:
-        raise context.unsupported(node, "antialias and axes are not taken", "export without them")
-    if mode == "nearest":
-        tensor = context.tensor(node, 0)
-        for axis, size in enumerate(sizes):
-            if size != x.shape[axis] or scales[axis] != 1:
-                at = _coordinates(context, node, x.shape[axis], size, scales[axis])
-                indices = _nearest(node, at, x.shape[axis])
-                tensor = gathered(context, node, tensor, axis, tuple(indices.tolist()))
-        context.bind(node, tensor, x.dtype)
-        return
-    tensor = context.tensor(node, 0)
-    if x.dtype in ("int8", "uint8"):
-        tensor = context.emit("cast", [tensor], {"to": "f32"}, f"{tensor}/f32", label(node))
-    for axis, size in enumerate(sizes):
-        if size != x.shape[axis] or scales[axis] != 1:
-            at = _coordinates(context, node, x.shape[axis], size, scales[axis])
-            tensor = _interpolate(context, node, tensor, axis, at)
-    if x.dtype in ("int8", "uint8"):
-        # ONNX Runtime truncates toward zero in the model's own type.
-        tensor = _truncated(context, node, tensor, x.shift)
-    context.bind(node, tensor, x.dtype)
-
-
-def _truncated(context: Context, node: onnx.NodeProto, tensor: str, shift: int) -> str:
-    op = "floor" if shift else "trunc"
-    source = label(node)
-    if op == "floor":  # the uint8 value is non-negative: truncation is floor
-        tensor = context.emit("floor", [tensor], {}, f"{tensor}/floor", source)
-    else:
-        tensor = truncate(context, tensor, source)
-    return context.emit("cast", [tensor], {"to": "i8"}, node.output[0], source)
-
-
-def truncate(context: Context, tensor: str, source: str) -> str:
-    """Emit rounding toward zero: sign(x) * floor(|x|)."""
-    size = context.emit("abs", [tensor], {}, f"{tensor}/abs", source)
-    size = context.emit("floor", [size], {}, f"{tensor}/floor", source)
-    sign = context.emit("sign", [tensor], {}, f"{tensor}/sign", source)
-    return context.emit("mul", [size, sign], {}, f"{tensor}/trunc", source)
-
-
-def _resize_target(
-    context: Context, node: onnx.NodeProto, x: Value
-) -> tuple[tuple[int, ...], list[float]]:
-    """Return output sizes and scales per axis."""
-    given = context.optional(node, 3)
-    if given is not None and given.size:
-        sizes = tuple(int(s) for s in given)
-        return sizes, [size / n for size, n in zip(sizes, x.shape, strict=True)]
-    index = 1 if len(node.input) == 2 else 2
-    scales = context.optional(node, index) if context.has(node, index) else None
-    if scales is None:
-        raw = attribute(node, "scales", [1.0] * len(x.shape))
-        assert isinstance(raw, list), "scales is a list"
-        scales = np.array(raw, np.float32)
-    factors = [float(s) for s in scales.reshape(-1)]
-    sizes = tuple(int(np.floor(n * s)) for n, s in zip(x.shape, factors, strict=True))
-    return sizes, factors
-
-
-def _coordinates(
-    context: Context, node: onnx.NodeProto, old: int, new: int, scale: float
-) -> np.ndarray:
-    """Return the source position of every output position, float32 as ONNX Runtime has it."""
-    default = "asymmetric" if node.op_type == "Upsample" or context.opset < 11 else "half_pixel"
-    mode = text_attribute(node, "coordinate_transformation_mode", default)
-    out = np.arange(new, dtype=np.float32)
-    factor = np.float32(scale)
-    if mode == "asymmetric":
-        return out / factor
-    if mode == "half_pixel" or (mode == "pytorch_half_pixel" and new > 1):
-        return (out + np.float32(0.5)) / factor - np.float32(0.5)
-    if mode == "pytorch_half_pixel":
-        return np.zeros(new, np.float32)
-    if mode == "align_corners":
-        if new == 1:
-            return np.zeros(1, np.float32)
-        return out * np.float32(old - 1) / np.float32(new - 1)
-    raise context.unsupported(node, f"coordinates {mode} are not taken", "use half_pixel")
-
-
-def _nearest(node: onnx.NodeProto, at: np.ndarray, old: int) -> np.ndarray:
-    mode = text_attribute(node, "nearest_mode", "round_prefer_floor")
-    if node.op_type == "Upsample":
-        mode = "floor"
-    rounding = {
-        "floor": np.floor,
-        "ceil": np.ceil,
-        "round_prefer_ceil": lambda x: np.floor(x + np.float32(0.5)),
-        "round_prefer_floor": lambda x: np.ceil(x - np.float32(0.5)),
-    }
-    return np.clip(rounding[mode](at), 0, old - 1).astype(np.int64)
-
-
-def _interpolate(
-    context: Context, node: onnx.NodeProto, tensor: str, axis: int, at: np.ndarray
-) -> str:
-    """Emit x[low] * (1 - t) + x[high] * t along an axis."""
-    shape = context.tensors[tensor].shape
-    inside = np.clip(at, 0, shape[axis] - 1)
-    low = np.floor(inside).astype(np.int64)
-    high = np.minimum(low + 1, shape[axis] - 1)
-    weight = (inside - low).astype(np.float32)
-    base, source = node.output[0], label(node)
-    shape_of = [1] * len(shape)
-    shape_of[axis] = -1
-    parts = []
-    for indices, factor in ((low, np.float32(1) - weight), (high, weight)):
-        part = gathered(context, node, tensor, axis, tuple(indices.tolist()))
-        constant = context.add_constant(f"{base}/weight", factor.reshape(shape_of))
-        parts.append(context.emit("mul", [part, constant], {}, base, source))
-    return context.emit("add", parts, {}, base, source)

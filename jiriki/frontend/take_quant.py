@@ -264,7 +264,7 @@ def qlinear_softmax(context: Context, node: onnx.NodeProto) -> None:
     """Softmax in float between int8; ONNX Runtime multiplies by floor(1 / y_scale)."""
     x = context.value(node, 0)
     a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
-    quant = Quant(x, np.float32(a.scale).reshape(()), np.array(a.raw_zero_point), -1)
+    quant = Quant(x, np.array(a.scale, np.float32), np.array(a.raw_zero_point), -1)
     wide = context.tensor_of(Value("float32", x.shape, quant=quant), f"{node.output[0]}/x")
     opset = int_attribute(node, "opset", 13)
     axis = int_attribute(node, "axis", 1 if opset < 13 else -1) % len(x.shape)

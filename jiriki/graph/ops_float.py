@@ -174,7 +174,7 @@ def _unary_op(name: str) -> Op:
 
     def reference(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
         with np.errstate(all="ignore"):
-            return (flush(function(flush(arrays[0]), attrs)),)
+            return (flush(function(flush(arrays[0]), attrs).astype(f32)),)
 
     return Op(name, ("x",), attrs, _infer_same, reference, summary)
 

@@ -110,12 +110,13 @@ def _infer_conv_transpose(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
 
 
 def _infer_matmul(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
-    a, b = types[:2]
-    need(len(a.shape) >= 2 and len(b.shape) >= 2, "a and b must have at least 2 dimensions")
-    need(a.shape[-1] == b.shape[-2], f"k differs: {a.shape[-1]} and {b.shape[-2]}")
-    _check_weights(types, b.shape[-1])
-    batch = broadcast([a.shape[:-2], b.shape[:-2]])
-    return (TensorType((*batch, a.shape[-2], b.shape[-1]), _out_dtype(attrs)),)
+    a, b = types[0].shape, types[1].shape
+    need(min(len(a), len(b)) >= 2, "a and b must have at least 2 dimensions")
+    (*a_batch, m, k), (*b_batch, b_k, n) = a, b
+    need(k == b_k, f"k differs: {k} and {b_k}")
+    _check_weights(types, n)
+    batch = broadcast([tuple(a_batch), tuple(b_batch)])
+    return (TensorType((*batch, m, n), _out_dtype(attrs)),)
 
 
 def windows(
