@@ -9,6 +9,7 @@ In: arrays [groups, lanes] (or scalars). Out: values of the same kind.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from math import inf
 
 import numpy as np
@@ -49,10 +50,16 @@ def integers(array: NDArray[np.float32], most: float) -> Lanes:
     return Lanes(array, 1.0, most, minus_zero=False)
 
 
-def scalar(bits: int) -> Lanes:
-    """Wrap one fp32 given by its bits."""
-    value = numerics.clean(np.array(bits, np.uint32).view(np.float32))
-    return measured(np.asarray(value))
+@cache
+def scalar(bits: int) -> Value:
+    """Wrap one register given by its bits."""
+    return from_bits(np.array(bits, np.uint32).view(np.int32))
+
+
+def from_bits(raw: NDArray[np.int32]) -> Value:
+    """Wrap few raw bits: as measured fp32 where they are clean fp32, else as they are."""
+    cleaned = np.asarray(numerics.clean(raw.view(np.float32)))
+    return measured(cleaned) if np.array_equal(cleaned.view(np.int32), raw) else raw
 
 
 def measured(array: NDArray[np.float32]) -> Lanes:

@@ -29,6 +29,7 @@ _JOIN = {
     RedOp.MAX: (lanes.maximum, -np.inf),
     RedOp.MIN: (lanes.minimum, np.inf),
 }
+_LIMITS = {DType.I8: (-128, 127), DType.I16: (-32768, 32767)}
 _BF16_MINUS_INF = 0xFF80
 
 
@@ -163,7 +164,7 @@ class _Run:
         if src >= Src.K0:
             bits = self.op.konst[src - Src.K0]
             assert bits is not None, "resolve refuses a scalar never set"
-            return np.array(bits, np.uint32).view(np.int32)
+            return lanes.scalar(bits)
         if src in (Src.PB, Src.PS):
             return self._params(src)
         stream = self.op.in1 if src == Src.IN1 else self.op.in2
@@ -175,11 +176,10 @@ class _Run:
         assert self.op.params is not None, "resolve refuses parameters not fetched"
         byte = self.op.params * ku + (4 * ku if src == Src.PS else 0)
         shape, strides = (self.groups, ku), (8 * ku, 4)
-        if src == Src.PB:
-            return repeat_lanes(self.machine.sp_view(byte, shape, strides, np.int32), self.p)
-        scale = lanes.measured(
-            numerics.clean(self.machine.sp_view(byte, shape, strides, np.float32))
-        )
+        raw = self.machine.sp_view(byte, shape, strides, np.int32)
+        scale = lanes.from_bits(raw.copy()) if src == Src.PS else raw
+        if not isinstance(scale, Lanes):
+            return repeat_lanes(raw, self.p)
         return Lanes(repeat_lanes(scale.array, self.p), scale.least, scale.most)
 
 
@@ -337,13 +337,9 @@ def _leave(dtype: DType, quantiser: Quantiser | None, value: Value) -> NDArray:
         return numerics.fp32_to_int(v.array, Format.INT32)
     kind = _NUMPY[dtype]
     assert quantiser is not None, "resolve gives every small integer output its quantiser"
-    low, high = np.clip((quantiser.lo, quantiser.hi), *_limits(kind)).tolist()
-    return lanes.quantise(v, quantiser.zero_point, low, high).array.astype(kind)
-
-
-def _limits(kind: np.dtype) -> tuple[int, int]:
-    info = np.iinfo(kind)
-    return int(info.min), int(info.max)
+    low, high = _LIMITS[dtype]
+    lo, hi = min(max(quantiser.lo, low), high), min(max(quantiser.hi, low), high)
+    return lanes.quantise(v, quantiser.zero_point, lo, hi).array.astype(kind)
 
 
 # Reductions ----------------------------------------------------------------------------------
