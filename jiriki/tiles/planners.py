@@ -6,9 +6,12 @@
 from collections.abc import Callable, Mapping
 
 from jiriki.graph.graph import Node
-from jiriki.tiles import relayout
+from jiriki.tiles import relayout, vector_int8
 from jiriki.tiles.builder import Builder
 
-PLANNERS: Mapping[str, Callable[[Builder, Node], None]] = {**relayout.PLANNERS}
+PLANNERS: Mapping[str, Callable[[Builder, Node], None]] = {
+    **relayout.PLANNERS,
+    **vector_int8.PLANNERS,
+}
 
 supports_resident: frozenset[str] = frozenset(PLANNERS)
