@@ -8,7 +8,7 @@ consumers often want the int8 tensor itself). uint8 values are int8 tensors insi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
@@ -66,6 +66,23 @@ class Linear:
 
     node: Node
     source: str
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A tensor to move, and the quantisation that its value has around it."""
+
+    tensor: str
+    dtype: str
+    quant: Quant | None
+
+    def stored(self, value: float) -> float:
+        """Return a float or integer of the model as the tensor holds it (a pad value)."""
+        if self.quant is not None:
+            param = self.quant.param()
+            steps = np.rint(np.float32(value) / np.float32(param.scale)) + param.zero_point
+            return float(np.clip(steps, -128, 127))
+        return value - 128 if self.dtype == "uint8" else value
 
 
 @dataclass
@@ -224,6 +241,31 @@ class Context:
         tensor = self.emit(op, inputs, attrs, node.output[0], label(node))
         self.bind(node, tensor, dtype)
         return tensor
+
+    # -- moving without converting ---------------------------------------------------------
+
+    def carrier(self, node: onnx.NodeProto, index: int = 0) -> Carrier:
+        """Return what a movement of input `index` should move: the int8 tensor when there is one.
+
+        A movement of a dequantised tensor is the dequantisation of the moved one, exactly.
+        """
+        value = self.value(node, index)
+        quant = value.quant
+        if quant is None or quant.axis >= 0 or value.tensor or self.array_of(value) is not None:
+            return Carrier(self.tensor(node, index), value.dtype, None)
+        tensor = self.tensor_of(quant.value, f"{node.input[index]}/q")
+        return Carrier(tensor, quant.value.dtype, quant)
+
+    def bind_moved(
+        self, node: onnx.NodeProto, carrier: Carrier, tensor: str, index: int = 0
+    ) -> None:
+        """Say that output `index` is `tensor`, moved from the carrier."""
+        shape = self.tensors[tensor].shape
+        value = Value(carrier.dtype, shape, tensor=tensor)
+        quant = carrier.quant
+        if quant is not None:
+            value = Value("float32", shape, quant=replace(quant, value=value))
+        self.values[node.output[index]] = value
 
     # -- refusing --------------------------------------------------------------------------
 

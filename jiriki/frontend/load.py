@@ -25,10 +25,21 @@ NEWEST_OPSET = onnx.defs.onnx_opset_version()
 def load_model(source: ModelSource, input_shapes: Shapes | None = None) -> onnx.ModelProto:
     """Return the model, checked, with every input shape static."""
     model, label = _read(source)
+    model = _with_output_shapes(model)
     _check(model, label)
     _check_opset(model, label)
     fix_shapes(model, input_shapes or {})
-    return model
+    return _with_output_shapes(model)
+
+
+def _with_output_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Infer shapes when an output has none, which the checker requires."""
+    if all(o.type.tensor_type.HasField("shape") for o in model.graph.output):
+        return model
+    try:
+        return onnx.shape_inference.infer_shapes(model)
+    except Exception:  # a malformed model: the checker will say what is wrong with it
+        return model
 
 
 def _read(source: ModelSource) -> tuple[onnx.ModelProto, str]:

@@ -8,12 +8,15 @@ tested x86-64 kernel. Batch norms and constants are folded first, at the given s
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -55,7 +58,7 @@ def quantise_onnx(
     if not feeds:
         raise FrontendError("calibration is empty; give at least one dict of input arrays")
     prepared = prepare_float(load_model(model, input_shapes))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "qdq.onnx"
         onnx.save(prepared, source)
         quantize_static(
@@ -68,8 +71,38 @@ def quantise_onnx(
             weight_type=QuantType.QInt8,
             calibrate_method=method,
             nodes_to_exclude=list(exclude),
+            extra_options={"TensorQuantOverrides": _overrides(prepared)},
         )
         return onnx.load(target)
+
+
+def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
+    """Give one scale to weights whose channel axis is not the quantiser's.
+
+    Those are grouped ConvTranspose, whose axis mixes the groups, and batches of matrices.
+    """
+    rank = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    weights = set()
+    for node in model.graph.node:
+        grouped = any(a.name == "group" and a.i > 1 for a in node.attribute)
+        if node.op_type == "ConvTranspose" and grouped:
+            weights.add(node.input[1])
+        if node.op_type == "MatMul":
+            weights.update(name for name in node.input if rank.get(name, 2) != 2)
+    one_scale: list[dict[str, object]] = [{"quant_type": QuantType.QInt8, "symmetric": True}]
+    return dict.fromkeys(sorted(weights & set(rank)), one_scale)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the quantiser's advice, which `prepare_float` has already followed."""
+    ort.set_default_logger_severity(3)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        ort.set_default_logger_severity(2)
 
 
 def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -84,4 +117,22 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
                 f"model opset {opset} cannot be raised to {QDQ_OPSET}, which per-channel "
                 f"quantisation needs ({reason}); export it again at opset {QDQ_OPSET} or later"
             ) from None
-    return onnx.shape_inference.infer_shapes(folded_model(model))
+    folded = folded_model(model)
+    split_matrix_biases(folded)
+    return onnx.shape_inference.infer_shapes(folded)
+
+
+def split_matrix_biases(model: onnx.ModelProto) -> None:
+    """Rewrite Gemm with a bias that is no vector as Gemm and Add: int32 biases are vectors."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    for index, node in reversed(list(enumerate(model.graph.node))):
+        if node.op_type != "Gemm" or len(node.input) < 3 or len(shapes.get(node.input[2], ())) == 1:
+            continue
+        if any(a.name == "beta" and a.f != 1.0 for a in node.attribute):
+            continue
+        bias, output = node.input[2], node.output[0]
+        product = f"{output}_product"
+        del node.input[2:]
+        node.output[0] = product
+        add = onnx.helper.make_node("Add", [product, bias], [output], name=f"{node.name}_bias")
+        model.graph.node.insert(index + 1, add)

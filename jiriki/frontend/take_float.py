@@ -395,8 +395,11 @@ def max_pool(context: Context, node: onnx.NodeProto) -> None:
         "pads": window.pads,
         "dilations": window.dilations,
     }
-    pooled = step(context, node, "maxpool", lift(context, node, context.tensor(node, 0)), **attrs)
-    finish(context, node, lower(context, node, pooled, len(x.shape)), x.dtype)
+    carrier = context.carrier(node)
+    if carrier.quant is not None and carrier.quant.param().scale <= 0:
+        raise context.unsupported(node, "a scale is not positive", "calibrate the model again")
+    pooled = step(context, node, "maxpool", lift(context, node, carrier.tensor), **attrs)
+    context.bind_moved(node, carrier, lower(context, node, pooled, len(x.shape)))
 
 
 @takes("AveragePool")

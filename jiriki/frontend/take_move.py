@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from jiriki.frontend.context import (
+    Carrier,
     Context,
     Value,
     float_attribute,
@@ -26,7 +27,9 @@ from jiriki.graph import Attr
 
 def moved(context: Context, node: onnx.NodeProto, op: str, attrs: dict[str, Attr]) -> None:
     """Emit a movement of input 0 that keeps its format."""
-    context.result(node, op, [context.tensor(node, 0)], attrs, context.value(node, 0).dtype)
+    carrier = context.carrier(node)
+    tensor = context.emit(op, [carrier.tensor], attrs, node.output[0], label(node))
+    context.bind_moved(node, carrier, tensor)
 
 
 def reshaped(context: Context, node: onnx.NodeProto, shape: tuple[int, ...]) -> None:
@@ -107,10 +110,17 @@ def transpose(context: Context, node: onnx.NodeProto) -> None:
 @takes("Concat")
 def concat(context: Context, node: onnx.NodeProto) -> None:
     """Join along an axis; the inputs have one format."""
-    rank = len(context.value(node, 0).shape)
-    parts = [context.tensor(node, i) for i in range(len(node.input))]
-    axis = int_attribute(node, "axis", 1) % rank
-    context.result(node, "concat", parts, {"axis": axis}, context.value(node, 0).dtype)
+    axis = int_attribute(node, "axis", 1) % len(context.value(node, 0).shape)
+    carriers = [context.carrier(node, i) for i in range(len(node.input))]
+    params = {(c.quant.param() if c.quant else None) for c in carriers}
+    first = carriers[0]
+    if len(params) > 1:  # different scales meet in float
+        parts = [context.tensor(node, i) for i in range(len(node.input))]
+        first = Carrier(parts[0], context.value(node, 0).dtype, None)
+    else:
+        parts = [carrier.tensor for carrier in carriers]
+    tensor = context.emit("concat", parts, {"axis": axis}, node.output[0], label(node))
+    context.bind_moved(node, first, tensor)
 
 
 @takes("Split")
@@ -120,13 +130,13 @@ def split(context: Context, node: onnx.NodeProto) -> None:
     x = context.value(node, 0)
     axis = int_attribute(node, "axis", 0) % len(x.shape)
     sizes = _split_sizes(context, node, x.shape[axis])
-    source = context.tensor(node, 0)
+    carrier = context.carrier(node)
     start = 0
     for index, size in enumerate(sizes):
         attrs = slice_attrs(x.shape, {axis: (start, start + size, 1)})
         if node.output[index]:
-            tensor = context.emit("slice", [source], attrs, node.output[index], label(node))
-            context.bind(node, tensor, x.dtype, index)
+            tensor = context.emit("slice", [carrier.tensor], attrs, node.output[index], label(node))
+            context.bind_moved(node, carrier, tensor, index)
         start += size
 
 
@@ -183,11 +193,15 @@ def pad(context: Context, node: onnx.NodeProto) -> None:
         given = list_attribute(node, "pads", [])
         value = float_attribute(node, "value", 0.0)
     pads = _spread_pads(context, node, given, rank)
-    tensor = _crop(context, node, context.tensor(node, 0), pads)
-    pads = [max(p, 0) for p in pads]
-    inside = value - x.shift
-    attrs: dict[str, Attr] = {"pads": tuple(pads), "mode": mode, "value": float(inside)}
-    context.result(node, "pad", [tensor], attrs, x.dtype)
+    carrier = context.carrier(node)
+    tensor = _crop(context, node, carrier.tensor, pads)
+    attrs: dict[str, Attr] = {
+        "pads": tuple(max(p, 0) for p in pads),
+        "mode": mode,
+        "value": float(carrier.stored(value)),
+    }
+    tensor = context.emit("pad", [tensor], attrs, node.output[0], label(node))
+    context.bind_moved(node, carrier, tensor)
 
 
 def _spread_pads(context: Context, node: onnx.NodeProto, given: list[int], rank: int) -> list[int]:
@@ -223,15 +237,13 @@ def expand(context: Context, node: onnx.NodeProto) -> None:
 def tile(context: Context, node: onnx.NodeProto) -> None:
     """Repeat along each axis by gathering."""
     x = context.value(node, 0)
-    tensor = context.tensor(node, 0)
+    carrier = context.carrier(node)
+    tensor = carrier.tensor
     for axis, count in enumerate(int(c) for c in context.constant(node, 1)):
         if count != 1:
             indices = tuple(range(x.shape[axis])) * count
             tensor = gathered(context, node, tensor, axis, indices)
-    if tensor == context.tensor(node, 0):
-        context.values[node.output[0]] = x
-    else:
-        context.bind(node, tensor, x.dtype)
+    context.bind_moved(node, carrier, tensor)
 
 
 def gathered(
@@ -249,12 +261,13 @@ def gather(context: Context, node: onnx.NodeProto) -> None:
     axis = int_attribute(node, "axis", 0) % len(x.shape)
     indices = context.constant(node, 1)
     flat = tuple(int(i) % x.shape[axis] for i in indices.reshape(-1))
-    tensor = gathered(context, node, context.tensor(node, 0), axis, flat)
+    carrier = context.carrier(node)
+    tensor = gathered(context, node, carrier.tensor, axis, flat)
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
     if shape != context.tensors[tensor].shape:
         attrs: dict[str, Attr] = {"shape": shape}
         tensor = context.emit("reshape", [tensor], attrs, node.output[0], label(node))
-    context.bind(node, tensor, x.dtype)
+    context.bind_moved(node, carrier, tensor)
 
 
 @takes("DepthToSpace")
@@ -272,10 +285,12 @@ def depth_to_space(context: Context, node: onnx.NodeProto) -> None:
 
 @takes("SpaceToDepth")
 def space_to_depth(context: Context, node: onnx.NodeProto) -> None:
-    """The inverse of DepthToSpace DCR."""
+    """The inverse of DepthToSpace."""
     batch, c, height, width = context.value(node, 0).shape
     b = int_attribute(node, "blocksize", 1)
     inner, perm = (batch, c, height // b, b, width // b, b), (0, 3, 5, 1, 2, 4)
+    if text_attribute(node, "mode", "DCR") == "CRD":
+        perm = (0, 1, 3, 5, 2, 4)
     _block_move(context, node, inner, perm, (batch, c * b * b, height // b, width // b))
 
 
@@ -287,6 +302,8 @@ def _block_move(
     outer: tuple[int, ...],
 ) -> None:
     source, base = label(node), node.output[0]
-    x = context.emit("reshape", [context.tensor(node, 0)], {"shape": inner}, base, source)
-    x = context.emit("transpose", [x], {"perm": perm}, base, source)
-    context.result(node, "reshape", [x], {"shape": outer}, context.value(node, 0).dtype)
+    carrier = context.carrier(node)
+    x = context.emit("reshape", [carrier.tensor], {"shape": inner}, f"{base}/blocks", source)
+    x = context.emit("transpose", [x], {"perm": perm}, f"{base}/turned", source)
+    x = context.emit("reshape", [x], {"shape": outer}, base, source)
+    context.bind_moved(node, carrier, x)

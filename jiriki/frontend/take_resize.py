@@ -48,13 +48,15 @@ def resize(context: Context, node: onnx.NodeProto) -> None:
     if int_attribute(node, "antialias", 0):
         raise context.unsupported(node, "antialias is not taken", "export without it")
     axes = _resized_axes(context, node, x)
-    tensor = context.tensor(node, 0)
     if mode == "nearest":
+        carrier = context.carrier(node)
+        tensor = carrier.tensor
         for axis in axes:
             indices = _nearest(node, _coordinates(context, node, axis), axis.old)
             tensor = gathered(context, node, tensor, axis.index, tuple(indices.tolist()))
-        context.bind(node, tensor, x.dtype)
+        context.bind_moved(node, carrier, tensor)
         return
+    tensor = context.tensor(node, 0)
     narrow = x.dtype in ("int8", "uint8")
     if narrow:
         tensor = context.emit("cast", [tensor], {"to": "f32"}, f"{tensor}/f32", label(node))
