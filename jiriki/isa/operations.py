@@ -206,6 +206,12 @@ class VrunOp:
             return self.in0.window.taps
         return 1
 
+    @property
+    def result(self) -> tuple[int, int]:
+        """Return (pixels, groups) of what is written."""
+        pixels = 1 if self.reduce is Reduce.PIXELS else self.p
+        return pixels, 1 if self.reduce is Reduce.CHANNELS else self.groups
+
 
 @dataclass(frozen=True, slots=True)
 class LdtOp:

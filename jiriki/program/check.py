@@ -1,0 +1,202 @@
+"""The static checker: refuses a bad Program before it runs.
+
+In: a Program, the chip, the host's parameters. Out: nothing but a summary, or CheckError for the
+first rule broken: the right chip; fields inside their bits; addresses inside the memories;
+semaphores, registers, loops and slots that exist; one owner on each side of a semaphore, tokens
+that balance and never pass the maximum; no deadlock; no race. A program that passes gives the same
+result in every timing, which is why the functional simulator may run it in program order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from jiriki.chip.config import ChipConfig
+from jiriki.isa.assembly import format_instruction
+from jiriki.isa.control import Addr, Loop, Parm, Setr
+from jiriki.isa.dma import DmaMode
+from jiriki.isa.effects import (
+    Effects,
+    MatrixOp,
+    Space,
+    effects,
+    overlap,
+    result_rows,
+    stream_regions,
+)  # fmt: skip
+from jiriki.isa.errors import IsaError
+from jiriki.isa.fields import Instruction
+from jiriki.isa.operations import DTYPE_BYTES, DmaOp, Operation, Stream, VrunOp
+from jiriki.isa.resolve import Work, resolve
+from jiriki.isa.sequence import unroll_instructions
+from jiriki.isa.vector import DType, MicroOp, Reduce
+from jiriki.program.binding import binding_bytes
+from jiriki.program.errors import CheckError
+from jiriki.program.order import Order
+from jiriki.program.program import Program
+from jiriki.program.races import RaceFinder
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSummary:
+    """What was looked at."""
+
+    steps: int  # instructions of the dynamic stream
+    accesses: int  # regions read or written
+
+
+def check(program: Program, chip: ChipConfig, parameters: Sequence[int] = ()) -> CheckSummary:
+    """Check the whole program. Raises CheckError in one line for the first rule broken."""
+    if program.chip_hash != chip.content_hash():
+        raise CheckError(
+            f"program {program.name} was emitted for {program.chip} ({program.chip_hash[:12]}), "
+            f"not {chip.name} ({chip.content_hash()[:12]}); compile it for this chip"
+        )
+    _check_image(program, chip)
+    for index, instruction in enumerate(program.instructions):
+        _check_fields(index, instruction, chip)
+    try:
+        steps = unroll_instructions(program.instructions, parameters, loop_depth=chip.loop_depth)
+        stream = resolve(steps)
+    except IsaError as error:
+        raise CheckError(str(error)) from None
+    accesses = _check_stream(stream, program, chip)
+    return CheckSummary(len(stream), accesses)
+
+
+def _check_stream(stream: list[Work], program: Program, chip: ChipConfig) -> int:
+    """Check order, bounds and races over the dynamic stream; return the regions looked at."""
+    known: dict[Operation, Effects] = {}
+    limits = {
+        Space.DRAM: program.dram_bytes, Space.SP: chip.scratchpad_bytes,
+        Space.ACC: chip.acc_rows, Space.WEIGHTS: chip.weight_file_lines, Space.TABLE: 32,
+    }  # fmt: skip
+    finder, accesses = RaceFinder(), 0
+    for placed in Order(stream, chip):
+        op = placed.work.op
+        if op is None:
+            continue
+        touched = known.get(op)
+        if touched is None:
+            touched = known[op] = effects(op, chip)
+            _check_bounds(placed.work, touched, limits)
+            _check_itself(placed.work, op, touched, chip)
+        accesses += len(touched.reads) + len(touched.writes)
+        finder.look(placed, touched)
+    return accesses
+
+
+def _check_image(program: Program, chip: ChipConfig) -> None:
+    """Check that segments and bindings lie inside the image, constants untouched by inputs."""
+    if program.dram_bytes > chip.dram_bytes:
+        raise CheckError(
+            f"program {program.name}: its image of {program.dram_bytes} bytes exceeds the DRAM of "
+            f"{chip.name}, {chip.dram_bytes}; use a smaller model"
+        )
+    fixed = [(s.address, s.address + len(s.data), "segment") for s in program.segments]
+    fixed += [
+        (b.address, b.address + binding_bytes(b, chip.ku), f"input {b.name}")
+        for b in program.inputs
+    ]
+    free = [
+        (b.address, b.address + binding_bytes(b, chip.ku), f"output {b.name}")
+        for b in program.outputs
+    ]
+    for low, high, what in fixed + free:
+        if low < 0 or high > program.dram_bytes:
+            raise CheckError(
+                f"{what} at DRAM bytes {low}..{high - 1} lies outside the image of "
+                f"{program.dram_bytes} bytes; enlarge dram_bytes"
+            )
+    fixed.sort()
+    for (_, end, one), (start, _, two) in pairwise(fixed):
+        if start < end:
+            raise CheckError(f"{one} and {two} share DRAM byte {start}; place them apart")
+
+
+def _check_fields(index: int, instruction: Instruction, chip: ChipConfig) -> None:
+    """Check values against their bits, and what the header names against the chip."""
+    for name, spec in instruction.LAYOUT.items():
+        if not spec.low <= instruction.values[name] <= spec.high:
+            raise CheckError(
+                f"{_name(index, instruction)}: {name} is outside {spec.low}..{spec.high}"
+            )
+    for sync in (instruction.wait, instruction.signal):
+        if sync is not None and not (0 <= sync.semaphore < chip.semaphores and sync.count > 0):
+            raise CheckError(
+                f"{_name(index, instruction)}: semaphore {sync.semaphore} of {chip.semaphores} or "
+                f"count {sync.count} does not exist; correct it"
+            )
+        if sync is not None and sync.count > chip.semaphore_max:
+            raise CheckError(
+                f"{_name(index, instruction)}: {sync.count} tokens exceed the chip's "
+                f"{chip.semaphore_max}; split the wait"
+            )
+    registers = [instruction.areg] if instruction.areg is not None else []
+    if isinstance(instruction, Setr | Addr | Parm | Loop):
+        registers.append(instruction.values["reg"])
+    for register in registers:
+        if register >= chip.address_registers:
+            raise CheckError(
+                f"{_name(index, instruction)}: address register {register} of "
+                f"{chip.address_registers} does not exist; use another"
+            )
+
+
+def _check_bounds(work: Work, touched: Effects, limits: dict[Space, int]) -> None:
+    gather = isinstance(work.op, DmaOp) and work.op.mode is DmaMode.GATHER
+    for region in (*touched.reads, *touched.writes):
+        if gather and region.space is Space.DRAM:
+            continue  # where it reaches depends on values; the simulators check it as it runs
+        if region.base < 0 or region.end > limits[region.space]:
+            raise CheckError(
+                f"{_name(work.index, work.instruction)}: {region.space.name} "
+                f"{region.base}..{region.end - 1} lies outside 0..{limits[region.space] - 1}; "
+                "correct the address or the sizes"
+            )
+
+
+def _check_itself(work: Work, op: Operation, touched: Effects, chip: ChipConfig) -> None:
+    """Refuse results that overlap each other or the operation's own inputs."""
+    name = _name(work.index, work.instruction)
+    if isinstance(op, MatrixOp):
+        stride, groups, rows = result_rows(op, chip)
+        if groups > 1 and stride < rows:
+            raise CheckError(
+                f"{name}: acc_stride {stride} is less than the {rows} rows of a channel group; "
+                "enlarge it"
+            )
+    if not isinstance(op, VrunOp) or op.out is None:
+        return
+    if any(m.op is MicroOp.ROT for m in (*op.before, *op.after)) and chip.ku < 2:
+        raise CheckError(f"{name}: ROT needs channel pairs in a word, but ku is 1; avoid it")
+    for stream in (op.in0, op.in1, op.in2):
+        if stream is None or stream.dtype is DType.ACC or _in_place(stream, op):
+            continue
+        taps = stream is op.in0 and op.taps > 1
+        read = stream_regions(stream, op.p, op.groups, chip, taps=taps)
+        if any(overlap(r, w) for r in read for w in touched.writes):
+            raise CheckError(
+                f"{name}: the output overlaps an input that is walked differently, so results "
+                "depend on the pipeline; write elsewhere"
+            )
+    params = [r for r in touched.reads if op.params is not None and r.base == op.params * chip.ku]
+    if any(overlap(r, w) for r in params for w in touched.writes):
+        raise CheckError(f"{name}: the output overlaps its channel parameters; write elsewhere")
+
+
+def _in_place(stream: Stream, op: VrunOp) -> bool:
+    """Tell whether each element is written where it was read, so that order cannot show."""
+    out = op.out
+    assert out is not None, "called only with an output"
+    same = (
+        op.reduce is Reduce.NONE
+        and stream.base == out.base
+        and DTYPE_BYTES[stream.dtype] == DTYPE_BYTES[out.dtype]
+    )
+    walk = ("plane", "pitch", "h", "w", "ow", "sy", "sx", "py", "px")
+    return same and all(getattr(stream.window, n) == getattr(out.window, n) for n in walk)
+
+
+def _name(index: int, instruction: Instruction) -> str:
+    return f"instruction {index} ({format_instruction(instruction)})"
