@@ -26,6 +26,7 @@ from onnxruntime.quantization import (
 )
 
 from jiriki.frontend.errors import FrontendError
+from jiriki.frontend.headroom import tame_biases
 from jiriki.frontend.load import ModelSource, load_model
 from jiriki.frontend.reference import folded_model
 
@@ -73,7 +74,9 @@ def quantise_onnx(
             nodes_to_exclude=list(exclude),
             extra_options={"TensorQuantOverrides": _overrides(prepared)},
         )
-        return onnx.load(target)
+        quantised = onnx.load(target)
+    tame_biases(quantised, prepared)
+    return quantised
 
 
 def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
