@@ -6,12 +6,14 @@
 from collections.abc import Callable, Mapping
 
 from jiriki.graph.graph import Node
-from jiriki.tiles import relayout, vector_int8
+from jiriki.tiles import pool, reduce, relayout, vector_int8
 from jiriki.tiles.builder import Builder
 
 PLANNERS: Mapping[str, Callable[[Builder, Node], None]] = {
     **relayout.PLANNERS,
     **vector_int8.PLANNERS,
+    **pool.PLANNERS,
+    **reduce.PLANNERS,
 }
 
 supports_resident: frozenset[str] = frozenset(PLANNERS)

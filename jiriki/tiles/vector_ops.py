@@ -89,14 +89,14 @@ def reshaped(b: Builder, x: Placed, shape: Sequence[int]) -> Placed:
     """Return x under another shape: the same bytes where the blocked form allows, else a copy."""
     axis = channel_axis(tuple(shape))
     layout = Layout(tuple(shape), axis, x.layout.width, x.layout.ku)
-    if _same_blocks(x.layout, layout):
+    if same_blocks(x.layout, layout):
         return Placed(x.name, layout, x.buffer, x.plane, x.resident)
     y = temporary(b, f"{x.name}.reshaped", shape, axis, x.layout.width)
     copy_reshaped(b, x, y)
     return y
 
 
-def _same_blocks(a: Layout, b: Layout) -> bool:
+def same_blocks(a: Layout, b: Layout) -> bool:
     """Whether both layouts put every element (in row-major order) at the same place."""
     return a.channels == b.channels and _around(a) == _around(b)
 
@@ -367,4 +367,5 @@ __all__ = [
     "plan_map",
     "plan_node_map",
     "reshaped",
+    "same_blocks",
 ]

@@ -1,0 +1,204 @@
+"""Pooling: windowed reductions over stripes of output rows.
+
+In: maxpool, avgpool, qavgpool nodes. Out: per stripe, a load of input rows, one VectorTile that
+reduces over the window's taps (row-major, as the references), and the store. Where padding changes
+an average's count from position to position, the sums go through fp32 and are scaled by a map.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jiriki.graph.graph import Node
+from jiriki.graph.ops_quant import window_counts
+from jiriki.tiles.builder import Builder, Placed, View
+from jiriki.tiles.conv import Geometry
+from jiriki.tiles.errors import TileError
+from jiriki.tiles.expression import source
+from jiriki.tiles.relayout import temporary
+from jiriki.tiles.tile_program import VectorTile, Window, flat_window
+from jiriki.tiles.vector_int8 import quantiser
+from jiriki.tiles.vector_ops import (
+    BLOCKS,
+    MAX_P,
+    SMALL_BLOCK,
+    Operand,
+    Result,
+    constant_tensor,
+    dtype_of,
+    plan_map,
+)
+
+MAX_STRIDE, MAX_KERNEL, MAX_ROWS = 31, 127, 8_191
+Step = tuple[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A windowed reduction of x: chain before and after, and how it leaves."""
+
+    geometry: Geometry
+    x: Placed
+    dtype: str
+    fill: int
+    redop: str
+    before: tuple[Step, ...]
+    after: tuple[Step, ...]
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Groups [g0, g1), output rows [r0, r1) and columns [c0, c1) of one image."""
+
+    image: int
+    g0: int
+    g1: int
+    r0: int
+    r1: int
+    c0: int
+    c1: int
+
+
+def pool_geometry(node: Node, x: Placed, out: Placed, dilations: tuple[int, int]) -> Geometry:
+    n, _, h, w = x.layout.shape
+    oh, ow = out.layout.shape[2:]
+    (kh, kw), (sy, sx) = node.attrs["kernel"], node.attrs["strides"]  # type: ignore[misc]
+    top, left, _, _ = node.attrs["pads"]  # type: ignore[misc]
+    if max(kh, kw, *dilations) > MAX_KERNEL:  # type: ignore[type-var]
+        raise TileError(
+            f"{node.op} {node.name}: kernel {kh}x{kw}, dilations {dilations} exceed {MAX_KERNEL}, "
+            "the window's field; reduce in several pools"
+        )
+    return Geometry(n, h, w, oh, ow, kh, kw, sy, sx, *dilations, top, left)  # type: ignore[arg-type]
+
+
+def plan_pool(b: Builder, pool: Pool) -> None:
+    """Emit the reduction piece by piece."""
+    for piece in _pieces(b, pool):
+        _piece(b, pool, piece)
+
+
+def _pieces(b: Builder, pool: Pool) -> Iterator[Piece]:
+    geo, groups = pool.geometry, pool.x.layout.groups
+    rows, columns, step = _cut(b, pool)
+    for image in range(geo.images):
+        for r0 in range(0, geo.oh, rows):
+            for c0 in range(0, geo.ow, columns):
+                for g0 in range(0, groups, step):
+                    yield Piece(
+                        image, g0, min(groups, g0 + step), r0, min(geo.oh, r0 + rows),
+                        c0, min(geo.ow, c0 + columns),
+                    )  # fmt: skip
+
+
+def _cut(b: Builder, pool: Pool) -> tuple[int, int, int]:
+    """Return (output rows, output columns, channel groups) of a piece."""
+    geo, out, groups = pool.geometry, pool.result.tensor, pool.x.layout.groups
+    columns = min(geo.ow, MAX_P) if geo.sx <= MAX_STRIDE else 1
+    rows = min(geo.oh, MAX_P // columns) if geo.sy <= MAX_STRIDE and columns == geo.ow else 1
+    total = groups * _bytes(pool, geo.oh, geo.ow) * geo.images
+    free = pool.x.resident and out.resident
+    budget = min(b.available // 2, max(SMALL_BLOCK, total // BLOCKS)) if not free else 1 << 40
+    while rows > 1 and _bytes(pool, rows, columns) > budget:
+        rows = -(-rows // 2)
+    while columns > 1 and _bytes(pool, rows, columns) > budget:
+        columns = -(-columns // 2)
+    return rows, columns, max(1, min(groups, budget // max(1, _bytes(pool, rows, columns))))
+
+
+def _bytes(pool: Pool, rows: int, columns: int) -> int:
+    """Scratchpad bytes of one channel group of a piece."""
+    geo, out = pool.geometry, pool.result.tensor
+    read = min(geo.h, (rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1) * geo.w
+    moving = 0 if pool.x.resident else read * pool.x.layout.group_bytes
+    return moving + (0 if out.resident else rows * columns * out.layout.group_bytes)
+
+
+def _piece(b: Builder, pool: Pool, at: Piece) -> None:
+    geo = pool.geometry
+    first, last = geo.input_rows(at.r0, at.r1)
+    base = at.image * geo.h * geo.w
+    p0, p1 = base + first * geo.w, base + last * geo.w
+    view = b.fetch(pool.x, at.g0, at.g1, p0, p1)
+    p = (at.r1 - at.r0) * (at.c1 - at.c0)
+    start = (at.image * geo.oh + at.r0) * geo.ow + at.c0
+    target = b.target(pool.result.tensor, at.g0, at.g1, start, start + p)
+    skip, window = _window(pool, view, at, first, last)
+    b.emit(
+        VectorTile(
+            layer=b.layer, in0=view.stream(at.g0, p0 + skip, window, pool.dtype),
+            chain=(*pool.before, ("red", None), *pool.after), reduce="window", redop=pool.redop,
+            out=target.stream(at.g0, start, flat_window(target.plane, p), pool.result.dtype),
+            out_quant=pool.result.quant, p=p, groups=at.g1 - at.g0,
+            reads=(view.area(at.g0, at.g1, p0, p1),),
+            writes=(target.area(at.g0, at.g1, start, start + p),),
+        )
+    )  # fmt: skip
+    b.deliver(target)
+
+
+def _window(
+    pool: Pool, view: View, at: Piece, first: int, last: int
+) -> tuple[int, Window]:
+    """Return columns skipped at the left, and the window from there."""
+    geo = pool.geometry
+    window = geo.window(view, first, last, at.r0, 0, at.c1 - at.c0, pool.fill)
+    window = replace(
+        window, sy=min(geo.sy, MAX_STRIDE), sx=min(geo.sx, MAX_STRIDE), w=geo.w, px=geo.left
+    )
+    skip = min(max(0, at.c0 * geo.sx - geo.left), geo.w - 1)
+    px = geo.left - at.c0 * geo.sx + skip
+    return skip, replace(window, px=px, w=geo.w - skip)
+
+
+# -- planners ------------------------------------------------------------------------------
+
+
+def plan_maxpool(b: Builder, node: Node) -> None:
+    x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
+    dtype = dtype_of(b, node.inputs[0])
+    geometry = pool_geometry(node, x, out, node.attrs["dilations"])  # type: ignore[arg-type]
+    quant = (0, -128, 127) if dtype == "i8" else None
+    plan_pool(b, Pool(geometry, x, dtype, -128, "max", (), (), Result(out, dtype, quant)))
+
+
+def plan_avgpool(b: Builder, node: Node) -> None:
+    counts = window_counts(b.operand(node.inputs[0]).layout.shape, node.attrs)
+    inverse = np.float32(1) / counts.astype(np.float32)
+    _plan_average(b, node, inverse, 0, None)
+
+
+def plan_qavgpool(b: Builder, node: Node) -> None:
+    counts = window_counts(b.operand(node.inputs[0]).layout.shape, node.attrs)
+    multiplier = np.float32(node.attrs["ratio"]) / counts.astype(np.float32)
+    _plan_average(b, node, multiplier, int(node.attrs["x_zp"]), quantiser(node, "out_zp"))  # type: ignore[arg-type]
+
+
+def _plan_average(
+    b: Builder, node: Node, multiplier: np.ndarray, zero: int, quant: tuple[int, int, int] | None
+) -> None:
+    """Sum the window's taps, then multiply by `multiplier` [oh, ow] and quantise."""
+    x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
+    dtype, wanted = dtype_of(b, node.inputs[0]), dtype_of(b, node.outputs[0])
+    geometry = pool_geometry(node, x, out, (1, 1))
+    before: tuple[Step, ...] = (("fsub", ("k", float(zero))),) if quant else ()
+    multiplier = multiplier.astype(np.float32)
+    if (multiplier == multiplier[0, 0]).all():
+        after = (("fmul", ("k", float(multiplier[0, 0]))),)
+        result = Result(out, wanted, quant)
+        plan_pool(b, Pool(geometry, x, dtype, zero, "sum", before, after, result))
+        return
+    sums = temporary(b, f"{node.name}.sums", out.layout.shape, 1, 4)
+    plan_pool(b, Pool(geometry, x, dtype, zero, "sum", before, (), Result(sums, "f32")))
+    scale = constant_tensor(b, f"{node.name}.scale", multiplier[None, None])
+    operands = [Operand(sums, "f32"), Operand(scale, "f32")]
+    plan_map(b, source(0) * source(1), operands, Result(out, wanted, quant))
+
+
+PLANNERS = {
+    "maxpool": plan_maxpool,
+    "avgpool": plan_avgpool,
+    "qavgpool": plan_qavgpool,
+}
