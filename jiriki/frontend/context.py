@@ -76,13 +76,15 @@ class Carrier:
     dtype: str
     quant: Quant | None
 
-    def stored(self, value: float) -> float:
-        """Return a float or integer of the model as the tensor holds it (a pad value)."""
-        if self.quant is not None:
-            param = self.quant.param()
-            steps = np.rint(np.float32(value) / np.float32(param.scale)) + param.zero_point
-            return float(np.clip(steps, -128, 127))
-        return value - 128 if self.dtype == "uint8" else value
+    def stored(self, value: float) -> float | None:
+        """Return a number of the model as the tensor holds it, or None when it cannot."""
+        if self.quant is None:
+            return value - 128 if self.dtype == "uint8" else value
+        param = self.quant.param()
+        scale = np.float32(param.scale)
+        steps = np.rint(np.float32(value) / scale)
+        level = int(steps) + param.zero_point
+        return float(level) if steps * scale == value and -128 <= level <= 127 else None
 
 
 @dataclass
@@ -251,7 +253,7 @@ class Context:
         """
         value = self.value(node, index)
         quant = value.quant
-        if quant is None or quant.axis >= 0 or value.tensor or self.array_of(value) is not None:
+        if quant is None or quant.axis >= 0 or self.array_of(value) is not None:
             return Carrier(self.tensor(node, index), value.dtype, None)
         tensor = self.tensor_of(quant.value, f"{node.input[index]}/q")
         return Carrier(tensor, quant.value.dtype, quant)

@@ -102,7 +102,22 @@ def _add_candidates(
 def match_add(a: QParam, b: QParam, c: QParam, swapped: bool) -> AddMatch:
     """Find qadd attributes. `swapped`: ONNX Runtime computes b + a (a is the broadcast scalar)."""
     target = onnxruntime_add(b, a, c).T if swapped else onnxruntime_add(a, b, c)
-    ra, rb = f32(a.scale) / f32(c.scale), f32(b.scale) / f32(c.scale)
+    return _search_add(a, b, c, 1, target)
+
+
+@lru_cache(maxsize=512)
+def match_float_add(a: QParam, b: QParam, c: QParam, sign: int) -> AddMatch:
+    """Find qadd attributes for a float a + sign*b between DequantizeLinear and QuantizeLinear."""
+    left = (LEVELS - a.zero_point).astype(f32) * f32(a.scale)
+    right = (LEVELS - b.zero_point).astype(f32) * f32(b.scale)
+    total = left[:, None] + f32(sign) * right[None, :]
+    target = _round8(np.rint(total / f32(c.scale)) + c.zero_point)
+    return _search_add(a, b, c, sign, target)
+
+
+def _search_add(a: QParam, b: QParam, c: QParam, sign: int, target: np.ndarray) -> AddMatch:
+    """Search the constants of a*ra + fixed + b*rb for equality with `target` on all pairs."""
+    ra, rb = f32(a.scale) / f32(c.scale), f32(sign) * f32(b.scale) / f32(c.scale)
     exact = F64(c.zero_point) - (F64(ra) * a.zero_point + F64(rb) * b.zero_point)
     left, right = LEVELS.astype(f32)[:, None], LEVELS.astype(f32)[None, :]
     best = AddMatch(float(ra), float(rb), float(f32(exact)), target.size + 1)

@@ -194,11 +194,14 @@ def pad(context: Context, node: onnx.NodeProto) -> None:
         value = float_attribute(node, "value", 0.0)
     pads = _spread_pads(context, node, given, rank)
     carrier = context.carrier(node)
+    stored = carrier.stored(value if mode == "constant" else 0.0)
+    if stored is None:  # the value lies between two int8 steps: pad in float
+        carrier, stored = Carrier(context.tensor(node, 0), x.dtype, None), value
     tensor = _crop(context, node, carrier.tensor, pads)
     attrs: dict[str, Attr] = {
         "pads": tuple(max(p, 0) for p in pads),
         "mode": mode,
-        "value": float(carrier.stored(value)),
+        "value": float(stored),
     }
     tensor = context.emit("pad", [tensor], attrs, node.output[0], label(node))
     context.bind_moved(node, carrier, tensor)

@@ -19,7 +19,7 @@ from jiriki.frontend.context import (
     list_attribute,
 )
 from jiriki.frontend.geometry import lift, lower, read_window
-from jiriki.frontend.match import QParam, match_add, match_mul
+from jiriki.frontend.match import QParam, match_add, match_float_add, match_mul
 from jiriki.frontend.registry import takes
 from jiriki.frontend.tables import lookup_table, single_node_table, unary_region
 from jiriki.frontend.take_linear import absorb_linear
@@ -77,8 +77,12 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
         context.values[node.output[0]] = Value(dtype, array.shape, array=array)
         return
     quant = context.value(node, 0).quant
-    if _is_per_tensor(quant, dtype) and quant is not None and quant.param() == param:
-        context.values[node.output[0]] = quant.value
+    if quant is not None and quant.axis < 0:
+        _requantise(context, node, quant, param, dtype)
+        return
+    if (match := match_pair(context, node, param)) is not None:
+        operands, attrs = match
+        context.result(node, "qadd", operands, {**attrs, **LIMITS}, dtype)
         return
     region = unary_region(context, node)
     if region is not None:
@@ -97,8 +101,59 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
     context.result(node, "quantize", [context.tensor(node, 0)], attrs, dtype)
 
 
-def _is_per_tensor(quant: Quant | None, dtype: str) -> bool:
-    return quant is not None and quant.axis < 0 and quant.value.dtype == dtype
+def _requantise(
+    context: Context, node: onnx.NodeProto, quant: Quant, param: QParam, dtype: str
+) -> None:
+    """DequantizeLinear then QuantizeLinear: nothing, or a table."""
+    if quant.param() == param:
+        context.values[node.output[0]] = quant.value
+        return
+    x = context.tensor_of(quant.value, f"{node.output[0]}/x")
+    table = context.add_constant(f"{node.output[0]}/table", requantise_table(quant.param(), param))
+    context.result(node, "lut", [x, table], {}, dtype)
+
+
+def requantise_table(source: QParam, target: QParam) -> np.ndarray:
+    """Return the table of (x - zp) * scale, quantised again; float32, as ONNX Runtime does it."""
+    values = (np.arange(-128, 128) - source.zero_point).astype(np.float32)
+    steps = np.rint(values * np.float32(source.scale) / np.float32(target.scale))
+    return np.clip(steps + target.zero_point, -128, 127).astype(np.int8)
+
+
+def match_pair(
+    context: Context, node: onnx.NodeProto, param: QParam
+) -> tuple[list[str], dict[str, Attr]] | None:
+    """Return a qadd for [Sub | Sum of two] QuantizeLinear of dequantised tensors, if exact."""
+    producer = context.producers.get(node.input[0])
+    if producer is None or producer.op_type not in ("Sub", "Sum") or len(producer.input) != 2:
+        return None
+    quants = [context.value(producer, i).quant for i in (0, 1)]
+    a, b = quants
+    if a is None or b is None or a.axis >= 0 or b.axis >= 0:
+        return None
+    match = match_float_add(a.param(), b.param(), param, -1 if producer.op_type == "Sub" else 1)
+    if match.differing:
+        return None
+    values = (a.value, b.value)
+    operands = [context.tensor_of(v, f"{node.output[0]}/in") for v in values]
+    return operands, {"ra": match.ra, "rb": match.rb, "fixed": match.fixed}
+
+
+@takes("QLinearWhere", domain=MS)
+def qlinear_where(context: Context, node: onnx.NodeProto) -> None:
+    """Select between two tensors brought to the output's scale by tables."""
+    dtype = context.value(node, 1).dtype
+    target = read_param(context, node, 7, 8, dtype)
+    parts = [context.tensor(node, 0)]
+    for index in (1, 4):
+        tensor = context.tensor(node, index)
+        source = read_param(context, node, index + 1, index + 2, dtype)
+        if source != target:
+            table = context.add_constant(f"{tensor}/table", requantise_table(source, target))
+            tensor = context.emit("lut", [tensor, table], {}, f"{tensor}/requant", label(node))
+        parts.append(context.emit("cast", [tensor], {"to": "f32"}, f"{tensor}/f32", label(node)))
+    chosen = context.emit("where", parts, {}, f"{node.output[0]}/f32", label(node))
+    context.result(node, "cast", [chosen], {"to": "i8"}, dtype)
 
 
 def reshape_to(context: Context, node: onnx.NodeProto, shape: tuple[int, ...], dtype: str) -> None:
