@@ -122,7 +122,15 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
             ) from None
     folded = folded_model(model)
     split_matrix_biases(folded)
+    sums_to_adds(folded)
     return onnx.shape_inference.infer_shapes(folded)
+
+
+def sums_to_adds(model: onnx.ModelProto) -> None:
+    """Rewrite Sum of two tensors as Add, which the quantiser takes."""
+    for node in model.graph.node:
+        if node.op_type == "Sum" and len(node.input) == 2:
+            node.op_type = "Add"
 
 
 def split_matrix_biases(model: onnx.ModelProto) -> None:
