@@ -6,14 +6,25 @@
 from collections.abc import Callable, Mapping
 
 from jiriki.graph.graph import Node
-from jiriki.tiles import pool, reduce, relayout, vector_int8
+from jiriki.tiles import (
+    gemm,
+    pool,
+    reduce,
+    relayout,
+    transpose_conv,
+    vector_f32,
+    vector_int8,
+)
 from jiriki.tiles.builder import Builder
 
 PLANNERS: Mapping[str, Callable[[Builder, Node], None]] = {
     **relayout.PLANNERS,
     **vector_int8.PLANNERS,
+    **vector_f32.PLANNERS,
     **pool.PLANNERS,
     **reduce.PLANNERS,
+    **gemm.PLANNERS,
+    **transpose_conv.PLANNERS,
 }
 
 supports_resident: frozenset[str] = frozenset(PLANNERS)

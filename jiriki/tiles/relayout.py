@@ -85,8 +85,8 @@ class Axis:
         self.src = np.asarray(src, np.int64)
         self.dst = dst + dst_step * np.arange(len(self.src), dtype=np.int64)
 
-    def nests(self, x: Placed, y: Placed) -> list[Nest]:
-        src, dst = self._whole_words(x, y)
+    def nests(self, x: Placed, y: Placed, exact: bool = False) -> list[Nest]:
+        src, dst = (self.src, self.dst) if exact else self._whole_words(x, y)
         target = axis_offsets(y, self.dst_axis, dst)
         source = np.zeros_like(target)
         if self.src_axis is not None:
@@ -108,13 +108,18 @@ class Axis:
         return np.append(src, src[-1] + more), np.append(dst, dst[-1] + more)
 
 
-def copy_axes(b: Builder, x: Placed, y: Placed, axes: Sequence[Axis]) -> None:
-    """Copy x to y along independent axes (target axes not named must have size 1)."""
+def copy_axes(
+    b: Builder, x: Placed, y: Placed, axes: Sequence[Axis], exact: bool = False
+) -> None:
+    """Copy x to y along independent axes (target axes not named must have size 1).
+
+    exact: leave lanes beyond the target's last channel as they are.
+    """
     if any(not len(a.src) for a in axes):
         return
     source, target = End(x.buffer, 0, Area(x.buffer)), End(y.buffer, 0, Area(y.buffer))
     width = y.layout.width
-    for nests in product(*(a.nests(x, y) for a in axes)):
+    for nests in product(*(a.nests(x, y, exact) for a in axes)):
         src = source.moved(sum(n[0] for n in nests))
         dst = target.moved(sum(n[1] for n in nests))
         loops = [loop for n in nests for loop in n[2]]

@@ -316,7 +316,7 @@ class Interpreter:
         found = []
         for buffer, uses in by_buffer.items():
             for i, (one, one_writes, one_index) in enumerate(uses):
-                own = one.writes if one_writes else one.reads
+                own = one.writes if one_writes else one.reads + one.writes
                 if not any(a.buffer is buffer for a in own) and not isinstance(one, TableTile):
                     if buffer.data is None:
                         found.append(f"{type(one).__name__} does not declare {buffer.name}")
@@ -325,7 +325,7 @@ class Interpreter:
                         continue
                     if not len(np.intersect1d(one_index, two_index, assume_unique=True)):
                         continue
-                    others = two.writes if two_writes else two.reads
+                    others = two.writes if two_writes else two.reads + two.writes
                     if not any(a.meets(o) for a in own for o in others):
                         found.append(f"{type(two).__name__} -> {type(one).__name__} {buffer.name}")
         return found
