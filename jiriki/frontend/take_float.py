@@ -158,18 +158,45 @@ _BINARY = {
 
 
 def _binary(context: Context, node: onnx.NodeProto) -> None:
+    if node.op_type in ("Greater", "Less", "Equal"):
+        context.result(node, _BINARY[node.op_type], compared(context, node), {}, "bool")
+        return
     inputs = [float_input(context, node, i) for i in (0, 1)]
-    dtype = "bool" if node.op_type in ("Greater", "Less", "Equal") else "float32"
-    context.result(node, _BINARY[node.op_type], inputs, {}, dtype)
+    context.result(node, _BINARY[node.op_type], inputs, {})
 
 
 takes(*_BINARY)(_binary)
 
 
+def compared(context: Context, node: onnx.NodeProto) -> list[str]:
+    """Return both operands as float32, for a comparison.
+
+    An int32 operand against constants below 2^24 compares the same after conversion, because
+    rounding keeps order and leaves those constants alone.
+    """
+    values = [context.value(node, i) for i in (0, 1)]
+    if all(value.dtype not in ("int32", "int64", "int8", "uint8") for value in values):
+        return [float_input(context, node, i) for i in (0, 1)]
+    small = any(v.array is not None and np.abs(v.array).max(initial=0) < 2**24 for v in values)
+    if not small and any(value.dtype in ("int32", "int64") for value in values):
+        raise context.unsupported(
+            node, "comparing integers that may exceed 2^24 is not taken", "cast to float32 first"
+        )
+    if any(value.dtype == "uint8" and value.array is None for value in values):
+        raise context.unsupported(node, "comparing uint8 is not taken", "cast to float32 first")
+    out = []
+    for index, value in enumerate(values):
+        if value.array is not None:
+            out.append(context.add_constant(f"{node.output[0]}/c", value.array.astype(f32)))
+        else:
+            out.append(step(context, node, "cast", context.tensor(node, index), to="f32"))
+    return out
+
+
 @takes("GreaterOrEqual", "LessOrEqual")
 def or_equal(context: Context, node: onnx.NodeProto) -> None:
     """a >= b as max(a > b, a = b), so that NaN gives 0."""
-    a, b = (float_input(context, node, i) for i in (0, 1))
+    a, b = compared(context, node)
     strict = "greater" if node.op_type == "GreaterOrEqual" else "less"
     parts = step(context, node, strict, a, b), step(context, node, "equal", a, b)
     finish(context, node, step(context, node, "max", *parts), "bool")
