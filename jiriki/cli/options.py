@@ -1,0 +1,55 @@
+"""The arguments that several commands share, each said once.
+
+In: text from the command line. Out: types for typer, and parsed values.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jiriki.cli.errors import CliError
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Name in the zoo, path of an .onnx, or path of a program file."
+    ),
+]
+ChipName = Annotated[
+    str | None,
+    typer.Option("--chip", help="Chip of the catalogue, or path of a .toml.  [default: e256]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
+Effort = Annotated[
+    int, typer.Option(min=1, max=16, help="How many plans the compiler tries at most.")
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE.npz",
+        help="Samples to quantise a float .onnx on: for each input an array [samples, ...].",
+    ),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="NAME=N,N,...", help="Sizes of an input with open dimensions."),
+]
+
+
+def parse_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
+    """Parse `NAME=1,3,224,224`. Raises CliError."""
+    shapes = {}
+    for text in texts or ():
+        name, _, sizes = text.rpartition("=")
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            raise CliError(
+                f"--shape {text}: write NAME=N,N,... such as image=1,3,224,224"
+            ) from None
+        if not name:
+            raise CliError(f"--shape {text}: the input's name is missing; write NAME=N,N,...")
+    return shapes

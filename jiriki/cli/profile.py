@@ -1,0 +1,92 @@
+"""`jiriki profile`: a model's cycles on one or more chips, as tables and as pages.
+
+In: a model and chips. Out: the report; `MODEL.html` and a timeline a chip in the folder.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from rich.console import RenderableType
+
+from jiriki.cli.build import DEFAULT_CHIP, Built, build
+from jiriki.cli.screen import Screen
+from jiriki.cli.source import Model, Reading, open_model
+from jiriki.report import Profile, make_profile, write_text
+from jiriki.report.html import page
+from jiriki.report.payload import profile_payload
+from jiriki.report.perfetto import trace
+from jiriki.report.tables import layers_sheet, rich_table, summary_sheet, units_sheet
+from jiriki.sim.timing import TimingEngine
+
+SLOWEST = 8
+TIMELINE_SITE = "https://ui.perfetto.dev"
+
+
+def profile(
+    name: str, reading: Reading, chips: Sequence[str], effort: int, out: Path, as_json: bool
+) -> None:
+    """Compile for every chip, count, write the pages, print the tables."""
+    screen = Screen(as_json)
+    model = open_model(name, reading, screen)
+    wanted = chips or ([model.program.chip] if model.program else [DEFAULT_CHIP])
+    made = [count_cycles(model, build(model, chip, effort, screen), screen) for chip in wanted]
+    profiles = [one for one, _ in made]
+    files = write_pages(made, out, screen)
+    payload = {**_payload(profiles), "files": {key: str(path) for key, path in files.items()}}
+    screen.result(payload, lambda: _tables(profiles, files))
+
+
+def count_cycles(model: Model, built: Built, screen: Screen) -> tuple[Profile, Built]:
+    """Time a program; the seconds of `timing` are those of a run that keeps no events."""
+    engine = TimingEngine(built.chip)
+    with screen.step(f"counting cycles on {built.chip.name}"):
+        began = perf_counter()
+        engine.run(built.program)
+        timing_s = perf_counter() - began
+        run = engine.run(built.program, events=True)
+    wall_s = {**built.wall_s, "timing": timing_s}
+    return make_profile(model.name, built.program, run, built.chip, wall_s), built
+
+
+def write_pages(
+    made: Sequence[tuple[Profile, Built]], out: Path, screen: Screen
+) -> Mapping[str, Path]:
+    """Write the page and the timelines; return where they are."""
+    profiles = [profile for profile, _ in made]
+    name = profiles[0].model
+    with screen.step(f"writing the report to {out}"):
+        files = {"report": write_text(out / f"{name}.html", page(profiles))}
+        for one, built in made:
+            path = out / f"{name}-{one.chip.name}.trace.json"
+            files[f"timeline {one.chip.name}"] = write_text(path, trace(built.program, one))
+    return files
+
+
+def _payload(profiles: Sequence[Profile]) -> dict[str, Any]:
+    """Return one profile's object; several chips' objects go under `profiles`."""
+    if len(profiles) == 1:
+        return profile_payload(profiles[0])
+    return {"model": profiles[0].model, "profiles": [profile_payload(p) for p in profiles]}
+
+
+def _tables(profiles: Sequence[Profile], files: Mapping[str, Path]) -> Iterable[RenderableType]:
+    yield rich_table(summary_sheet(profiles))
+    for one in profiles:
+        yield rich_table(units_sheet(one))
+        yield slowest_table(one)
+    yield from file_lines(files)
+
+
+def slowest_table(profile: Profile) -> RenderableType:
+    """Return the slowest layers as a table."""
+    title = f"slowest layers on {profile.chip.name}"
+    return rich_table(layers_sheet(title, profile.slowest(SLOWEST), profile.cycles))
+
+
+def file_lines(files: Mapping[str, Path]) -> Iterable[str]:
+    """Say where the pages are and how to open them."""
+    for key, path in files.items():
+        hint = f"  (open at {TIMELINE_SITE})" if key.startswith("timeline") else ""
+        yield f"{key:<16} {path}{hint}"

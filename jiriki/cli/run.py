@@ -1,0 +1,278 @@
+"""`jiriki run`: a model's outputs on an engine, compared with ONNX Runtime's.
+
+In: a model, a chip, an engine and inputs. Out: how many elements differ from the pinned reference
+on the same quantised model (the values the host sees, compared for equality), and on the labelled
+photos how often the top class is the float model's and the label's.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from rich.console import RenderableType
+
+from jiriki.cli.build import Built, build
+from jiriki.cli.errors import CliError
+from jiriki.cli.screen import Screen
+from jiriki.cli.source import Model, Reading, open_model, read_arrays
+from jiriki.engines import load_engine
+from jiriki.frontend import reference_session, zoo
+from jiriki.program import Engine
+from jiriki.report import write_bytes
+from jiriki.report.quantities import seconds
+from jiriki.report.tables import Sheet, rich_table
+from jiriki.sim.timing import TimingEngine
+
+Feed = Mapping[str, np.ndarray]
+Outputs = Mapping[str, np.ndarray]
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of the command."""
+
+    model: str
+    reading: Reading = field(default_factory=Reading)
+    chip: str | None = None
+    engine: str = "functional"
+    effort: int = 2
+    photos: bool = False
+    input: Path | None = None
+    output: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One input's outputs: the chip's, and the reference's where there is one."""
+
+    label: str
+    chip: Outputs | None
+    reference: Outputs | None
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Elements that the chip gave, how many differ from the reference, by how much at most."""
+
+    elements: int
+    differing: int | None
+    largest: float | None
+
+
+def run(request: Request, as_json: bool) -> None:
+    """Run the model on its inputs, print how its outputs compare."""
+    screen = Screen(as_json)
+    _check(request)
+    model = open_model(request.model, request.reading, screen)
+    inputs = _inputs(model, request)
+    built = build(model, request.chip, request.effort, screen)
+    engine = load_engine(request.engine, built.chip)
+    answers = list(answer(model, built, engine, inputs, screen))
+    if request.output:
+        _save(request.output, answers[0])
+    payload = _payload(request, model, built, answers)
+    if request.photos:
+        payload |= _photo_scores(model, answers, screen)
+    screen.result(payload, lambda: _tables(model, payload, answers))
+
+
+def _check(request: Request) -> None:
+    if request.photos and (request.input or request.output):
+        raise CliError("--photos brings its own inputs; leave --input and --output out")
+
+
+def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
+    """Return labelled feeds."""
+    if request.photos:
+        if model.zoo is None:
+            raise CliError(
+                f"--photos needs a model of the zoo, {model.name} is a file; pass --input"
+            )
+        return [(photo.name, model.zoo.prepare(photo.data)) for photo in model.zoo.photos()]
+    if request.input is None:
+        if model.zoo is None:
+            raise CliError(f"{model.name} needs inputs; pass --input FILE.npz")
+        return [("the first calibration sample", model.zoo.calibration()[0])]
+    if request.input.suffix == ".npz" or model.zoo is None:
+        return [(request.input.name, read_arrays(request.input))]
+    try:
+        data = request.input.read_bytes()
+    except OSError as error:
+        raise CliError(f"cannot read {request.input}: {error.strerror}") from None
+    return [(request.input.name, model.zoo.prepare(data))]
+
+
+def answer(
+    model: Model,
+    built: Built,
+    engine: Engine,
+    inputs: Sequence[tuple[str, Feed]],
+    screen: Screen,
+) -> Iterator[Answer]:
+    """Yield the answers, each with the reference's when the model is there to make it."""
+    session = reference_session(model.onnx) if model.onnx is not None else None
+    names = [output.name for output in session.get_outputs()] if session else []
+    for label, feed in screen.each(f"running {model.name} on {engine.name}", inputs):
+        began = perf_counter()
+        outputs = engine.run(built.program, feed).outputs
+        wall_s = perf_counter() - began
+        reference = None
+        if session and outputs is not None:
+            values = (np.asarray(value) for value in session.run(names, dict(feed)))
+            reference = dict(zip(names, values, strict=True))
+        yield Answer(label, outputs, reference, wall_s)
+
+
+def compare(answers: Iterable[Answer]) -> Comparison:
+    """Count elements whose values are not the reference's; a NaN equals a NaN."""
+    elements, differing, largest, compared = 0, 0, 0.0, False
+    for one in answers:
+        for name, values in (one.chip or {}).items():
+            elements += values.size
+            if one.reference is None:
+                continue
+            compared = True
+            expected = one.reference[name].reshape(values.shape)
+            unlike = ~((values == expected) | ((values != values) & (expected != expected)))
+            differing += int(unlike.sum())
+            with np.errstate(all="ignore"):
+                far = np.abs(values.astype(np.float64) - expected.astype(np.float64))[unlike]
+            largest = max(largest, float(np.max(far, initial=0.0)))
+    finite = largest if np.isfinite(largest) else None
+    return Comparison(elements, differing, finite) if compared else Comparison(elements, None, None)
+
+
+def _payload(
+    request: Request, model: Model, built: Built, answers: Sequence[Answer]
+) -> dict[str, Any]:
+    began = perf_counter()
+    cycles = TimingEngine(built.chip).run(built.program).cycles
+    timing_s = perf_counter() - began
+    comparison = compare(answers)
+    run_s = sum(one.wall_s for one in answers)
+    payload: dict[str, Any] = {
+        "model": model.name,
+        "chip": built.chip.name,
+        "engine": request.engine,
+        "inputs": [one.label for one in answers],
+        "elements": comparison.elements,
+        "differing_elements": comparison.differing,
+        "largest_difference": comparison.largest,
+        "cycles": cycles,
+        "latency_s": (cycles or 0) / built.chip.clock_hz,
+        "wall_s": run_s,
+        "steps_s": {**built.wall_s, "run": run_s, "timing": timing_s},
+    }
+    if len(answers) == 1 and answers[0].chip is not None:
+        payload["outputs"] = {k: _summary(v) for k, v in answers[0].chip.items()}
+        payload |= {"top": top_classes(model, answers[0].chip)} if _is_classifier(model) else {}
+    return payload
+
+
+def _summary(values: np.ndarray) -> dict[str, Any]:
+    """Describe an array; numbers that JSON lacks become None."""
+    numbers = {"min": values.min(), "max": values.max(), "mean": values.mean(dtype=np.float64)}
+    plain = {key: float(n) if np.isfinite(n) else None for key, n in numbers.items()}
+    return {"shape": list(values.shape), "dtype": values.dtype.name, **plain}
+
+
+def _is_classifier(model: Model) -> bool:
+    return model.zoo is not None and model.zoo.card.has_photos
+
+
+def top_classes(model: Model, outputs: Outputs) -> list[dict[str, Any]]:
+    """Return the classes of the highest scores, highest first."""
+    assert _is_classifier(model), f"{model.name} has no class names"
+    (scores,) = (values.reshape(-1) for values in outputs.values())
+    names = zoo.class_names()
+    best = np.argsort(-scores, kind="stable")[:TOP]
+    return [{"class": int(i), "name": names[i], "score": float(scores[i])} for i in best]
+
+
+def _photo_scores(model: Model, answers: Sequence[Answer], screen: Screen) -> dict[str, Any]:
+    """Compare top classes with the float model's and with the labels."""
+    assert model.zoo and model.original is not None, "photos come with a model of the zoo"
+    session, total = reference_session(model.original), len(answers)
+    if any(one.chip is None for one in answers):
+        return {"top1_agreement": None, "top1_correct": None}
+    agree = correct = correct_float = 0
+    pairs = list(zip(model.zoo.photos(), answers, strict=True))
+    for photo, one in screen.each("running the float model", pairs):
+        values = session.run(None, dict(model.zoo.prepare(photo.data)))[0]
+        float_top, chip_top = int(np.argmax(np.asarray(values))), _top1(one)
+        agree += chip_top == float_top
+        correct += chip_top == photo.label
+        correct_float += float_top == photo.label
+    return {
+        "top1_agreement": [agree, total],
+        "top1_correct": [correct, total],
+        "top1_correct_float": [correct_float, total],
+    }
+
+
+def _top1(one: Answer) -> int:
+    assert one.chip is not None, "checked before"
+    return int(np.argmax(next(iter(one.chip.values()))))
+
+
+def _save(path: Path, one: Answer) -> None:
+    from io import BytesIO
+
+    if one.chip is None:
+        raise CliError("this engine gives no outputs; leave --output out or use functional")
+    buffer = BytesIO()
+    np.savez(buffer, **one.chip)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+
+
+def _tables(
+    model: Model, payload: Mapping[str, Any], answers: Sequence[Answer]
+) -> Iterable[RenderableType]:
+    yield rich_table(Sheet(f"{payload['model']} on {payload['chip']}", ("", ""), _rows(payload)))
+    if "top" in payload:
+        yield classes_table(payload["top"], f"top {TOP} of {answers[0].label}")
+    elif "outputs" in payload:
+        rows = tuple(
+            (name, "x".join(map(str, one["shape"])), one["dtype"], f"{one['min']}", f"{one['max']}")
+            for name, one in payload["outputs"].items()
+        )
+        yield rich_table(Sheet("outputs", ("output", "shape", "type", ">min", ">max"), rows))
+
+
+def _rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    rows = [
+        ("engine", payload["engine"]),
+        ("inputs", str(len(payload["inputs"]))),
+        ("elements that differ from ONNX Runtime", differing_text(payload)),
+        ("cycles of one inference", f"{payload['cycles']:,}"),
+        ("latency at the stated clock", seconds(payload["latency_s"])),
+        ("engine's time", f"{payload['wall_s']:.1f} s"),
+    ]
+    for key, label in (
+        ("top1_agreement", "top class is the float model's"),
+        ("top1_correct", "top class is the label"),
+        ("top1_correct_float", "  the same for the float model"),
+    ):
+        if payload.get(key):
+            rows.append((label, "{} of {}".format(*payload[key])))
+    return tuple(rows)
+
+
+def differing_text(payload: Mapping[str, Any]) -> str:
+    """Say how many elements differ, or that nothing was compared."""
+    if payload["differing_elements"] is None:
+        return "not compared"
+    text = f"{payload['differing_elements']:,} of {payload['elements']:,}"
+    far = payload["largest_difference"]
+    return text if not payload["differing_elements"] else f"{text} (by {far:.3g} at most)"
+
+
+def classes_table(top: Sequence[Mapping[str, Any]], title: str) -> RenderableType:
+    """Return ranked classes as a table."""
+    rows = tuple((one["name"], str(one["class"]), f"{one['score']:.3f}") for one in top)
+    return rich_table(Sheet(title, ("class", ">index", ">score"), rows))

@@ -1,0 +1,78 @@
+"""Where a command writes: its result on standard output, its progress on standard error.
+
+In: a result as a JSON object and as something to render. Out: exactly one object with --json, else
+text. Progress is shown on a terminal only.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+_Item = TypeVar("_Item")
+WIDE = 120  # columns when standard output is a file or a pipe
+
+
+class _Rate(ProgressColumn):
+    """How many items a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.2f}/s")
+
+
+class Screen:
+    """The two streams of one command."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        terminal = Console(highlight=False)
+        self.out = terminal if terminal.is_terminal else Console(highlight=False, width=WIDE)
+        self.err = Console(stderr=True, highlight=False)
+
+    def result(
+        self, payload: Mapping[str, Any], render: Callable[[], Iterable[RenderableType]]
+    ) -> None:
+        """Print the result: the object with --json, else what `render` yields."""
+        if self.as_json:
+            print(json.dumps(payload, allow_nan=False))
+            return
+        for part in render():
+            self.out.print(Text(part) if isinstance(part, str) else part)
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[Callable[[str], None]]:
+        """Show that something of unknown length is under way; yields a function for details."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+        with Progress(*columns, TimeElapsedColumn(), **self._options()) as progress:
+            task = progress.add_task(label, total=None)
+            yield lambda detail: progress.update(task, description=f"{label}: {detail}")
+
+    def each(self, label: str, items: Sequence[_Item]) -> Iterator[_Item]:
+        """Yield the items while a bar with rate and time left moves."""
+        columns = (
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            _Rate(), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, **self._options()) as progress:
+            yield from progress.track(items, description=label)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "console": self.err,
+            "transient": True,
+            "disable": not self.err.is_terminal,
+        }

@@ -1,0 +1,173 @@
+"""What the argument M of a command names: a model of the zoo, an ONNX file or a program file.
+
+In: the argument, and how to calibrate or fix shapes. Out: a `Model`; CliError when it names
+nothing. Quantising is the only slow step whose result is kept: under `$JIRIKI_HOME/quantised`, by
+the content of everything it depends on.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from jiriki.cli.errors import CliError
+from jiriki.cli.screen import Screen
+from jiriki.frontend import NotQuantisedError, import_onnx, quantise_onnx
+from jiriki.frontend.load import load_model
+from jiriki.frontend.zoo import ZooModel, list_models
+from jiriki.frontend.zoo import load as load_from_zoo
+from jiriki.frontend.zoo.packages import cache_folder
+from jiriki.program import Program
+from jiriki.program.file import MAGIC
+from jiriki.program.file import load as load_program
+from jiriki.report import write_bytes
+
+if TYPE_CHECKING:
+    from jiriki.graph import Graph
+
+Feed = Mapping[str, np.ndarray]
+OnnxModel: TypeAlias = Any  # onnx.ModelProto, which only frontend/ may import
+QUANTISER_SOURCES = ("quantise.py", "reference.py", "load.py")  # of jiriki.frontend
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to compile, or a program already compiled; `onnx` and `original` are protos."""
+
+    name: str
+    program: Program | None = None
+    onnx: OnnxModel | None = None  # what is compiled: quantised, or with nothing to quantise
+    original: OnnxModel | None = None  # the float model it was quantised from, if it was
+    zoo: ZooModel | None = None
+    wall_s: Mapping[str, float] = field(default_factory=dict)
+
+    def graph(self) -> "Graph":
+        """Import the model."""
+        assert self.onnx is not None, f"{self.name} is compiled already"
+        try:
+            return import_onnx(self.onnx)
+        except NotQuantisedError as error:
+            raise CliError(
+                f"{error} (or pass --calibration FILE.npz, and it is quantised on the way)"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read an ONNX file: calibration samples, and sizes of its open dimensions."""
+
+    calibration: Path | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+def open_model(text: str, reading: Reading, screen: Screen) -> Model:
+    """Return what `text` names. Raises CliError, or the frontend's or the program room's error."""
+    began = perf_counter()
+    if text in {card.name for card in list_models()}:
+        _refuse_reading(text, reading)
+        with screen.step(f"reading {text}"):
+            found = load_from_zoo(text)
+            feeds = found.calibration()
+            original = load_model(found.onnx_bytes)
+        onnx = quantised(text, original, feeds, screen)
+        wall_s = {"prepare": perf_counter() - began}
+        return Model(text, onnx=onnx, original=original, zoo=found, wall_s=wall_s)
+    path = Path(text)
+    if not path.is_file():
+        names = ", ".join(card.name for card in list_models())
+        raise CliError(
+            f"model {text!r} is neither a file nor a model of the zoo; choose one of {names}, or "
+            "pass the path of an .onnx or a program file"
+        )
+    if _starts_like_a_program(path):
+        return Model(path.stem, program=load_program(path))
+    return _open_onnx(path, reading, screen)
+
+
+def _refuse_reading(name: str, reading: Reading) -> None:
+    if reading.calibration or reading.shapes:
+        raise CliError(
+            f"model {name} of the zoo has its own calibration and shapes; leave --calibration and "
+            "--shape out"
+        )
+
+
+def _starts_like_a_program(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError as error:
+        raise CliError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _open_onnx(path: Path, reading: Reading, screen: Screen) -> Model:
+    began = perf_counter()
+    with screen.step(f"reading {path.name}"):
+        model = load_model(path, reading.shapes)
+    original = None
+    if reading.calibration:
+        feeds = [dict(feed) for feed in read_samples(reading.calibration)]
+        original, model = model, quantised(path.stem, model, feeds, screen)
+    return Model(
+        path.stem, onnx=model, original=original, wall_s={"prepare": perf_counter() - began}
+    )
+
+
+def quantised(name: str, model: OnnxModel, feeds: Iterable[Feed], screen: Screen) -> OnnxModel:
+    """Return the model in QDQ form, from the folder of quantised models when it is there."""
+    feeds = list(feeds)
+    path = cache_folder().parent / "quantised" / f"{name}-{_key(model, feeds)}.onnx"
+    if path.is_file():
+        return load_model(path)
+    with screen.step(f"quantising {name} on {len(feeds)} calibration inputs"):
+        made = quantise_onnx(model, feeds)
+    write_bytes(path, made.SerializeToString(deterministic=True))
+    return made
+
+
+def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
+    """Hash all that decides the quantised model: itself, the samples, the quantiser."""
+    digest = hashlib.sha256(model.SerializeToString(deterministic=True))
+    for feed in feeds:
+        for name, array in sorted(feed.items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    for source in QUANTISER_SOURCES:
+        digest.update(files("jiriki.frontend").joinpath(source).read_bytes())
+    digest.update(version("onnxruntime").encode())
+    return digest.hexdigest()[:24]
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read an .npz of plain arrays. Raises CliError; nothing in the file is executed."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if isinstance(archive, np.ndarray):
+                raise CliError(f"{path} holds one array; save it with numpy.savez by input name")
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise CliError(f"{path} does not exist; check the path") from None
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise CliError(f"{path} is not an .npz of plain arrays ({reason})") from None
+    except Exception as error:  # zipfile and zlib raise classes of their own
+        raise CliError(f"{path} is a damaged .npz ({type(error).__name__}: {error})") from None
+
+
+def read_samples(path: Path) -> list[Feed]:
+    """Read calibration samples: for each input an array of samples along its first axis."""
+    arrays = read_arrays(path)
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if not counts or len(set(counts.values())) != 1 or 0 in counts.values():
+        raise CliError(
+            f"{path}: samples are {counts}; give every input the same number of samples along an "
+            "added first axis"
+        )
+    (count,) = set(counts.values())
+    return [{name: array[i] for name, array in arrays.items()} for i in range(count)]

@@ -1,0 +1,58 @@
+"""Engines by name: ours, and those that installed packages offer.
+
+Concept: anything that keeps the Engine protocol of `program/` runs under a name. A package offers
+one through the entry point group `jiriki.engines`: name -> class or function taking a ChipConfig.
+In: a name and a chip. Out: an Engine; EngineError when there is none of that name.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from jiriki.chip import ChipConfig
+from jiriki.numerics.errors import JirikiError
+from jiriki.program import Engine
+
+GROUP = "jiriki.engines"
+
+BUILT_IN = {
+    "functional": "jiriki.sim.functional:FunctionalEngine",
+    "timing": "jiriki.sim.timing:TimingEngine",
+}
+
+
+class EngineError(JirikiError):
+    """An engine that is not installed, or a plug-in that does not load."""
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return every name, ours first, then plug-ins in alphabetical order."""
+    return (*BUILT_IN, *sorted(_plug_ins().keys() - BUILT_IN.keys()))
+
+
+def load_engine(name: str, chip: ChipConfig) -> Engine:
+    """Return the engine of this name for a chip. A plug-in cannot take a name of ours.
+
+    Raises EngineError for an unknown name, or for a plug-in that cannot be imported.
+    """
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        make: Callable[[ChipConfig], Engine] = getattr(import_module(module), attribute)
+        return make(chip)
+    plug_in = _plug_ins().get(name)
+    if plug_in is None:
+        raise EngineError(f"engine {name!r} is not installed; choose {', '.join(engine_names())}")
+    return _import(name, plug_in)(chip)
+
+
+def _import(name: str, plug_in: EntryPoint) -> Callable[[ChipConfig], Engine]:
+    try:
+        return plug_in.load()
+    except (ImportError, AttributeError) as error:
+        raise EngineError(
+            f"engine {name!r}: {plug_in.value} cannot be imported ({error}); reinstall its package"
+        ) from None
+
+
+def _plug_ins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

@@ -1,0 +1,74 @@
+"""Profiles as one self-contained HTML page: it opens without a network.
+
+In: Profiles of one model, one a chip. Out: the page's text, Plotly's own script inside it.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from jiriki.report.charts import layer_cycles, roofline, where_time_goes
+from jiriki.report.profile import Profile
+from jiriki.report.quantities import percent, seconds
+from jiriki.report.tables import Sheet, layers_sheet, summary_sheet, units_sheet
+
+
+def page(profiles: Sequence[Profile]) -> str:
+    """Return the page of one or more profiles of the same model."""
+    template = Template(files("jiriki.report").joinpath("page.html").read_text("utf-8"))
+    chips = ", ".join(profile.chip.name for profile in profiles)
+    parts = [
+        _table(summary_sheet(profiles)),
+        *(_section(profile) for profile in profiles),
+        f"<h2>Layers</h2>{_chart(layer_cycles(profiles))}",
+        *(_layer_table(profile) for profile in profiles),
+    ]
+    return template.substitute(
+        title=escape(f"{profiles[0].model} on {chips}"),
+        lead=escape(_lead(profiles[0])),
+        plotly=get_plotlyjs(),
+        body="\n".join(parts),
+    )
+
+
+def _lead(profile: Profile) -> str:
+    return (
+        f"{profile.cycles:,} cycles on {profile.chip.name}: {seconds(profile.latency_s)} at the "
+        f"chip's stated clock, {percent(profile.utilisation)} of its multiply-accumulates used. "
+        "Counted by the timing simulator."
+    )
+
+
+def _section(profile: Profile) -> str:
+    charts = _chart(where_time_goes(profile)) + _chart(roofline(profile))
+    return f"<h2>{escape(profile.chip.name)}</h2>{_table(units_sheet(profile))}{charts}"
+
+
+def _layer_table(profile: Profile) -> str:
+    sheet = layers_sheet(f"Layers on {profile.chip.name}", profile.layers, profile.cycles)
+    return f"<details><summary>{escape(sheet.title)}</summary>{_table(sheet)}</details>"
+
+
+def _chart(figure: go.Figure) -> str:
+    return figure.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True})
+
+
+def _table(sheet: Sheet) -> str:
+    right = [' class="n"' if head.startswith(">") else "" for head in sheet.heads]
+    heads = "".join(
+        f"<th{side}>{escape(head.lstrip('>'))}</th>"
+        for side, head in zip(right, sheet.heads, strict=True)
+    )
+    rows = "".join(
+        f"<tr>{''.join(_cell(side, cell) for side, cell in zip(right, row, strict=True))}</tr>"
+        for row in sheet.rows
+    )
+    return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
+
+
+def _cell(side: str, text: str) -> str:
+    return f"<td{side}>{escape(text)}</td>"

@@ -1,0 +1,136 @@
+"""Profile: what a Run on one chip says about a Program, layer by layer.
+
+In: a Program, its timing Run, the chip, and seconds measured by the caller. Out: a `Profile`.
+A layer's cycles are the span from the first start to the last end of its matrix and vector work
+(`Run.layer_cycles`); neighbouring layers overlap, so the spans add up to more than the total.
+A layer's DRAM bytes are those its own LD and ST instructions ask for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jiriki.chip import ChipConfig
+from jiriki.isa.dma import DmaMode
+from jiriki.isa.operations import DmaOp, Operation
+from jiriki.program import Event, Program, Run, UnitCounters
+from jiriki.report.errors import ReportError
+from jiriki.sim.sequencer import work_of
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer: its work, its span, and what it moved over the DRAM port."""
+
+    name: str
+    op: str
+    macs: int
+    cycles: int
+    dram_bytes: int
+    utilisation: float  # macs / (cycles * macs_per_cycle)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A Program's Run on a chip, joined."""
+
+    model: str
+    chip: ChipConfig
+    program_hash: str
+    macs: int
+    cycles: int
+    dram_read_bytes: int
+    dram_write_bytes: int
+    units: Mapping[str, UnitCounters]
+    layers: tuple[LayerRow, ...]  # in the order of the program
+    events: tuple[Event, ...] = ()
+    wall_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the chip's multiply-accumulates that did the model's own work."""
+        return self.macs / (self.cycles * self.chip.macs_per_cycle)
+
+    @property
+    def dram_bytes(self) -> int:
+        return self.dram_read_bytes + self.dram_write_bytes
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds of one inference at the clock the chip states."""
+        return self.cycles / self.chip.clock_hz
+
+    @property
+    def dram_share(self) -> float:
+        """Share of what the DRAM port could have carried."""
+        return self.dram_bytes / (self.cycles * self.chip.dram_bytes_per_cycle)
+
+    def slowest(self, count: int) -> tuple[LayerRow, ...]:
+        """Return the layers of the longest spans, longest first."""
+        return tuple(sorted(self.layers, key=lambda row: -row.cycles)[:count])
+
+
+def make_profile(
+    model: str,
+    program: Program,
+    run: Run,
+    chip: ChipConfig,
+    wall_s: Mapping[str, float] | None = None,
+) -> Profile:
+    """Join a Program and its Run. Raises ReportError when the run counted no cycles."""
+    if not run.cycles:
+        raise ReportError(
+            f"run of {program.name} on engine {run.engine} has no cycles; profile with an engine "
+            "that counts them, such as timing"
+        )
+    return Profile(
+        model=model,
+        chip=chip,
+        program_hash=run.program_hash,
+        macs=program.macs,
+        cycles=run.cycles,
+        dram_read_bytes=run.dram_read_bytes or 0,
+        dram_write_bytes=run.dram_write_bytes or 0,
+        units=run.units,
+        layers=_layers(program, run, chip),
+        events=run.events,
+        wall_s=dict(wall_s or {}),
+    )
+
+
+def _layers(program: Program, run: Run, chip: ChipConfig) -> tuple[LayerRow, ...]:
+    moved = _dram_bytes(program)
+    macs: dict[str, int] = {}
+    ops: dict[str, list[str]] = {}
+    for note in program.notes:
+        macs[note.layer] = macs.get(note.layer, 0) + note.macs
+        ops.setdefault(note.layer, []).append(note.op)
+    return tuple(
+        LayerRow(
+            name=name,
+            op=_joined(ops[name]),
+            macs=macs[name],
+            cycles=run.layer_cycles[name],
+            dram_bytes=moved.get(name, 0),
+            utilisation=macs[name] / (run.layer_cycles[name] * chip.macs_per_cycle),
+        )
+        for name in macs
+        if run.layer_cycles.get(name)
+    )
+
+
+def _dram_bytes(program: Program) -> dict[str, int]:
+    """Return, a layer, the bytes that its loads and stores carry over the DRAM port."""
+    moved: dict[str, int] = {}
+    for work in work_of(program, [0] * len(program.parameters)):
+        if _uses_dram(work.op) and work.instruction.note < len(program.notes):
+            layer = program.notes[work.instruction.note].layer
+            moved[layer] = moved.get(layer, 0) + work.op.bytes  # type: ignore[union-attr]
+    return moved
+
+
+def _uses_dram(op: Operation | None) -> bool:
+    return isinstance(op, DmaOp) and (op.store or op.mode is not DmaMode.FILL)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "+".join(dict.fromkeys(name for name in names if name))
