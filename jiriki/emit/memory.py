@@ -10,6 +10,8 @@ from jiriki.tiles.tile_program import Buffer
 
 AGES = (96, 48, 24, 12, 6, 3, 0)  # operations that freed memory rests, most wished first
 
+CROWDED = 24  # spans above which old free ones are joined
+
 Users = dict[int, int]  # unit -> position of its last operation
 
 
@@ -43,6 +45,8 @@ class Memory:
         long; else prefer memory that has rested.
         """
         need = -(-max(buffer.size, 1) // self.align) * self.align
+        if len(self.spans) > CROWDED:
+            self._coalesce(now - AGES[0])
         for age in (0,) if dense else AGES:
             runs = [
                 (first, last)
@@ -69,6 +73,21 @@ class Memory:
 
     def free_bytes(self) -> int:
         return sum(s.end - s.start for s in self.spans if s.buffer is None)
+
+    def _coalesce(self, freed_by: int) -> None:
+        """Join neighbouring spans that have been free since `freed_by`."""
+        joined: list[Span] = []
+        for span in self.spans:
+            last = joined[-1] if joined else None
+            old = span.buffer is None and span.freed <= freed_by
+            if last and old and last.buffer is None and last.freed <= freed_by:
+                users = dict(last.users)
+                for unit, position in span.users.items():
+                    users[unit] = max(users.get(unit, -1), position)
+                joined[-1] = Span(last.start, span.end, None, users, max(last.freed, span.freed))
+            else:
+                joined.append(span)
+        self.spans = joined
 
     def _free_runs(self, freed_by: int = 1 << 60) -> list[tuple[int, int]]:
         """Return (first, last) indices of maximal runs of spans free since `freed_by`."""

@@ -60,8 +60,9 @@ def schedule(ops: tuple[TileOp, ...], chip: ChipConfig, lookahead: int) -> Sched
     Raises OutOfMemory when the buffers of one operation cannot live together.
     """
     not_before: dict[int, int] = {}
+    facts = _Facts(ops)
     while True:
-        attempt = _Scheduler(ops, chip, lookahead, not_before)
+        attempt = _Scheduler(facts, chip, lookahead, not_before)
         position = attempt.run()
         if position is None:
             return attempt.result
@@ -71,22 +72,16 @@ def schedule(ops: tuple[TileOp, ...], chip: ChipConfig, lookahead: int) -> Sched
         not_before |= held
 
 
-class _Scheduler:
-    """One attempt; `run` returns None, or the operation whose buffers found no place."""
+class _Facts:
+    """What every attempt needs to know of the operations."""
 
-    def __init__(
-        self, ops: tuple[TileOp, ...], chip: ChipConfig, lookahead: int, not_before: dict[int, int]
-    ) -> None:
+    def __init__(self, ops: tuple[TileOp, ...]) -> None:
         self.ops = ops
-        self.lookahead = lookahead
-        self.not_before = not_before
-        self.result = Schedule()
-        self.memory = {
-            Space.SCRATCHPAD: Memory(chip.scratchpad_bytes, chip.columns * chip.ku),
-            Space.ACC: Memory(chip.acc_rows, 4),
-        }
         self.buffers = [buffers_of(op) for op in ops]
         self.last_use = {b: i for i, buffers in enumerate(self.buffers) for b in buffers}
+        self.uses = Counter(b for buffers in self.buffers for b in buffers)
+        self.stores_before = _stores_before(ops)
+        self.loads = [i for i, op in enumerate(ops) if isinstance(op, Move) and op.load]
         seen: set[Buffer] = set()
         self.fresh: list[tuple[int, Buffer]] = []  # first uses of scratchpad buffers by non-loads
         for i, op in enumerate(ops):
@@ -96,32 +91,50 @@ class _Scheduler:
                     if not (isinstance(op, Move) and op.load):
                         self.fresh.append((i, b))
         self.fresh_at = [i for i, _ in self.fresh]
-        self.uses = Counter(b for buffers in self.buffers for b in buffers)
+
+
+def _stores_before(ops: tuple[TileOp, ...]) -> dict[int, int]:
+    """For each load, the last earlier operation that writes what it reads in DRAM."""
+    writers: dict[Buffer, list[tuple[int, Area]]] = {}
+    last: dict[int, int] = {}
+    for i, op in enumerate(ops):
+        if isinstance(op, Move) and op.load:
+            found = [
+                j
+                for area in op.reads
+                for j, written in writers.get(area.buffer, ())
+                if area.meets(written)
+            ]
+            last[i] = max(found, default=-1)
+        for area in op.writes:
+            if area.buffer.space is Space.DRAM:
+                writers.setdefault(area.buffer, []).append((i, area))
+    return last
+
+
+class _Scheduler:
+    """One attempt; `run` returns None, or the operation whose buffers found no place."""
+
+    def __init__(
+        self, facts: _Facts, chip: ChipConfig, lookahead: int, not_before: dict[int, int]
+    ) -> None:
+        self.ops = facts.ops
+        self.buffers, self.last_use, self.loads = facts.buffers, facts.last_use, facts.loads
+        self.fresh, self.fresh_at = facts.fresh, facts.fresh_at
+        self.stores_before = facts.stores_before
+        self.uses = Counter(facts.uses)
+        self.lookahead = lookahead
+        self.not_before = not_before
+        self.result = Schedule()
+        self.memory = {
+            Space.SCRATCHPAD: Memory(chip.scratchpad_bytes, chip.columns * chip.ku),
+            Space.ACC: Memory(chip.acc_rows, 4),
+        }
         self.users: dict[Buffer, Users] = {}
         self.past: dict[Buffer, Users] = {}  # who used the memory of a living buffer before it
-        self.stores_before = self._stores_before()
-        self.loads = [i for i, op in enumerate(ops) if isinstance(op, Move) and op.load]
         self.next_load = 0
         self.emitted_to = 0  # non-load operations before this index are emitted
         self.hoisted: list[int] = []  # loads issued early and still alive, oldest first
-
-    def _stores_before(self) -> dict[int, int]:
-        """For each load, the last earlier operation that writes what it reads in DRAM."""
-        writers: dict[Buffer, list[tuple[int, Area]]] = {}
-        last: dict[int, int] = {}
-        for i, op in enumerate(self.ops):
-            if isinstance(op, Move) and op.load:
-                found = [
-                    j
-                    for area in op.reads
-                    for j, written in writers.get(area.buffer, ())
-                    if area.meets(written)
-                ]
-                last[i] = max(found, default=-1)
-            for area in op.writes:
-                if area.buffer.space is Space.DRAM:
-                    writers.setdefault(area.buffer, []).append((i, area))
-        return last
 
     def run(self) -> int | None:
         for i, op in enumerate(self.ops):

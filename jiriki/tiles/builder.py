@@ -46,6 +46,7 @@ class View:
     p1: int
     tensor: Placed
     whole: bool  # the buffer holds just this block
+    pitch: int = 0  # element groups from one row to the next where rows are spaced out
 
     def at(self, g: int, p: int) -> int:
         """Byte offset of group g, pixel p of the tensor."""
@@ -142,6 +143,36 @@ class Builder:
         self._move(view, load=True)
         return view
 
+    def fetch_rows(
+        self, tensor: Placed, g0: int, g1: int, p0: int, p1: int, pitch: int, spread: bool = False
+    ) -> View:
+        """Like `fetch` for whole rows, `pitch` element groups apart in the scratchpad.
+
+        A resident tensor, or a pitch equal to the row's length, gives what `fetch` gives.
+        """
+        columns, width = tensor.layout.columns, tensor.layout.group_bytes
+        if tensor.resident or pitch == columns:
+            return self.fetch(tensor, g0, g1, p0, p1, spread)
+        rows = (p1 - p0) // columns
+        plane = rows * pitch
+        if spread and g1 - g0 > 1:
+            plane = spread_plane(plane, self.chip)
+        planes = g1 - g0
+        if spread:
+            per = self.chip.nu // self.chip.ku
+            planes = -(-planes // per) * per
+        buffer = self.scratch(tensor.name, planes * plane * width)
+        view = View(buffer, 0, plane, width, g0, g1, p0, p1, tensor, True, pitch)
+        dims = ((rows, columns * width, pitch * width), (g1 - g0, tensor.plane * width, plane * width))
+        self.emit(
+            Move(
+                layer=self.layer, load=True, dram=tensor.buffer,
+                dram_offset=(g0 * tensor.plane + p0) * width, sp=buffer, run=columns * width,
+                dims=dims, reads=(tensor.area(g0, g1, p0, p1),), writes=(view.area(g0, g1, p0, p1),),
+            )
+        )  # fmt: skip
+        return view
+
     def target(self, tensor: Placed, g0: int, g1: int, p0: int, p1: int) -> View:
         """Return where to write groups [g0, g1) x pixels [p0, p1); `deliver` it afterwards."""
         width = tensor.layout.group_bytes
@@ -198,6 +229,17 @@ def spread_plane(pixels: int, chip: ChipConfig) -> int:
     """Round up so that the next channel group starts half the columns further on."""
     half = chip.columns // 2
     return pixels + (half - pixels) % chip.columns
+
+
+def row_pitch(columns: int, out_columns: int, stride: int, chip: ChipConfig) -> int:
+    """Choose the row pitch at which mu pixels that wrap to the next row meet no column twice.
+
+    Needed where output rows are no whole number of register tiles: the walk goes on in the columns
+    where it left off when stride * pitch = stride * out_columns modulo the scratchpad's columns.
+    """
+    if stride == 1 or chip.columns % stride or out_columns % chip.mu == 0:
+        return columns
+    return columns + (out_columns - columns) % (chip.columns // stride)
 
 
 def _split_run(size: int) -> tuple[int, int]:

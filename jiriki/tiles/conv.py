@@ -16,7 +16,7 @@ import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.graph.graph import Node
-from jiriki.tiles.builder import Builder, Placed, View, spread_plane
+from jiriki.tiles.builder import Builder, Placed, View, row_pitch
 from jiriki.tiles.epilogue import Epilogue, LoadedEpilogue, finish_tile, load_epilogue
 from jiriki.tiles.errors import TileError
 from jiriki.tiles.tile_program import Area, Buffer, ConvTile, Window
@@ -47,12 +47,16 @@ class Geometry:
         first = min(max(0, first), self.h - 1)
         return first, min(self.h, max(first + 1, last))
 
+    def pitch(self, chip: ChipConfig) -> int:
+        """Element groups between input rows in the scratchpad."""
+        return row_pitch(self.w, self.ow, self.sx, chip)
+
     def window(
         self, view: View, first: int, last: int, r0: int, c0: int, c1: int, fill: int
     ) -> Window:
         """Window of output rows from r0, columns [c0, c1), over a view of rows [first, last)."""
         return Window(
-            plane=view.plane, pitch=self.w, h=last - first, w=self.w, ow=c1 - c0, fill=fill,
+            plane=view.plane, pitch=view.pitch or self.w, h=last - first, w=self.w, ow=c1 - c0, fill=fill,
             sy=self.sy, sx=self.sx, dy=self.dy, dx=self.dx, py=self.top - (r0 * self.sy - first),
             px=self.left - c0 * self.sx, kh=self.kh, kw=self.kw,
         )  # fmt: skip
@@ -139,7 +143,9 @@ def plan_dense(b: Builder, d: Dense) -> None:
             r1 = min(geo.oh, r0 + cut.stripe)
             first, last = geo.input_rows(r0, r1)
             base = image * geo.h * geo.w
-            view = b.fetch(d.x, d.gi0, d.gi1, base + first * geo.w, base + last * geo.w)
+            view = b.fetch_rows(
+                d.x, d.gi0, d.gi1, base + first * geo.w, base + last * geo.w, geo.pitch(chip)
+            )
             for t0 in range(0, n_tiles, cut.chunk):
                 t1 = min(n_tiles, t0 + cut.chunk)
                 weights = kept.get(t0) or load_weights(b, d, t0, t1)
@@ -292,7 +298,8 @@ def _footprint(b: Builder, d: Dense, cut: Cut) -> int:
     first, last = geo.input_rows(0, min(geo.oh, cut.stripe))
     rows = min(geo.h, max(last - first, (cut.stripe - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1))
     stripes = geo.images * -(-geo.oh // cut.stripe)
-    stripe = 0 if d.x.resident else rows * geo.w * groups * width * min(2, stripes)
+    pitch = geo.pitch(chip)
+    stripe = 0 if d.x.resident else rows * pitch * groups * width * min(2, stripes)
     n_tiles = -(-(d.go1 - d.go0) // (chip.nu // chip.ku))
     chunk = cut.chunk * d.steps * chip.nu * chip.ku * len(d.weights)
     chunks = -(-n_tiles // cut.chunk)
@@ -339,6 +346,3 @@ def _tile_pixels(chip: ChipConfig, cut: Cut, geo: Geometry) -> int:
         row = (full * -(-cut.columns // chip.mu) + -(-rest // chip.mu)) * chip.mu
         return row * cut.stripe
     return _padded_pixels(chip, cut.stripe, cut.rows, geo.ow)
-
-
-__all__ = ["Dense", "Geometry", "plan_dense", "spread_plane"]

@@ -133,7 +133,9 @@ def _depthwise_stripe(
     step = cut.tiles * per
     for g0 in range(0, groups, step):
         g1 = min(groups, g0 + step)
-        view = b.fetch(d.x, g0, g1, base + first * geo.w, base + last * geo.w, spread=True)
+        view = b.fetch_rows(
+            d.x, g0, g1, base + first * geo.w, base + last * geo.w, geo.pitch(chip), spread=True
+        )
         lines = d.lines(chip.ku)
         t0, t1 = g0 // per, -(-g1 // per)
         b.emit(
@@ -278,7 +280,7 @@ def _footprint(b: Builder, d: Depthwise, cut: DepthwiseCut, follow: Dense | None
     chip, geo = b.chip, d.geometry
     per = chip.nu // chip.ku
     rows = min(geo.h, (cut.stripe - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1)
-    plane = spread_plane(rows * geo.w, chip) * d.x.layout.group_bytes
+    plane = spread_plane(rows * geo.pitch(chip), chip) * d.x.layout.group_bytes
     stripe = 0 if d.x.resident else 2 * cut.tiles * per * plane
     total = stripe + d.weights.size + d.epilogue.params.size
     out_pixels = cut.stripe * geo.ow * d.epilogue.out.layout.group_bytes
