@@ -20,7 +20,7 @@ from jiriki.cli.screen import Screen
 from jiriki.cli.source import Model, Reading, open_model, read_arrays
 from jiriki.engines import load_engine
 from jiriki.frontend import reference_session, zoo
-from jiriki.program import Engine
+from jiriki.program import Engine, Program
 from jiriki.report import write_bytes
 from jiriki.report.quantities import seconds
 from jiriki.report.tables import Sheet, rich_table
@@ -72,6 +72,7 @@ def run(request: Request, as_json: bool) -> None:
     inputs = _inputs(model, request)
     built = build(model, request.chip, request.effort, screen)
     engine = load_engine(request.engine, built.chip)
+    _check_names(built.program, inputs)
     answers = list(answer(model, built, engine, inputs, screen))
     if request.output:
         _save(request.output, answers[0])
@@ -105,6 +106,16 @@ def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
     except OSError as error:
         raise CliError(f"cannot read {request.input}: {error.strerror}") from None
     return [(request.input.name, model.zoo.prepare(data))]
+
+
+def _check_names(program: Program, inputs: Sequence[tuple[str, Feed]]) -> None:
+    wanted = {binding.name for binding in program.inputs} | set(program.parameters)
+    for label, feed in inputs:
+        if feed.keys() != wanted:
+            raise CliError(
+                f"{label} holds {sorted(feed)}, the model's inputs are {sorted(wanted)}; save them "
+                "by these names with numpy.savez"
+            )
 
 
 def answer(

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from jiriki.report.profile import LayerRow, Profile
 from jiriki.report.quantities import count, data, percent
+from jiriki.report.tables import short_name
 
 BUSY = "#2f6fb5"
 STARVED = ("#f2a541", "#e4572e", "#b23a48", "#f7d08a")
@@ -54,7 +55,7 @@ def _dot(row: LayerRow, profile: Profile) -> float:
 
 def _hover(row: LayerRow) -> str:
     return (
-        f"{_safe(row.name)} ({_safe(row.op)})<br>{row.cycles:,} cycles, {count(row.macs)} MAC, "
+        f"{_label(row.name)} ({_safe(row.op)})<br>{row.cycles:,} cycles, {count(row.macs)} MAC, "
         f"{percent(row.utilisation)}, {data(row.dram_bytes)}"
     )
 
@@ -64,20 +65,24 @@ def _safe(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _label(layer: str) -> str:
+    return _safe(short_name(layer))
+
+
 def layer_cycles(profiles: Sequence[Profile]) -> go.Figure:
     """Plot every layer's cycles in program order, one bar a chip, coloured by utilisation."""
     figure = go.Figure()
     names = list(dict.fromkeys(row.name for p in profiles for row in p.layers))
     for profile in profiles:
         figure.add_bar(
-            y=[_safe(row.name) for row in profile.layers],
+            y=[_label(row.name) for row in profile.layers],
             x=[row.cycles for row in profile.layers],
             orientation="h", name=profile.chip.name,
             text=[_hover(row) for row in profile.layers], textposition="none",
             hovertemplate=f"{profile.chip.name}: %{{text}}<extra></extra>",
             marker=_by_utilisation(profile) if len(profiles) == 1 else None,
         )  # fmt: skip
-    order = [_safe(name) for name in names]
+    order = [_label(name) for name in names]
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], automargin=True)
     figure.update_xaxes(title="cycles", side="top")
     height = 140 + BAR_HEIGHT_PX * max(1, len(names)) * (1 if len(profiles) == 1 else 2)

@@ -7,12 +7,18 @@ In: Profiles. Out: Sheets, rich tables, Markdown.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from jiriki.program import UnitCounters
 from jiriki.report.profile import LayerRow, Profile
 from jiriki.report.quantities import count, data, percent, rate, seconds
+
+
+# What ONNX Runtime's quantiser hangs on the name of every tensor it makes.
+QUANTISER_SUFFIXES = ("_QuantizeLinear_Output", "_quantized")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def layers_sheet(title: str, layers: Sequence[LayerRow], cycles: int) -> Sheet:
     heads = ("layer", "op", ">MAC", ">cycles", ">of run", ">utilisation", ">DRAM")
     rows = tuple(
         (
-            row.name, row.op, count(row.macs), f"{row.cycles:,}", percent(row.cycles / cycles),
+            short_name(row.name), row.op, count(row.macs), f"{row.cycles:,}", percent(row.cycles / cycles),
             percent(row.utilisation), data(row.dram_bytes),
         )
         for row in layers
@@ -68,15 +74,22 @@ def layers_sheet(title: str, layers: Sequence[LayerRow], cycles: int) -> Sheet:
     return Sheet(title, heads, rows)
 
 
-def rich_table(sheet: Sheet) -> Table:
+def short_name(layer: str) -> str:
+    """Return a layer's name without what quantisation added to it."""
+    for suffix in QUANTISER_SUFFIXES:
+        layer = layer.removesuffix(suffix)
+    return layer
+
+
+def rich_table(sheet: Sheet) -> RenderableType:
     """Return the sheet for a terminal. Names are text: markup in them is not interpreted."""
-    table = Table(title=Text(sheet.title), title_justify="left", header_style="bold")
+    table = Table(box=SIMPLE_HEAD, show_header=any(sheet.heads), header_style="bold")
     for head in sheet.heads:
         right = head.startswith(">")
         table.add_column(Text(head.lstrip(">")), justify="right" if right else "left")
     for row in sheet.rows:
         table.add_row(*(Text(cell) for cell in row))
-    return table
+    return Group(Text(sheet.title, style="bold"), table)
 
 
 def markdown(sheet: Sheet) -> str:
