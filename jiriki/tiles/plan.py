@@ -69,38 +69,37 @@ def cut_graph(graph: Graph, chip: ChipConfig, plan: Plan) -> TileProgram:
         resident = choose_residents(
             lives, len(steps), plan.resident_bytes, plan.largest_bytes, barred
         )
-        try:
-            return _Cutter(graph, chip, steps, aliases, lives, resident).run()
-        except _TooTight as tight:
-            victim = tight.victim
-            if victim is None:
-                split = [part for step in steps for part in _unstream_at(step, tight.step)]
-                if len(split) == len(steps):
-                    raise tight.error from None
-                steps = split
-                lives = lifetimes(graph, steps, aliases, chip.ku, chip.nu // chip.ku)
-            else:
-                barred |= {victim}
+        cutter = _Cutter(graph, chip, steps, aliases, lives, resident)
+        program = cutter.run()
+        if not cutter.tight:
+            return program
+        victims = {t.victim for t in cutter.tight if t.victim is not None}
+        stuck = [t for t in cutter.tight if t.victim is None]
+        for tight in stuck:
+            if tight.step.follow is None:
+                raise tight.error
+        if stuck:
+            split = [t.step for t in stuck]
+            steps = [part for s in steps for part in (_unstream(s) if s in split else [s])]
+            lives = lifetimes(graph, steps, aliases, chip.ku, chip.nu // chip.ku)
+        barred |= victims
 
 
 def _unstream(step: Step) -> list[Step]:
     return [step] if step.follow is None else [Step(step.node, step.fused), step.follow]
 
 
-def _unstream_at(step: Step, which: Step) -> list[Step]:
-    return _unstream(step) if step is which else [step]
+@dataclass(frozen=True, slots=True)
+class _Tight:
+    """A step that found no cut; `victim` is the resident tensor to give up, None if there is none."""
 
-
-class _TooTight(Exception):
-    """A step found no cut; `victim` is the resident tensor to give up, None if there is none."""
-
-    def __init__(self, error: TileError, step: Step, victim: str | None) -> None:
-        super().__init__(str(error))
-        self.error, self.step, self.victim = error, step, victim
+    error: TileError
+    step: Step
+    victim: str | None
 
 
 class _Cutter:
-    """One attempt with a given resident set."""
+    """One attempt with a given resident set; what did not fit is left in `tight`."""
 
     def __init__(
         self,
@@ -114,6 +113,7 @@ class _Cutter:
         self.graph, self.chip, self.steps = graph, chip, steps
         self.aliases, self.lives, self.resident = aliases, lives, resident
         self.b = Builder(chip, graph)
+        self.tight: list[_Tight] = []
         self.spread = {s.node.inputs[0] for s in steps if is_depthwise(graph, s.node)}
 
     def run(self) -> TileProgram:
@@ -149,7 +149,12 @@ class _Cutter:
                 PLANNERS[step.node.op](b, step.node)
         except TileError as error:
             victim = max(living, key=lambda n: self.lives[n].size, default=None)
-            raise _TooTight(error, step, victim) from None
+            if step.follow and self._weight_bytes(step.follow) > self.chip.scratchpad_bytes // 4:
+                victim = None  # give up streaming rather than a resident tensor
+            self.tight.append(_Tight(error, step, victim))
+
+    def _weight_bytes(self, step: Step) -> int:
+        return self.graph.tensors[step.node.inputs[1]].elements
 
     def _place_port(self, name: str) -> TensorPlace:
         layout = layout_of(self.graph.tensors[name], self.chip.ku)
