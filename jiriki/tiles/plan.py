@@ -33,6 +33,7 @@ from jiriki.tiles.fuse import (
     lifetimes,
     make_steps,
 )
+from jiriki.tiles.interleave import weave
 from jiriki.tiles.layout import layout_of
 from jiriki.tiles.planners import PLANNERS
 from jiriki.tiles.tile_program import (
@@ -45,6 +46,7 @@ from jiriki.tiles.tile_program import (
     TileProgram,
 )
 
+FIRST_SHARE, SECOND_SHARE = 0.72, 0.22  # of the scratchpad, for two steps woven together
 MARGIN_BYTES = 2048  # alignment of buffers in the scratchpad
 
 
@@ -114,6 +116,7 @@ class _Cutter:
         self.aliases, self.lives, self.resident = aliases, lives, resident
         self.b = Builder(chip, graph)
         self.tight: list[_Tight] = []
+        self.last_start = 0  # position of the last step's first operation
         self.spread = {s.node.inputs[0] for s in steps if is_depthwise(graph, s.node)}
 
     def run(self) -> TileProgram:
@@ -142,6 +145,9 @@ class _Cutter:
         living = [n for n in self.resident if self.lives[n].first <= i <= self.lives[n].last]
         used = sum(self.b.placed[n].buffer.size for n in living)
         b.available = int((self.chip.scratchpad_bytes - used) * 0.94) - MARGIN_BYTES
+        share = self._weave_share(i)
+        b.available = int(b.available * share)
+        start = len(b.ops)
         try:
             if is_weighted(self.graph, step.node):
                 plan_weighted(b, step)
@@ -152,6 +158,28 @@ class _Cutter:
             if step.follow and self._weight_bytes(step.follow) > self.chip.scratchpad_bytes // 4:
                 victim = None  # give up streaming rather than a resident tensor
             self.tight.append(_Tight(error, step, victim))
+            return
+        if share == SECOND_SHARE:
+            second = b.take_ops(start)
+            b.ops.extend(weave(b.take_ops(self.last_start), second))
+        self.last_start = start
+
+    def _weave_share(self, i: int) -> float:
+        """Return the share of the scratchpad step i gets: less than 1 if woven with a neighbour."""
+        if i + 1 < len(self.steps) and self._woven(i + 1):
+            return FIRST_SHARE
+        return SECOND_SHARE if i > 0 and self._woven(i) else 1.0
+
+    def _woven(self, i: int) -> bool:
+        """Return whether step i, a pooling, is woven into the matrix step before it."""
+        before, step = self.steps[i - 1], self.steps[i]
+        source = step.node.inputs[0]
+        return (
+            step.node.op in ("maxpool", "qavgpool")
+            and before.out == source
+            and is_weighted(self.graph, before.node)
+            and self.aliases.get(source, source) not in self.resident
+        )
 
     def _weight_bytes(self, step: Step) -> int:
         return self.graph.tensors[step.node.inputs[1]].elements
