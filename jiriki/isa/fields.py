@@ -119,6 +119,8 @@ class Instruction:
         return cls(chosen, full, wait, signal, areg, note)
 
     def __getattr__(self, name: str) -> int:
+        if name.startswith("__") or name == "values":  # copying asks before fields exist
+            raise AttributeError(name)
         try:
             return self.values[name]
         except KeyError:
