@@ -206,7 +206,7 @@ class _Work:
 
     def _row_tile(self, value: int) -> list[Buffer]:
         """A B tile of `value` per k span, zero beyond k."""
-        chip, (first, *_) = self.b.chip, self.spans
+        chip = self.b.chip
         tiles = []
         for g0, g1 in self.spans:
             k = np.arange(g0 * chip.ku, g1 * chip.ku).reshape(-1, 1, chip.ku)
@@ -301,7 +301,7 @@ class _Work:
 
     def tile(self, p0: int, m: int, out0: int) -> None:
         """Multiply rows [p0, p0 + m) of a with the current columns; deliver to pixels from out0."""
-        b, p, (g0, g1) = self.b, self.p, self.groups
+        b, p = self.b, self.p
         n_tiles = self.columns[1] // b.chip.nu
         acc = b.accumulators(acc_rows_of(b.chip, n_tiles, m))
         lefts = []

@@ -100,9 +100,7 @@ def _dram_to_dram(b: Builder, src: End, dst: End, loops: list[Loop], width: int)
         _block(b, src.moved(src_by), dst.moved(dst_by), part, width)
 
 
-def _blocks(
-    loops: list[Loop], width: int, budget: int
-) -> Iterator[tuple[int, int, list[Loop]]]:
+def _blocks(loops: list[Loop], width: int, budget: int) -> Iterator[tuple[int, int, list[Loop]]]:
     """Yield (source offset, target offset, loops) of blocks of at most `budget` bytes."""
     size = width * prod(x.count for x in loops)
     if size <= budget or not loops:

@@ -18,7 +18,7 @@ from jiriki.tiles.errors import TileError
 from jiriki.tiles.expression import source
 from jiriki.tiles.relayout import temporary
 from jiriki.tiles.tile_program import VectorTile, Window, flat_window
-from jiriki.tiles.vector_int8 import quantiser
+from jiriki.tiles.vector_int8 import number, quantiser
 from jiriki.tiles.vector_ops import (
     BLOCKS,
     MAX_P,
@@ -139,9 +139,7 @@ def _piece(b: Builder, pool: Pool, at: Piece) -> None:
     b.deliver(target)
 
 
-def _window(
-    pool: Pool, view: View, at: Piece, first: int, last: int
-) -> tuple[int, Window]:
+def _window(pool: Pool, view: View, at: Piece, first: int, last: int) -> tuple[int, Window]:
     """Return columns skipped at the left, and the window from there."""
     geo = pool.geometry
     window = geo.window(view, first, last, at.r0, 0, at.c1 - at.c0, pool.fill)
@@ -172,7 +170,7 @@ def plan_avgpool(b: Builder, node: Node) -> None:
 
 def plan_qavgpool(b: Builder, node: Node) -> None:
     counts = window_counts(b.operand(node.inputs[0]).layout.shape, node.attrs)
-    multiplier = np.float32(node.attrs["ratio"]) / counts.astype(np.float32)
+    multiplier = np.float32(number(node, "ratio")) / counts.astype(np.float32)
     _plan_average(b, node, multiplier, int(node.attrs["x_zp"]), quantiser(node, "out_zp"))  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ A reshape whose axes do not split alike goes through a dense row-major buffer.
 """
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 
 import numpy as np
@@ -108,9 +108,7 @@ class Axis:
         return np.append(src, src[-1] + more), np.append(dst, dst[-1] + more)
 
 
-def copy_axes(
-    b: Builder, x: Placed, y: Placed, axes: Sequence[Axis], exact: bool = False
-) -> None:
+def copy_axes(b: Builder, x: Placed, y: Placed, axes: Sequence[Axis], exact: bool = False) -> None:
     """Copy x to y along independent axes (target axes not named must have size 1).
 
     exact: leave lanes beyond the target's last channel as they are.
@@ -171,9 +169,9 @@ def copy_reshaped(b: Builder, x: Placed, y: Placed) -> None:
 def common_digits(a: Sequence[int], b: Sequence[int]) -> list[int] | None:
     """Return sizes that refine both shapes, or None when there are none."""
     cuts = sorted({prod(s[i:]) for s in (a, b) for i in range(len(s) + 1)})
-    if any(high % low for low, high in zip(cuts, cuts[1:], strict=False)):
+    if any(high % low for low, high in pairwise(cuts)):
         return None
-    return [high // low for low, high in zip(cuts, cuts[1:], strict=False)][::-1]
+    return [high // low for low, high in pairwise(cuts)][::-1]
 
 
 def _digit_offsets(tensor: Placed, digits: Sequence[int]) -> list[np.ndarray] | None:

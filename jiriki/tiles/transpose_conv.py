@@ -68,9 +68,7 @@ def plan_conv_transpose(b: Builder, node: Node) -> None:
         copy_axes(b, part, out, axes)
 
 
-def _plan_phase(
-    b: Builder, node: Node, x: Placed, part: Placed, row: Phase, column: Phase
-) -> None:
+def _plan_phase(b: Builder, node: Node, x: Placed, part: Placed, row: Phase, column: Phase) -> None:
     w = _sub_kernel(b, node, row, column)
     zero, ku = int(node.attrs["x_zp"]), b.chip.ku  # type: ignore[arg-type]
     images, _, h, width = x.layout.shape

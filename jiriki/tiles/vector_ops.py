@@ -234,7 +234,8 @@ class _Map:
                     raw = contents.to_bytes() if isinstance(contents, SegmentTable) else contents
                     constant = b.constant("table", raw)
                     buffer = b.load_constant(constant, 0, constant.size)
-                    b.emit(TableTile(layer=b.layer, table=buffer, segment=segment, reads=(Area(buffer),)))
+                    reads = (Area(buffer),)
+                    b.emit(TableTile(layer=b.layer, table=buffer, segment=segment, reads=reads))
                     self.tables[contents] = buffer
 
     def _block(self, block: Block, levels: list[Level]) -> None:

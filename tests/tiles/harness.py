@@ -102,8 +102,6 @@ def _noise_tail(flat: np.ndarray, placed: Placed) -> np.ndarray:
     return flat
 
 
-def reference(
-    op: str, inputs: Mapping[str, np.ndarray], attrs: Mapping[str, object]
-) -> np.ndarray:
+def reference(op: str, inputs: Mapping[str, np.ndarray], attrs: Mapping[str, object]) -> np.ndarray:
     (out,) = OPS[op].reference(list(inputs.values()), attrs)  # type: ignore[arg-type]
     return np.asarray(out)

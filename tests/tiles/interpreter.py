@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Interpreter:
         assert index.size == 0 or index.min() >= 0
         return self.bytes_of(buffer)[index]
 
-    def _write(self, op: TileOp, buffer: Buffer, index: np.ndarray, data: np.ndarray) -> None:
+    def _write(self, op: TileOp, buffer: Buffer, index: np.ndarray, data: Any) -> None:
         self.touched.append((op, buffer, True, np.unique(index)))
         assert index.size == 0 or index.min() >= 0
         self.bytes_of(buffer)[index] = data
@@ -81,7 +82,7 @@ class Interpreter:
         scatter = op.mode == "scatter_bytes"
         assert 1 <= op.run <= 65535 and len(op.dims) <= 4
         dims = op.dims[:3] if scatter else op.dims
-        step = op.dims[3][2] if scatter else 1
+        step = list(op.dims)[3][2] if scatter else 1
         dram, sp = np.zeros(1, np.int64), np.zeros(1, np.int64)
         for count, d, s in dims:
             assert 1 <= count <= 65535
@@ -169,7 +170,7 @@ class Interpreter:
     def _chain(self, steps: list, v: np.ndarray, extra: dict[str, np.ndarray]) -> np.ndarray:
         t = np.zeros_like(v)
         for name, operand in steps:
-            x: object = None
+            x: Any = None
             if operand == "v":
                 x = v
             elif operand == "t":
@@ -189,7 +190,7 @@ class Interpreter:
                 v = self._op(name, v, x)
         return np.ascontiguousarray(v, np.float32)
 
-    def _op(self, name: str, v: np.ndarray, x) -> np.ndarray:  # noqa: ANN001
+    def _op(self, name: str, v: np.ndarray, x: Any) -> np.ndarray:
         c = nx.Comparison
         bits = np.ascontiguousarray(v).view(np.int32)
         table = {
@@ -317,9 +318,9 @@ class Interpreter:
         for buffer, uses in by_buffer.items():
             for i, (one, one_writes, one_index) in enumerate(uses):
                 own = one.writes if one_writes else one.reads + one.writes
-                if not any(a.buffer is buffer for a in own) and not isinstance(one, TableTile):
-                    if buffer.data is None:
-                        found.append(f"{type(one).__name__} does not declare {buffer.name}")
+                declared = any(a.buffer is buffer for a in own) or buffer.data is not None
+                if not declared:
+                    found.append(f"{type(one).__name__} does not declare {buffer.name}")
                 for two, two_writes, two_index in uses[:i]:
                     if one is two or not (one_writes or two_writes):
                         continue

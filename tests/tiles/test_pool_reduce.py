@@ -49,8 +49,8 @@ def test_bit_exact(case: str, where: str, chip: str) -> None:
 
 
 def test_a_global_sum_beyond_fp32_stays_exact() -> None:
-    x = np.full((1, 2, 300, 300), 127, np.int8)
-    x[0, 1] = i8(300, 300)
+    x = np.full((1, 2, 260, 260), 127, np.int8)
+    x[0, 1] = i8(260, 260)
     attrs = {"x_zp": -128, "multiplier": 3e-6, "out_zp": -60, "lo": -128, "hi": 127}
     got = run_node("qavgpool_global", {"x": x}, attrs)
     assert np.array_equal(got, reference("qavgpool_global", {"x": x}, attrs))
@@ -85,5 +85,7 @@ def test_softmax(op: str, shape: tuple[int, ...], axis: int, where: str) -> None
     resident = ["x", "y"] if where == "both" else []
     available = 700 if where == "small" else 1 << 30
     got = run_node(op, {"x": x}, {"axis": axis}, resident=resident, available=available)
-    want = reference(op, {"x": x}, {"axis": axis})
-    np.testing.assert_allclose(got, want, rtol=4e-6, atol=2e-7)
+    wide = np.exp(x.astype(np.float64))
+    want = wide / wide.sum(axis=axis, keepdims=True)
+    want = want if op == "softmax" else np.log(want)
+    np.testing.assert_allclose(got, want, rtol=4e-6, atol=1e-7 if op == "softmax" else 5e-7)
