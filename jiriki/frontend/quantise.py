@@ -29,6 +29,7 @@ from jiriki.frontend.errors import FrontendError
 from jiriki.frontend.headroom import tame_biases
 from jiriki.frontend.load import ModelSource, load_model
 from jiriki.frontend.reference import folded_model
+from jiriki.frontend.rewrite import replace_average_pools, replace_sums, split_matrix_biases
 
 QDQ_OPSET = 13  # per-axis DequantizeLinear
 
@@ -120,30 +121,8 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
                 f"model opset {opset} cannot be raised to {QDQ_OPSET}, which per-channel "
                 f"quantisation needs ({reason}); export it again at opset {QDQ_OPSET} or later"
             ) from None
-    folded = folded_model(model)
+    folded = onnx.shape_inference.infer_shapes(folded_model(model))
     split_matrix_biases(folded)
-    sums_to_adds(folded)
+    replace_sums(folded)
+    replace_average_pools(folded)
     return onnx.shape_inference.infer_shapes(folded)
-
-
-def sums_to_adds(model: onnx.ModelProto) -> None:
-    """Rewrite Sum of two tensors as Add, which the quantiser takes."""
-    for node in model.graph.node:
-        if node.op_type == "Sum" and len(node.input) == 2:
-            node.op_type = "Add"
-
-
-def split_matrix_biases(model: onnx.ModelProto) -> None:
-    """Rewrite Gemm with a bias that is no vector as Gemm and Add: int32 biases are vectors."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    for index, node in reversed(list(enumerate(model.graph.node))):
-        if node.op_type != "Gemm" or len(node.input) < 3 or len(shapes.get(node.input[2], ())) == 1:
-            continue
-        if any(a.name == "beta" and a.f != 1.0 for a in node.attribute):
-            continue
-        bias, output = node.input[2], node.output[0]
-        product = f"{output}_product"
-        del node.input[2:]
-        node.output[0] = product
-        add = onnx.helper.make_node("Add", [product, bias], [output], name=f"{node.name}_bias")
-        model.graph.node.insert(index + 1, add)
