@@ -41,18 +41,29 @@ def _side(op: DmaOp, machine: Machine, *, to_dram: bool) -> NDArray[np.uint8]:
 
 
 def _gather(op: DmaOp, machine: Machine) -> None:
-    """Run GATHER: one plain move for each entry of the index list."""
+    """Run GATHER: a move for each entry of the index list, in run order where that can show."""
     assert op.index is not None, "resolve gives every GATHER its index list"
-    first, outer = op.dims[0], op.dims[1:]
-    entries = machine.sp_view(op.index, (first.count,), (4,), np.int32).copy()
+    first = op.dims[0]
+    entries = machine.sp_view(op.index, (first.count,), (4,), np.int32).tolist()
+    near = _side(op, machine, to_dram=False)  # [.., count1, count0, run]
+    far = [_entry(op, machine, entry) for entry in entries]  # count0 times [.., count1, run]
+    outer = near.shape[:-2]
+    if not op.store and disjoint(near.shape, near.strides, 1):
+        for place, dram in enumerate(far):
+            near[..., place, :] = dram
+        return
+    for where in product(*(range(n) for n in outer)):
+        for place, dram in enumerate(far):
+            source, target = dram[where], near[(*where, place)]
+            if op.store:
+                source, target = target, source
+            target[...] = source
+
+
+def _entry(op: DmaOp, machine: Machine, entry: int) -> NDArray[np.uint8]:
+    """Return the DRAM side of one index entry."""
+    outer = op.dims[1:]
     shape = (*(d.count for d in reversed(outer)), op.run)
-    far = (*(d.dram_stride for d in reversed(outer)), 1)
-    near = (*(d.sp_stride for d in reversed(outer)), 1)
-    for place, entry in enumerate(entries.tolist()):
-        byte = op.dram + entry * first.dram_stride
-        dram = strided(machine.dram, "DRAM", byte, shape, far, np.uint8)
-        sp = machine.sp_view(op.sp + place * first.sp_stride, shape, near, np.uint8)
-        if op.store:
-            dram[...] = sp
-        else:
-            sp[...] = dram
+    strides = (*(d.dram_stride for d in reversed(outer)), 1)
+    byte = op.dram + entry * op.dims[0].dram_stride
+    return strided(machine.dram, "DRAM", byte, shape, strides, np.uint8)
