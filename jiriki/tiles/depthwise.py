@@ -79,10 +79,12 @@ def plan_depthwise(
     if follow:
         dense_weights = load_weights(b, follow, 0, _dense_tiles(b.chip, follow))
     pending: list[TileOp] = []
+    count = 0
     for image in range(geo.images):
         for r0 in range(0, geo.oh, cut.stripe):
             r1 = min(geo.oh, r0 + cut.stripe)
-            block = _block(d, blocks[r0 // cut.stripe % 2], r0, r1) if follow else None
+            block = _block(d, blocks[count % 2], r0, r1) if follow else None
+            count += 1
             _depthwise_stripe(b, d, cut, loaded, weights, image, r0, r1, block)
             b.ops.extend(pending)
             pending = []

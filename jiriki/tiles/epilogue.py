@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.numerics import Lut8
 from jiriki.tiles.builder import Builder, Placed, View
 from jiriki.tiles.tile_program import (
     Area,
@@ -75,7 +76,9 @@ def make_epilogue(
     for extra in fused:
         chain.append(("qnt", ("q", quant)))
         if extra.op == "lut":
-            table = b.constant(f"{extra.name}.table", b.graph.constants[extra.inputs[1]])
+            table = b.constant(
+                f"{extra.name}.table", Lut8.from_values(b.graph.constants[extra.inputs[1]]).to_bytes()
+            )
             chain.append(("lut", ("table", None)))
             quant = (0, -128, 127)
         else:
