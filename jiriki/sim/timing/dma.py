@@ -1,0 +1,342 @@
+"""LD, ST and the DRAM port in the kernel, one cycle at a time.
+
+Each DMA unit has a near side, which takes instructions from the queue, and a far side, which
+follows in order: LD requests bursts (near) and writes chunks to the scratchpad (far); ST reads
+chunks (near) and sends bursts (far). Both sides walk the same bytes in the same order.
+"""
+
+from numba import njit
+
+from jiriki.sim.timing import layout as at
+from jiriki.sim.timing.access import bank_span, gather_levels, grant, line_level, take
+from jiriki.sim.timing.layout import Bits, Ints
+
+INDEX_BYTES = 4
+FETCH_BYTES = 16
+
+
+@njit(error_model="numpy")
+def load_walker(m: Ints, walker: int, par: int, total: int) -> None:
+    """Put a walker at the first byte of the 10 numbers at par."""
+    for i in range(at.K_AT):
+        m[walker + i] = m[par + i]
+    for i in range(at.K_AT, at.K_LEFT):
+        m[walker + i] = 0
+    m[walker + at.K_LEFT] = total
+
+
+@njit(error_model="numpy")
+def advance(m: Ints, walker: int, n: int) -> None:
+    """Move a walker n bytes, within its run or to the end of it."""
+    m[walker + at.K_LEFT] -= n
+    m[walker + at.K_OFF] += n
+    if m[walker + at.K_OFF] < m[walker + at.K_RUN]:
+        return
+    m[walker + at.K_OFF] = 0
+    for d in range(4):
+        m[walker + at.K_AT + d] += 1
+        m[walker + at.K_ADDR] += m[walker + at.K_STRIDE + d]
+        count = m[walker + at.K_COUNT + d]
+        if m[walker + at.K_AT + d] < count:
+            return
+        m[walker + at.K_ADDR] -= count * m[walker + at.K_STRIDE + d]
+        m[walker + at.K_AT + d] = 0
+
+
+@njit(error_model="numpy")
+def begin_dma(m: Ints, unit: int, row: int, t: int) -> None:
+    """Start a data movement in the near side of LD or ST."""
+    d = at.LD_DMA if unit == at.LD else at.ST_DMA
+    par, ku = m[row + at.R_PAR], m[at.C_KU]
+    if unit == at.LD:
+        load_walker(m, at.LD_NEAR, par + at.D_DRAM, m[par + at.D_TOTAL])
+        m[at.LD_DMA + at.Q_INDEXED] = 0
+    else:
+        load_walker(m, at.ST_NEAR, par + at.D_SP, m[par + at.D_TOTAL])
+        m[d + at.F_BANKS] = bank_span(m, m[par + at.D_LOW] // ku, m[par + at.D_HIGH] // ku)
+    m[d + at.F_ROW] = row
+    if unit == at.LD and m[par + at.D_FILL]:
+        m[d + at.F_ROW], m[d + at.F_FREE] = -1, t + 1
+    depth = m[at.C_QUEUE] + 1
+    slot = (m[d + at.PHEAD] + m[d + at.PCOUNT]) % depth
+    m[m[at.X_PEND] + (unit - at.LD) * depth + slot] = row
+    m[d + at.PCOUNT] += 1
+
+
+@njit(error_model="numpy")
+def begin_far(m: Ints, unit: int) -> None:
+    """Let an idle far side take the oldest instruction that the near side has started."""
+    d = at.LD_DMA if unit == at.LD else at.ST_DMA
+    if m[d + at.G_ROW] >= 0 or m[d + at.PCOUNT] == 0:
+        return
+    depth = m[at.C_QUEUE] + 1
+    row = m[m[at.X_PEND] + (unit - at.LD) * depth + m[d + at.PHEAD]]
+    m[d + at.PHEAD] = (m[d + at.PHEAD] + 1) % depth
+    m[d + at.PCOUNT] -= 1
+    m[d + at.G_ROW] = row
+    par = m[row + at.R_PAR]
+    if unit == at.LD:
+        load_walker(m, at.LD_FAR, par + at.D_SP, m[par + at.D_TOTAL])
+    else:
+        load_walker(m, at.ST_FAR, par + at.D_DRAM, m[par + at.D_TOTAL])
+        m[d + at.Q_INDEXED] = 0
+
+
+@njit(error_model="numpy")
+def needs_index(m: Ints, unit: int) -> bool:
+    """Say whether the next request waits for its index to be read from the scratchpad."""
+    if unit == at.LD:
+        row, indexed, off = m[at.LD_DMA + at.F_ROW], m[at.LD_DMA + at.Q_INDEXED], at.LD_NEAR
+    else:
+        row, indexed, off = m[at.ST_DMA + at.G_ROW], m[at.ST_DMA + at.Q_INDEXED], at.ST_FAR
+    if row < 0 or m[m[row + at.R_PAR] + at.D_GATHER] == 0:
+        return False
+    return m[off + at.K_OFF] == 0 and indexed == 0
+
+
+@njit(error_model="numpy")
+def read_index(m: Ints, b: Bits, unit: int) -> None:
+    """Try to read the index of the next run."""
+    d = at.LD_DMA if unit == at.LD else at.ST_DMA
+    row = m[d + at.F_ROW] if unit == at.LD else m[d + at.G_ROW]
+    walker = at.LD_NEAR if unit == at.LD else at.ST_FAR
+    low = m[m[row + at.R_PAR] + at.D_INDEX] + INDEX_BYTES * m[walker + at.K_AT]
+    first, last = low // m[at.C_KU], (low + INDEX_BYTES - 1) // m[at.C_KU]
+    line_level(m, b, at.L_INDEX, 0, first, last - first + 1)
+    if grant(m, b, at.L_INDEX, 0, 0):
+        m[d + at.Q_INDEXED] = 1
+        m[d + at.F_ACT] = 1
+
+
+@njit(error_model="numpy")
+def burst_bytes(m: Ints, walker: int) -> int:
+    """Return the bytes of the next burst: to the end of the run or of the aligned block."""
+    address, burst = m[walker + at.K_ADDR] + m[walker + at.K_OFF], m[at.C_BURST]
+    return min(m[walker + at.K_RUN] - m[walker + at.K_OFF], burst - address % burst)
+
+
+@njit(error_model="numpy")
+def beats(m: Ints, address: int, n: int) -> int:
+    """Return the beats that n bytes at address touch."""
+    return (address % m[at.C_BPC] + n + m[at.C_BPC] - 1) // m[at.C_BPC]
+
+
+@njit(error_model="numpy")
+def wants_read(m: Ints) -> bool:
+    """Say whether LD has a burst to request and room for its data."""
+    if m[at.LD_DMA + at.F_ROW] < 0 or m[at.LD_DMA + at.E_COUNT] == m[at.C_INFLIGHT]:
+        return False
+    return not needs_index(m, at.LD)
+
+
+@njit(error_model="numpy")
+def wants_write(m: Ints) -> bool:
+    """Say whether ST has read all bytes of its next burst."""
+    if m[at.ST_DMA + at.G_ROW] < 0 or needs_index(m, at.ST):
+        return False
+    held = m[at.ST_DMA + at.F_BYTES] - m[at.ST_DMA + at.G_BYTES]
+    return held >= burst_bytes(m, at.ST_FAR)
+
+
+@njit(error_model="numpy")
+def fetch_end(m: Ints) -> int:
+    """Return the word after the next fetch burst, or -1 when nothing is to be fetched."""
+    if m[at.S_NEXT] >= m[at.S_WORDS] or m[at.S_AT] >= m[at.X_COUNT]:
+        return -1
+    per = m[at.C_BURST] // FETCH_BYTES
+    end = (m[at.S_NEXT] // per + 1) * per
+    keep = m[m[at.X_ROWS] + m[at.S_AT] * at.ROW + at.R_KEEP]
+    if end - keep > m[at.C_FETCHWORDS]:
+        return -1
+    return min(end, m[at.S_WORDS])
+
+
+@njit(error_model="numpy")
+def arbitrate(m: Ints, t: int) -> None:
+    """Give a free port to instruction fetch, else in turn to LD and ST."""
+    if m[at.P_FREE] > t:
+        return
+    end = fetch_end(m)
+    if end >= 0:
+        fetch_burst(m, t, end)
+        return
+    read, write = wants_read(m), wants_write(m)
+    if read and (not write or m[at.P_LAST] == at.ST):
+        read_burst(m, t)
+    elif write:
+        write_burst(m, t)
+
+
+@njit(error_model="numpy")
+def fetch_burst(m: Ints, t: int, end: int) -> None:
+    """Send a fetch of words S_NEXT .. end - 1."""
+    bpc, slots, first = m[at.C_BPC], m[at.C_FETCHWORDS], m[at.S_NEXT]
+    for pc in range(first, end):
+        beat = (pc * FETCH_BYTES + FETCH_BYTES - 1) // bpc - first * FETCH_BYTES // bpc
+        m[m[at.X_TAG] + pc % slots] = pc
+        m[m[at.X_AVAIL] + pc % slots] = t + m[at.C_DRAMLAT] + beat
+    m[at.S_NEXT] = end
+    n = beats(m, first * FETCH_BYTES, (end - first) * FETCH_BYTES)
+    m[at.P_FREE] = t + n
+    m[at.T_FETCHBEATS] += n
+
+
+@njit(error_model="numpy")
+def read_burst(m: Ints, t: int) -> None:
+    """Send LD's next read burst."""
+    d, walker = at.LD_DMA, at.LD_NEAR
+    n, address = burst_bytes(m, walker), m[walker + at.K_ADDR] + m[walker + at.K_OFF]
+    slot = (m[d + at.E_HEAD] + m[d + at.E_COUNT]) % m[at.C_INFLIGHT]
+    entry = m[at.X_FLIGHT] + slot * at.FLIGHT
+    m[entry], m[entry + 1], m[entry + 2], m[entry + 3] = t, address % m[at.C_BPC], n, 0
+    m[d + at.E_COUNT] += 1
+    taken = beats(m, address, n)
+    m[at.P_FREE], m[at.P_LAST] = t + taken, at.LD
+    m[at.T_LDBEATS] += taken
+    m[d + at.F_ACT] = 1
+    advance(m, walker, n)
+    if m[walker + at.K_OFF] == 0:
+        m[d + at.Q_INDEXED] = 0
+    if m[walker + at.K_LEFT] == 0:
+        m[d + at.F_ROW], m[d + at.F_FREE] = -1, t + 1
+
+
+@njit(error_model="numpy")
+def write_burst(m: Ints, t: int) -> None:
+    """Send ST's next write burst; the last one completes its instruction."""
+    d, walker = at.ST_DMA, at.ST_FAR
+    n, address = burst_bytes(m, walker), m[walker + at.K_ADDR] + m[walker + at.K_OFF]
+    taken = beats(m, address, n)
+    m[at.P_FREE], m[at.P_LAST] = t + taken, at.ST
+    m[at.P_STEND], m[at.P_STLEN] = t + taken, n
+    m[at.T_STBEATS] += taken
+    m[d + at.G_BYTES] += n
+    advance(m, walker, n)
+    if m[walker + at.K_OFF] == 0:
+        m[d + at.Q_INDEXED] = 0
+    if m[walker + at.K_LEFT] == 0:
+        complete(m, at.ST, m[d + at.G_ROW], t + taken - 1)
+        m[d + at.G_ROW] = -1
+
+
+@njit(error_model="numpy")
+def complete(m: Ints, unit: int, row: int, end: int) -> None:
+    """Note in the completion queue when an instruction is done."""
+    depth = m[at.C_QUEUE]
+    for i in range(m[at.RCOUNT + unit]):
+        entry = m[at.X_RING] + 2 * (unit * depth + (m[at.RHEAD + unit] + i) % depth)
+        if m[entry] == row:
+            m[entry + 1] = end
+            return
+
+
+@njit(error_model="numpy")
+def chunk_levels(m: Ints, b: Bits, s: int, walker: int, par: int, n: int) -> int:
+    """Make the levels of n bytes of a run in the scratchpad; return their number."""
+    ku, stride = m[at.C_KU], m[par + at.D_STRIDE]
+    low = m[walker + at.K_ADDR] + m[walker + at.K_OFF] * stride
+    if stride == 1:
+        line_level(m, b, s, 0, low // ku, (low + n - 1) // ku - low // ku + 1)
+        return 1
+    words = m[at.X_SCRATCH]
+    for j in range(n):
+        m[words + j] = (low + j * stride) // ku
+    return gather_levels(m, b, s, words, n, 1, 0)
+
+
+@njit(error_model="numpy")
+def st_room(m: Ints, t: int, n: int) -> bool:
+    """Say whether ST's buffer has room for n more bytes."""
+    held = m[at.ST_DMA + at.F_BYTES] - m[at.ST_DMA + at.G_BYTES]
+    if t < m[at.P_STEND]:
+        held += m[at.P_STLEN]
+    return held + n <= m[at.C_STBUFFER]
+
+
+@njit(error_model="numpy")
+def read_size(m: Ints) -> int:
+    """Return the bytes of the chunk that ST reads next."""
+    par = m[m[at.ST_DMA + at.F_ROW] + at.R_PAR]
+    return min(m[par + at.D_CHUNK], m[at.ST_NEAR + at.K_RUN] - m[at.ST_NEAR + at.K_OFF])
+
+
+@njit(error_model="numpy")
+def read_chunk(m: Ints, b: Bits, t: int) -> None:
+    """Let ST read a level of its next chunk; note in F_REFUSED if another reader forbids it."""
+    d, walker = at.ST_DMA, at.ST_NEAR
+    par, n = m[m[d + at.F_ROW] + at.R_PAR], read_size(m)
+    if not st_room(m, t, n):
+        return
+    if m[par + at.D_FILL] == 0:
+        if m[d + at.B_LEVELS] == 0:
+            m[d + at.B_LEVELS] = chunk_levels(m, b, at.L_ST, walker, par, n)
+        if not grant(m, b, at.L_ST, m[d + at.B_LEVEL], 0):
+            m[d + at.F_REFUSED] = 1
+            return
+        m[d + at.B_LEVEL] += 1
+    m[d + at.F_ACT] = 1
+    if m[d + at.B_LEVEL] < m[d + at.B_LEVELS]:
+        return
+    m[d + at.B_LEVEL], m[d + at.B_LEVELS] = 0, 0
+    m[d + at.F_BYTES] += n
+    advance(m, walker, n)
+    if m[walker + at.K_LEFT] == 0:
+        m[d + at.F_ROW], m[d + at.F_FREE] = -1, t + 1
+
+
+@njit(error_model="numpy")
+def write_size(m: Ints, par: int) -> int:
+    """Return the bytes of the chunk that LD writes next, 0 if its burst is not requested yet."""
+    n = min(m[par + at.D_CHUNK], m[at.LD_FAR + at.K_RUN] - m[at.LD_FAR + at.K_OFF])
+    if m[par + at.D_FILL]:
+        return n
+    if m[at.LD_DMA + at.E_COUNT] == 0:
+        return 0
+    entry = m[at.X_FLIGHT] + m[at.LD_DMA + at.E_HEAD] * at.FLIGHT
+    return min(n, m[entry + 2] - m[entry + 3])
+
+
+@njit(error_model="numpy")
+def write_time(m: Ints) -> int:
+    """Return the first cycle in which LD can write its next chunk, or NEVER if not yet known."""
+    row = m[at.LD_DMA + at.G_ROW]
+    if row < 0:
+        return at.NEVER
+    par = m[row + at.R_PAR]
+    if m[at.LD_DMA + at.B_LEVELS] > 0 or m[par + at.D_FILL]:
+        return 0
+    n = write_size(m, par)
+    if n == 0:
+        return at.NEVER
+    entry = m[at.X_FLIGHT] + m[at.LD_DMA + at.E_HEAD] * at.FLIGHT
+    beat = (m[entry + 1] + m[entry + 3] + n - 1) // m[at.C_BPC]
+    return m[entry] + m[at.C_DRAMLAT] + beat + 1
+
+
+@njit(error_model="numpy")
+def write_chunk(m: Ints, b: Bits, t: int) -> None:
+    """Let LD write a level of its next chunk if the data are there."""
+    if write_time(m) > t:
+        return
+    d, walker, row = at.LD_DMA, at.LD_FAR, m[at.LD_DMA + at.G_ROW]
+    par = m[row + at.R_PAR]
+    n = write_size(m, par)
+    if m[d + at.B_LEVELS] == 0:
+        m[d + at.B_LEVEL] = 0
+        m[d + at.B_LEVELS] = chunk_levels(m, b, at.L_LD, walker, par, n)
+    take(m, b, at.L_LD, m[d + at.B_LEVEL], m[at.X_WR])
+    m[d + at.B_LEVEL] += 1
+    m[d + at.F_ACT] = 1
+    if m[d + at.B_LEVEL] < m[d + at.B_LEVELS]:
+        return
+    m[d + at.B_LEVELS] = 0
+    if m[par + at.D_FILL] == 0:
+        entry = m[at.X_FLIGHT] + m[d + at.E_HEAD] * at.FLIGHT
+        m[entry + 3] += n
+        if m[entry + 3] == m[entry + 2]:
+            m[d + at.E_HEAD] = (m[d + at.E_HEAD] + 1) % m[at.C_INFLIGHT]
+            m[d + at.E_COUNT] -= 1
+    advance(m, walker, n)
+    if m[walker + at.K_LEFT] == 0:
+        complete(m, at.LD, row, t)
+        m[d + at.G_ROW] = -1

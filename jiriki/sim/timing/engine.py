@@ -1,0 +1,160 @@
+"""TimingEngine: a Program in, its cycles, counters and events out; no values needed.
+
+In: a Program for the engine's chip. Out: a `Run` without outputs. The machine it models is
+docs/reference/timing.md, rule for rule.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jiriki.chip.config import ChipConfig
+from jiriki.isa.fields import Unit
+from jiriki.isa.resolve import Work
+from jiriki.program import Event, Program, Run, UnitCounters
+from jiriki.sim.errors import SimError
+from jiriki.sim.sequencer import work_of
+from jiriki.sim.timing import layout as at
+from jiriki.sim.timing.compiled import compiled
+from jiriki.sim.timing.rows import Memory, build
+
+STARVED = {"instruction": at.N_INSTRUCTION, "semaphore": at.N_SEMAPHORE, "data": at.N_DATA}
+BLOCKED = {
+    "bank": at.N_BANK, "drain": at.N_DRAIN, "dram": at.N_DRAM, "write": at.N_WRITE,
+    "completion": at.N_COMPLETION,
+}  # fmt: skip
+TIMED = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
+
+
+class TimingEngine:
+    """Predicts cycles of one chip; deterministic."""
+
+    name = "timing"
+
+    def __init__(self, chip: ChipConfig) -> None:
+        if chip.columns > 64:
+            raise SimError(
+                f"chip {chip.name}: columns = {chip.columns} exceeds 64, the most that the timing "
+                "simulator follows; use more banks"
+            )
+        if chip.columns < 8:
+            raise SimError(
+                f"chip {chip.name}: columns = {chip.columns} is less than 8, the words of a "
+                "group's channel parameters; use more columns"
+            )
+        self.chip = chip
+
+    def run(
+        self,
+        program: Program,
+        inputs: Mapping[str, np.ndarray] | None = None,
+        events: bool = False,
+        parameters: Sequence[int] = (),
+    ) -> Run:
+        """Return cycles, traffic and counters; with `events` also every instruction's life.
+
+        `inputs` are not looked at: no time depends on a value. Raises SimError for a program of
+        another chip, for a deadlock and for a semaphore that overflows.
+        """
+        began = time.perf_counter()
+        if program.chip_hash != self.chip.content_hash():
+            raise SimError(
+                f"program {program.name} was made for chip {program.chip} with other sizes than "
+                f"{self.chip.name}; compile it for this chip"
+            )
+        works = work_of(program, parameters)
+        memory = simulate_works(works, len(program.instructions), self.chip)
+        return _report(program, works, memory, self.chip, events, began)
+
+
+def simulate_works(works: Sequence[Work], words: int, chip: ChipConfig) -> Memory:
+    """Run resolved works to HALT and return the final memory. Raises SimError when stuck."""
+    memory = build(works, words, chip)
+    m = memory.m
+    compiled()(m, memory.b)
+    error = m[at.S_ERROR]
+    if error == at.E_SEMAPHORE:
+        work = works[(int(m[at.S_WHO]) - memory.trace) // at.ROW]
+        raise SimError(
+            f"instruction {work.index}: its signal raises semaphore "
+            f"{work.instruction.signal.semaphore if work.instruction.signal else '?'} beyond "
+            f"{chip.semaphore_max}; wait for it sooner"
+        )
+    if error == at.E_DEADLOCK:
+        raise SimError(_deadlock(works, memory))
+    assert error == at.E_NONE, "the dynamic stream ends without HALT, which unroll refuses"
+    return memory
+
+
+def _deadlock(works: Sequence[Work], memory: Memory) -> str:
+    """Say which instruction holds each queue."""
+    m, held = memory.m, []
+    for unit in TIMED:
+        if m[at.QCOUNT + unit]:
+            place = m[m[at.X_QUEUE] + unit * m[at.C_QUEUE] + m[at.QHEAD + unit]]
+            work = works[(int(place) - memory.trace) // at.ROW]
+            wait = work.instruction.wait
+            what = f"semaphore {wait.semaphore} for {wait.count}" if wait else "its unit"
+            held.append(f"{unit.name} at instruction {work.index} waits on {what}")
+    at_control = int(m[at.S_AT])
+    if at_control < len(works):
+        held.append(f"sequencer at instruction {works[at_control].index}")
+    return f"deadlock at cycle {m[at.S_CLOCK]}: {'; '.join(held)}; correct waits and signals"
+
+
+def _report(
+    program: Program,
+    works: Sequence[Work],
+    memory: Memory,
+    chip: ChipConfig,
+    events: bool,
+    began: float,
+) -> Run:
+    m, beat = memory.m, chip.dram_bytes_per_cycle
+    return Run(
+        engine=TimingEngine.name,
+        program_hash=program.content_hash(),
+        cycles=int(m[at.S_CLOCK]),
+        dram_read_bytes=beat * int(m[at.T_LDBEATS] + m[at.T_FETCHBEATS]),
+        dram_write_bytes=beat * int(m[at.T_STBEATS]),
+        units={unit.name: counters_of(memory, unit) for unit in TIMED},
+        events=_events(works, memory) if events else (),
+        layer_cycles=_layers(program, works, memory),
+        wall_s=time.perf_counter() - began,
+    )
+
+
+def counters_of(memory: Memory, unit: Unit) -> UnitCounters:
+    """Return a unit's cycles by what it did."""
+    place = at.COUNT + unit * at.COUNTERS
+    count = memory.m[place : place + at.COUNTERS].tolist()
+    reasons = {name: count[i] for name, i in (STARVED | BLOCKED).items() if count[i]}
+    return UnitCounters(
+        busy=count[at.N_BUSY],
+        starved=sum(count[i] for i in STARVED.values()),
+        blocked=sum(count[i] for i in BLOCKED.values()),
+        reasons=reasons,
+    )
+
+
+def _events(works: Sequence[Work], memory: Memory) -> tuple[Event, ...]:
+    lives = memory.records[:, [at.R_ISSUE, at.R_START, at.R_END]].tolist()
+    return tuple(
+        Event(work.index, work.instruction.unit.name, issue, start, end)
+        for work, (issue, start, end) in zip(works, lives, strict=True)
+    )
+
+
+def _layers(program: Program, works: Sequence[Work], memory: Memory) -> dict[str, int]:
+    """Return, a layer, the cycles from the start of its first MX or VX work to its last end."""
+    records = memory.records
+    layers: dict[str, tuple[int, int]] = {}
+    matters = np.flatnonzero(records[:, at.R_KIND] >= at.DENSE)
+    lives = records[matters][:, [at.R_START, at.R_END]].tolist()
+    for i, (start, end) in zip(matters.tolist(), lives, strict=True):
+        note = works[i].instruction.note
+        if note < len(program.notes):
+            low, high = layers.get(program.notes[note].layer, (start, end))
+            layers[program.notes[note].layer] = (min(low, start), max(high, end))
+    return {name: high - low + 1 for name, (low, high) in layers.items()}

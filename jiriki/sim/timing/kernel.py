@@ -1,0 +1,322 @@
+"""The timing kernel: all units of one tile, cycle by cycle, in one compiled function.
+
+In: the memory that `rows.py` fills (its map is `layout.py`). Out: the same, with the life of every
+instruction, counters and traffic. The rules are docs/reference/timing.md; `naive.py` follows them
+again, slowly, for the tests.
+
+Every cycle in which something can happen is processed in a fixed order; `next_cycle` finds the
+next such cycle from the state alone, and the quiet cycles between are only counted.
+"""
+
+import numpy as np
+from numba import njit
+
+from jiriki.sim.timing import layout as at
+from jiriki.sim.timing.dma import (
+    arbitrate,
+    begin_dma,
+    begin_far,
+    fetch_end,
+    needs_index,
+    read_chunk,
+    read_index,
+    read_size,
+    st_room,
+    wants_read,
+    wants_write,
+    write_chunk,
+    write_time,
+)
+from jiriki.sim.timing.layout import Bits, Ints
+from jiriki.sim.timing.matrix import begin, occupy
+from jiriki.sim.timing.vector import begin_vector, step_vector, write_beat
+
+
+@njit(error_model="numpy")
+def simulate(m: Ints, b: Bits) -> None:
+    """Run until HALT; S_CLOCK is then the number of cycles. Errors are left in S_ERROR."""
+    t = 0
+    while True:
+        for unit in range(at.LD, at.UNITS):
+            retire(m, unit, t)
+        sequence(m, t)
+        if m[at.S_ERROR]:
+            break
+        for unit in range(at.LD, at.UNITS):
+            try_start(m, b, unit, t)
+        begin_far(m, at.LD)
+        begin_far(m, at.ST)
+        arbitrate(m, t)
+        access(m, b, t)
+        classify(m, at.LD, t, 1)
+        classify(m, at.ST, t, 1)
+        if m[at.S_HALT] >= 0:
+            break
+        begin_far(m, at.LD)
+        begin_far(m, at.ST)
+        after = next_cycle(m, t)
+        if after == at.NEVER:
+            m[at.S_ERROR] = at.E_DEADLOCK
+            break
+        if after > t + 1:
+            classify(m, at.LD, t + 1, after - t - 1)
+            classify(m, at.ST, t + 1, after - t - 1)
+        t = after
+    m[at.S_CLOCK] = t + 1
+    for unit in (at.MX, at.VX):
+        spare = max(0, t + 1 - free_at(m, unit))
+        m[at.COUNT + unit * at.COUNTERS + at.N_INSTRUCTION] += spare
+
+
+@njit(error_model="numpy")
+def retire(m: Ints, unit: int, t: int) -> None:
+    """Complete instructions whose end is past; their signals are visible from now on."""
+    depth = m[at.C_QUEUE]
+    while m[at.RCOUNT + unit] > 0:
+        entry = m[at.X_RING] + 2 * (unit * depth + m[at.RHEAD + unit])
+        end = max(m[entry + 1], m[at.RLAST + unit] + 1)
+        if end >= t:
+            return
+        row = m[entry]
+        m[row + at.R_END] = end
+        m[at.RLAST + unit] = end
+        semaphore = m[row + at.R_SIG]
+        if semaphore >= 0:
+            m[at.SEM + semaphore] += m[row + at.R_SIGN]
+            if m[at.SEM + semaphore] > m[at.C_SEMMAX]:
+                m[at.S_ERROR], m[at.S_WHO] = at.E_SEMAPHORE, row
+        if m[at.RCOUNT + unit] == depth:
+            m[at.RSPACE + unit] = t
+        m[at.RHEAD + unit] = (m[at.RHEAD + unit] + 1) % depth
+        m[at.RCOUNT + unit] -= 1
+
+
+@njit(error_model="numpy")
+def idle(m: Ints) -> bool:
+    """Say whether every queue is empty and every unit is idle."""
+    for unit in range(at.LD, at.UNITS):
+        if m[at.QCOUNT + unit] > 0 or m[at.RCOUNT + unit] > 0:
+            return False
+    return True
+
+
+@njit(error_model="numpy")
+def sequence(m: Ints, t: int) -> None:
+    """Let the sequencer execute or send one instruction."""
+    if m[at.S_AT] >= m[at.X_COUNT]:
+        m[at.S_ERROR] = at.E_END
+        return
+    row = m[at.X_ROWS] + m[at.S_AT] * at.ROW
+    pc = m[row + at.R_PC]
+    slot = pc % m[at.C_FETCHWORDS]
+    if m[m[at.X_TAG] + slot] != pc:
+        m[at.S_NEXT] = pc
+        return
+    if m[m[at.X_AVAIL] + slot] >= t:
+        return
+    unit, kind = m[row + at.R_UNIT], m[row + at.R_KIND]
+    if unit == at.CTL:
+        if kind != at.ONE and not idle(m):
+            return
+        m[row + at.R_START] = m[row + at.R_END] = t
+        if kind == at.HALT:
+            m[at.S_HALT] = t
+    else:
+        depth = m[at.C_QUEUE]
+        if m[at.QCOUNT + unit] == depth:
+            return
+        tail = (m[at.QHEAD + unit] + m[at.QCOUNT + unit]) % depth
+        m[m[at.X_QUEUE] + unit * depth + tail] = row
+        m[at.QCOUNT + unit] += 1
+    m[row + at.R_ISSUE] = t
+    m[at.S_AT] += 1
+
+
+@njit(error_model="numpy")
+def head(m: Ints, unit: int) -> int:
+    """Return the record at the head of a queue that is not empty."""
+    return m[m[at.X_QUEUE] + unit * m[at.C_QUEUE] + m[at.QHEAD + unit]]
+
+
+@njit(error_model="numpy")
+def free_at(m: Ints, unit: int) -> int:
+    """Return the first cycle in which the unit's front can take an instruction, if known."""
+    if unit == at.MX:
+        return m[at.A_LAST] + 1
+    if unit == at.VX:
+        return m[at.Y_FREE] if m[at.Y_ROW] < 0 else at.NEVER
+    d = at.LD_DMA if unit == at.LD else at.ST_DMA
+    return m[d + at.F_FREE] if m[d + at.F_ROW] < 0 else at.NEVER
+
+
+@njit(error_model="numpy")
+def is_tracked(m: Ints, row: int) -> bool:
+    """Say whether the instruction takes a place in the completion queue."""
+    return m[row + at.R_KIND] != at.ONE or m[row + at.R_SIG] >= 0
+
+
+@njit(error_model="numpy")
+def can_start(m: Ints, unit: int) -> bool:
+    """Say whether the head of the queue has its tokens and a place in the completion queue."""
+    row = head(m, unit)
+    if m[at.RCOUNT + unit] == m[at.C_QUEUE] and is_tracked(m, row):
+        return False
+    semaphore = m[row + at.R_WAIT]
+    return semaphore < 0 or m[at.SEM + semaphore] >= m[row + at.R_WAITN]
+
+
+@njit(error_model="numpy")
+def try_start(m: Ints, b: Bits, unit: int, t: int) -> None:
+    """Let the unit take the head of its queue if it is free and the head may start."""
+    if m[at.QCOUNT + unit] == 0 or free_at(m, unit) > t:
+        return
+    row, depth = head(m, unit), m[at.C_QUEUE]
+    if m[row + at.R_ISSUE] >= t or not can_start(m, unit):
+        return
+    if unit >= at.MX:
+        count_idle(m, unit, row, t)
+    m[at.QHEAD + unit] = (m[at.QHEAD + unit] + 1) % depth
+    m[at.QCOUNT + unit] -= 1
+    m[row + at.R_START] = m[row + at.R_END] = t
+    if m[row + at.R_WAIT] >= 0:
+        m[at.SEM + m[row + at.R_WAIT]] -= m[row + at.R_WAITN]
+    if is_tracked(m, row):
+        tail = (m[at.RHEAD + unit] + m[at.RCOUNT + unit]) % depth
+        entry = m[at.X_RING] + 2 * (unit * depth + tail)
+        m[entry], m[entry + 1] = row, at.NEVER
+        m[at.RCOUNT + unit] += 1
+        if m[row + at.R_KIND] == at.ONE:
+            m[entry + 1] = t
+        elif unit == at.MX:
+            m[entry + 1] = begin(m, b, row, t)
+        elif unit == at.VX:
+            begin_vector(m, row)
+        else:
+            begin_dma(m, unit, row, t)
+    if m[row + at.R_KIND] == at.ONE:
+        spend_one(m, unit, t)
+
+
+@njit(error_model="numpy")
+def spend_one(m: Ints, unit: int, t: int) -> None:
+    """Occupy the unit's front for the one cycle of a descriptor, WAIT or SIG."""
+    if unit == at.LD:
+        m[at.LD_DMA + at.F_FREE], m[at.LD_DMA + at.F_ACT] = t + 1, 1
+    elif unit == at.ST:
+        m[at.ST_DMA + at.F_FREE], m[at.ST_DMA + at.F_ACT] = t + 1, 1
+    elif unit == at.MX:
+        m[at.A_LAST], m[at.A_BANKS] = t, 0
+        m[at.COUNT + at.MX * at.COUNTERS + at.N_BUSY] += 1
+    else:
+        m[at.Y_FREE] = t + 1
+        m[at.COUNT + at.VX * at.COUNTERS + at.N_BUSY] += 1
+
+
+@njit(error_model="numpy")
+def count_idle(m: Ints, unit: int, row: int, t: int) -> None:
+    """Count MX's or VX's cycles between its last instruction and this one."""
+    free, count = free_at(m, unit), at.COUNT + unit * at.COUNTERS
+    arrived = max(free, m[row + at.R_ISSUE] + 1)
+    space = min(t, max(arrived, m[at.RSPACE + unit])) if is_tracked(m, row) else arrived
+    m[count + at.N_INSTRUCTION] += arrived - free
+    m[count + at.N_COMPLETION] += space - arrived
+    m[count + at.N_SEMAPHORE] += t - space
+
+
+@njit(error_model="numpy")
+def access(m: Ints, b: Bits, t: int) -> None:
+    """Grant scratchpad reads and writes of this cycle by fixed priority."""
+    for i in range(2 * m[at.C_BANKS]):
+        b[i] = np.uint64(0)
+    index_ld, index_st = needs_index(m, at.LD), needs_index(m, at.ST)
+    reads_st, reads_vx = m[at.ST_DMA + at.F_ROW] >= 0, m[at.Y_ROW] >= 0
+    if t <= m[at.A_LAST] and m[at.A_BANKS] != 0:
+        banks = -1 if index_ld or index_st else 0
+        if reads_st:
+            banks |= m[at.ST_DMA + at.F_BANKS]
+        if reads_vx:
+            banks |= m[at.Y_BANKS]
+        if banks & m[at.A_BANKS] != 0:
+            occupy(m, b, t)
+    m[at.ST_DMA + at.F_REFUSED] = 0
+    if reads_st:
+        read_chunk(m, b, t)
+    if reads_vx:
+        step_vector(m, b, t)
+    if index_ld:
+        read_index(m, b, at.LD)
+    if index_st:
+        read_index(m, b, at.ST)
+    write_chunk(m, b, t)
+    write_beat(m, b, t)
+
+
+@njit(error_model="numpy")
+def classify(m: Ints, unit: int, t: int, cycles: int) -> None:
+    """Count cycles of LD or ST from t on, in which its state does not change."""
+    d = at.LD_DMA if unit == at.LD else at.ST_DMA
+    reason = at.N_INSTRUCTION
+    if m[d + at.F_ACT] or (unit == at.ST and t < m[at.P_STEND]):
+        reason = at.N_BUSY
+    elif m[d + at.F_REFUSED] or needs_index(m, unit):
+        reason = at.N_BANK
+    elif unit == at.ST and (m[d + at.F_ROW] >= 0 or m[d + at.G_ROW] >= 0):
+        reason = at.N_DRAM
+    elif unit == at.LD and wants_read(m):
+        reason = at.N_DRAM
+    elif unit == at.LD and m[d + at.G_ROW] >= 0:
+        reason = at.N_DATA
+    elif m[at.QCOUNT + unit] > 0 and m[head(m, unit) + at.R_ISSUE] < t:
+        full = m[at.RCOUNT + unit] == m[at.C_QUEUE] and is_tracked(m, head(m, unit))
+        reason = at.N_COMPLETION if full else at.N_SEMAPHORE
+    m[at.COUNT + unit * at.COUNTERS + reason] += cycles
+    m[d + at.F_ACT] = 0
+
+
+@njit(error_model="numpy")
+def next_cycle(m: Ints, t: int) -> int:
+    """Return the first cycle after t in which anything can happen, NEVER if nothing can."""
+    soon = t + 1
+    if m[at.Y_ROW] >= 0 or needs_index(m, at.LD) or needs_index(m, at.ST):
+        return soon
+    if m[at.ST_DMA + at.F_ROW] >= 0 and st_room(m, soon, read_size(m)):
+        return soon
+    best = next_control(m, t)
+    if best == soon:
+        return soon
+    port = max(soon, m[at.P_FREE])
+    if port < best and (fetch_end(m) >= 0 or wants_read(m) or wants_write(m)):
+        best = port
+    best = min(best, max(soon, write_time(m)))
+    if m[at.Y_COUNT] > 0:
+        best = min(best, max(soon, m[m[at.X_OUT] + m[at.Y_HEAD] * at.OUT + at.O_READY]))
+    if m[at.P_STEND] > t:
+        best = min(best, m[at.P_STEND])
+    return best
+
+
+@njit(error_model="numpy")
+def next_control(m: Ints, t: int) -> int:
+    """Return the next cycle in which sequencer, fronts or completion queues can act."""
+    best, soon, depth = at.NEVER, t + 1, m[at.C_QUEUE]
+    for unit in range(at.LD, at.UNITS):
+        if m[at.RCOUNT + unit] > 0:
+            own = m[m[at.X_RING] + 2 * (unit * depth + m[at.RHEAD + unit]) + 1]
+            if own != at.NEVER:
+                best = min(best, max(soon, max(own, m[at.RLAST + unit] + 1) + 1))
+        if m[at.QCOUNT + unit] > 0 and can_start(m, unit):
+            best = min(best, max(soon, free_at(m, unit)))
+    if m[at.S_AT] >= m[at.X_COUNT]:
+        return soon
+    row = m[at.X_ROWS] + m[at.S_AT] * at.ROW
+    pc, unit = m[row + at.R_PC], m[row + at.R_UNIT]
+    slot = pc % m[at.C_FETCHWORDS]
+    if m[m[at.X_TAG] + slot] != pc:
+        return best if m[at.S_NEXT] == pc else soon
+    if unit == at.CTL:
+        ready = m[row + at.R_KIND] == at.ONE or idle(m)
+    else:
+        ready = m[at.QCOUNT + unit] < depth
+    if ready:
+        best = min(best, max(soon, m[m[at.X_AVAIL] + slot] + 1))
+    return best

@@ -1,0 +1,313 @@
+"""MX in the kernel: an instruction's cycles at once, and what it reads in one given cycle.
+
+MX has the highest priority at the scratchpad's read ports, so that nothing delays it once it has
+started: `begin` finds its last cycle without stepping. A unit that wants to read a bank that MX
+uses asks `occupy(t)`, which walks forward to cycle t. Both rest on the same meaning of a step.
+
+An instruction is a nest: outer tiles `o`, pixel tiles `t`, taps, steps `g` of a tap. In a step
+port A reads one gather or line and port B another; A goes first, B as soon as it collides with
+nothing of A.
+"""
+
+import numpy as np
+from numba import njit
+
+from jiriki.sim.timing import layout as at
+from jiriki.sim.timing.access import (
+    bank_span,
+    clear_level,
+    flat_levels,
+    gather_levels,
+    level,
+    line_level,
+    line_mask,
+    rotate,
+    take,
+    window_words,
+)
+from jiriki.sim.timing.layout import Bits, Ints
+
+_COUNT = at.COUNT + at.MX * at.COUNTERS
+_NONE = np.uint64(0)
+
+
+@njit(error_model="numpy")
+def begin(m: Ints, b: Bits, row: int, t: int) -> int:
+    """Start the MX instruction of a trace record at cycle t; return the cycle it completes."""
+    set_up(m, row, t)
+    free, now, waited, work = m[at.A_FREE], t, 0, 0
+    drain, outers = m[at.A_DRAIN], m[m[at.A_PAR] + at.M_OUTER]
+    for o in range(outers):
+        for tile in range(m[at.A_TILES]):
+            before, last = tile_cycles(m, b, o, tile)
+            natural = now + before
+            step = max(natural, free) if drain else natural
+            waited += step - natural
+            work += before + last
+            now = step + last
+            if drain:
+                free = now - 1 + drain
+    m[at.A_LAST], m[at.A_FREE] = now - 1, free
+    steps = outers * m[at.A_TILES] * m[at.A_STEPS]
+    m[_COUNT + at.N_BUSY] += steps
+    m[_COUNT + at.N_BANK] += work - steps
+    m[_COUNT + at.N_DRAIN] += waited
+    m[at.A_O], m[at.A_T], m[at.A_BEGIN], m[at.A_TILELAST] = 0, 0, t, -1  # walker outside
+    return now - 1 + m[at.C_MXLAT] + drain
+
+
+@njit(error_model="numpy")
+def set_up(m: Ints, row: int, t: int) -> None:
+    """Note the instruction's sizes and the banks it may read."""
+    par, kind = m[row + at.R_PAR], m[row + at.R_KIND]
+    m[at.A_PAR], m[at.A_KIND], m[at.A_START] = par, kind, t
+    m[at.A_WFREE] = m[at.A_FREE]
+    m[at.A_GTILE] = -1
+    by_pixel = kind == at.DENSE or kind == at.DW
+    m[at.A_TILES] = (m[par + at.M_P] + m[at.C_MU] - 1) // m[at.C_MU] if by_pixel else 1
+    m[at.A_STEPS] = m[par + at.M_TAPS] * m[par + at.M_GROUPS]
+    m[at.A_DRAIN] = m[at.C_DRAIN]
+    if kind == at.GEMV:
+        m[at.A_DRAIN] = 2 * m[at.C_NU] // m[at.C_KU]
+    elif kind == at.LDW:
+        m[at.A_DRAIN] = 0
+    a_banks, b_banks = operand_banks(m, par, kind)
+    m[at.A_BANKS] = a_banks | b_banks
+    m[at.A_MIXED] = 1 if kind != at.DENSE or (a_banks & b_banks) != 0 else 0
+
+
+@njit(error_model="numpy")
+def operand_banks(m: Ints, par: int, kind: int) -> tuple[int, int]:
+    """Return the sets of banks that A and B may lie in (never too small)."""
+    a_banks, b_banks = 0, 0
+    if kind == at.DENSE or kind == at.DW:
+        w, a, groups = m[par + at.M_WIN], m[par + at.M_A], m[par + at.M_GROUPS]
+        if kind == at.DW:
+            groups = m[par + at.M_OUTER] * (m[at.C_NU] // m[at.C_KU])
+        reach = (groups - 1) * m[w + at.W_PLANE] + (m[w + at.W_H] - 1) * m[w + at.W_PITCH]
+        a_banks = bank_span(m, a, a + reach + m[w + at.W_W] - 1)
+    if kind != at.DW:
+        tiles = m[par + at.M_P] if kind == at.GEMV else m[par + at.M_OUTER]
+        reach = (tiles - 1) * m[par + at.M_BTILE] + (m[at.A_STEPS] - 1) * m[par + at.M_BSTEP]
+        start = m[par + at.M_B]
+        b_banks = bank_span(m, start, start + reach + m[par + at.M_BWORDS] - 1)
+    return a_banks, b_banks
+
+
+@njit(error_model="numpy")
+def tile_cycles(m: Ints, b: Bits, o: int, tile: int) -> tuple[int, int]:
+    """Return the cycles of a register tile before its last step, and of the last step."""
+    apart = m[at.A_MIXED] == 0  # A and B never meet: the same for every outer tile
+    if apart and o > 0:
+        return m[m[at.X_PRE] + tile], m[m[at.X_LAST] + tile]
+    par = m[at.A_PAR]
+    groups, total, last = m[par + at.M_GROUPS], 0, 0
+    for tap in range(m[par + at.M_TAPS]):
+        set_gather(m, b, tile, tap)
+        if apart and uniform(m):
+            last = max(1, m[at.A_GLEVELS])
+            total += groups * last
+        else:
+            for g in range(groups):
+                last = step_cycles(m, b, o, tap, g)
+                total += last
+    if apart:
+        m[m[at.X_PRE] + tile], m[m[at.X_LAST] + tile] = total - last, last
+    return total - last, last
+
+
+@njit(error_model="numpy")
+def uniform(m: Ints) -> bool:
+    """Say whether every step of the tap takes as long, ports A and B never meeting."""
+    if m[at.A_GLEVELS] <= 1:
+        return True
+    par = m[at.A_PAR]
+    shift = (m[par + at.M_GROUPS] - 1) * m[m[par + at.M_WIN] + at.W_PLANE]
+    size = m[at.C_BANKWORDS]
+    return m[at.A_GLOW] // size == (m[at.A_GHIGH] + shift) // size
+
+
+@njit(error_model="numpy")
+def set_gather(m: Ints, b: Bits, tile: int, tap: int) -> None:
+    """Find the words of port A's gather of one (pixel tile, tap) at channel group 0."""
+    if m[at.A_GTILE] == tile and m[at.A_GTAP] == tap:
+        return
+    m[at.A_GTILE], m[at.A_GTAP] = tile, tap
+    kind, mu, par = m[at.A_KIND], m[at.C_MU], m[at.A_PAR]
+    if kind == at.GEMV or kind == at.LDW:
+        return
+    w, a, first, words = m[par + at.M_WIN], m[par + at.M_A], tile * mu, m[at.X_WORDS]
+    kw, n, count = m[w + at.W_KW], min(mu, m[par + at.M_P] - first), 0
+    if kind == at.DENSE:
+        count = window_words(m, w, a, 1, tap // kw, tap % kw, first, n, words, 0)
+    else:
+        ku, chunks = m[at.C_KU], m[par + at.M_CHUNKS]
+        ky, c = tap // chunks, tap % chunks
+        for kx in range(c * ku, min(kw, c * ku + ku)):
+            count = window_words(m, w, a, 1, ky, kx, first, n, words, count)
+    low, high = at.NEVER, -1
+    for i in range(count):
+        low, high = min(low, m[words + i]), max(high, m[words + i])
+    m[at.A_GCOUNT], m[at.A_GLOW], m[at.A_GHIGH] = count, low, high
+    m[at.A_GLEVELS] = flat_levels(m, b, words, count)
+
+
+@njit(error_model="numpy")
+def gather_at(m: Ints, b: Bits, s: int, group: int) -> int:
+    """Make the levels of the gather at a channel group, as request s; return their number."""
+    if m[at.A_GCOUNT] == 0:
+        return 0
+    size, banks = m[at.C_BANKWORDS], m[at.C_BANKS]
+    shift = group * m[m[m[at.A_PAR] + at.M_WIN] + at.W_PLANE]
+    bank = (m[at.A_GLOW] + shift) // size
+    if bank != (m[at.A_GHIGH] + shift) // size:
+        return gather_levels(m, b, s, m[at.X_WORDS], m[at.A_GCOUNT], 1, shift)
+    for k in range(m[at.A_GLEVELS]):
+        place = clear_level(m, b, s, k)
+        flat = b[m[at.X_FLAT] + k]
+        b[place + (bank & (banks - 1))] = rotate(flat, shift, m[at.C_COLUMNS])
+    return m[at.A_GLEVELS]
+
+
+@njit(error_model="numpy")
+def set_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> tuple[int, int]:
+    """Make the levels of ports A and B in one step; return their numbers."""
+    kind, par = m[at.A_KIND], m[at.A_PAR]
+    if kind == at.DW:
+        groups = m[at.C_NU] // m[at.C_KU]
+        first = o * groups + 2 * g
+        second = gather_at(m, b, at.L_B, first + 1) if 2 * g + 1 < groups else 0
+        return gather_at(m, b, at.L_A, first), second
+    line = m[par + at.M_B] + (tap * m[par + at.M_GROUPS] + g) * m[par + at.M_BSTEP]
+    n, tile = m[par + at.M_BWORDS], m[par + at.M_BTILE]
+    if kind == at.GEMV:
+        line_level(m, b, at.L_A, 0, line + 2 * o * tile, n)
+        if 2 * o + 1 == m[par + at.M_P]:
+            return 1, 0
+        line_level(m, b, at.L_B, 0, line + (2 * o + 1) * tile, n)
+        return 1, 1
+    line_level(m, b, at.L_B, 0, line + o * tile, n)
+    return (gather_at(m, b, at.L_A, g) if kind == at.DENSE else 0), 1
+
+
+@njit(error_model="numpy")
+def step_cycles(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
+    """Return the cycles of one step."""
+    quick = dense_step(m, b, o, tap, g)
+    if quick > 0:
+        return quick
+    na, nb = set_step(m, b, o, tap, g)
+    return run_step(m, b, na, nb, -1)
+
+
+@njit(error_model="numpy")
+def dense_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
+    """Return the cycles of a dense step whose gather is one level in one bank, else 0."""
+    if m[at.A_KIND] != at.DENSE or m[at.A_GLEVELS] > 1:
+        return 0
+    if m[at.A_GLEVELS] == 0:
+        return 1
+    par, size, columns = m[at.A_PAR], m[at.C_BANKWORDS], m[at.C_COLUMNS]
+    shift = g * m[m[par + at.M_WIN] + at.W_PLANE]
+    bank = (m[at.A_GLOW] + shift) // size
+    line = m[par + at.M_B] + (tap * m[par + at.M_GROUPS] + g) * m[par + at.M_BSTEP]
+    line += o * m[par + at.M_BTILE]
+    n = m[par + at.M_BWORDS]
+    if bank != (m[at.A_GHIGH] + shift) // size or line % size + n > size:
+        return 0
+    if bank != line // size:
+        return 1
+    meet = rotate(b[m[at.X_FLAT]], shift, columns) & line_mask(line, n, columns)
+    return 2 if meet != _NONE else 1
+
+
+@njit(error_model="numpy")
+def run_step(m: Ints, b: Bits, na: int, nb: int, mark: int) -> int:
+    """Play a step of na levels at port A and nb at port B; return its cycles.
+
+    With mark >= 0, add to `rd` what is read in that cycle of the step.
+    """
+    i, j, cycle = 0, 0, 0
+    while i < na or j < nb:
+        b_goes = j < nb and not (i < na and meets(m, b, i, j))
+        if cycle == mark:
+            if i < na:
+                take(m, b, at.L_A, i, 0)
+            if b_goes:
+                take(m, b, at.L_B, j, 0)
+        i += 1 if i < na else 0
+        j += 1 if b_goes else 0
+        cycle += 1
+    return max(cycle, 1)
+
+
+@njit(error_model="numpy")
+def meets(m: Ints, b: Bits, i: int, j: int) -> bool:
+    """Say whether level i of port A and level j of port B need one column."""
+    at_a, at_b = level(m, at.L_A, i), level(m, at.L_B, j)
+    for bank in range(m[at.C_BANKS]):
+        if b[at_a + bank] & b[at_b + bank] != _NONE:
+            return True
+    return False
+
+
+@njit(error_model="numpy")
+def enter_tile(m: Ints, b: Bits) -> None:
+    """Find the cycles of the walker's tile."""
+    before, last = tile_cycles(m, b, m[at.A_O], m[at.A_T])
+    m[at.A_NATURAL] = m[at.A_BEGIN] + before
+    m[at.A_LASTSTEP] = m[at.A_NATURAL]
+    if m[at.A_DRAIN]:
+        m[at.A_LASTSTEP] = max(m[at.A_NATURAL], m[at.A_WFREE])
+    m[at.A_TILELAST] = m[at.A_LASTSTEP] + last - 1
+    m[at.A_WFREE] = m[at.A_TILELAST] + m[at.A_DRAIN]
+    m[at.A_TAP], m[at.A_G], m[at.A_STEP] = 0, 0, m[at.A_BEGIN]
+
+
+@njit(error_model="numpy")
+def occupy(m: Ints, b: Bits, t: int) -> None:
+    """Add to `rd` what MX reads in cycle t; t never goes back within an instruction."""
+    if m[at.A_TILELAST] < 0:
+        enter_tile(m, b)
+    while t > m[at.A_TILELAST]:
+        m[at.A_BEGIN] = m[at.A_TILELAST] + 1
+        m[at.A_T] += 1
+        if m[at.A_T] == m[at.A_TILES]:
+            m[at.A_T] = 0
+            m[at.A_O] += 1
+        enter_tile(m, b)
+    if m[at.A_NATURAL] <= t < m[at.A_LASTSTEP]:
+        return  # held back by the drain
+    if t >= m[at.A_LASTSTEP]:
+        m[at.A_TAP] = m[m[at.A_PAR] + at.M_TAPS] - 1
+        m[at.A_G] = m[m[at.A_PAR] + at.M_GROUPS] - 1
+        m[at.A_STEP] = m[at.A_LASTSTEP]
+        set_gather(m, b, m[at.A_T], m[at.A_TAP])
+    else:
+        walk_to(m, b, t)
+    na, nb = set_step(m, b, m[at.A_O], m[at.A_TAP], m[at.A_G])
+    run_step(m, b, na, nb, t - m[at.A_STEP])
+
+
+@njit(error_model="numpy")
+def walk_to(m: Ints, b: Bits, t: int) -> None:
+    """Move the walker to the step of its tile that holds cycle t, before the last step."""
+    groups = m[m[at.A_PAR] + at.M_GROUPS]
+    while True:
+        set_gather(m, b, m[at.A_T], m[at.A_TAP])
+        if m[at.A_MIXED] == 0 and uniform(m):
+            cost = max(1, m[at.A_GLEVELS])
+            skip = min((t - m[at.A_STEP]) // cost, groups - m[at.A_G])
+            m[at.A_G] += skip
+            m[at.A_STEP] += skip * cost
+        else:
+            while m[at.A_G] < groups:
+                cost = step_cycles(m, b, m[at.A_O], m[at.A_TAP], m[at.A_G])
+                if t < m[at.A_STEP] + cost:
+                    break
+                m[at.A_STEP] += cost
+                m[at.A_G] += 1
+        if m[at.A_G] < groups:
+            return
+        m[at.A_G] = 0
+        m[at.A_TAP] += 1

@@ -1,0 +1,260 @@
+"""From a program's dynamic stream to the arrays the kernel works on.
+
+In: the resolved works of a Program and the chip. Out: the kernel's `Memory` at cycle 0. Strided dimensions
+that continue each other are folded here, on each side of a DMA by itself; each window is
+kept once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jiriki.chip.config import ChipConfig
+from jiriki.isa.control import Fence, Halt, Loop
+from jiriki.isa.cycles import fold_steps, table_lines
+from jiriki.isa.dma import DmaMode
+from jiriki.isa.fields import Instruction, Unit
+from jiriki.isa.operations import (
+    DTYPE_BYTES,
+    ConvOp,
+    DmaOp,
+    DwOp,
+    GemmOp,
+    GemvOp,
+    LdtOp,
+    LdwOp,
+    Operation,
+    Stream,
+    VrunOp,
+    Window,
+)
+from jiriki.isa.resolve import Work
+from jiriki.isa.vector import DType, Reduce
+from jiriki.sim.timing import layout as at
+
+FETCH_WORDS = 64  # instructions held by the fetch buffer
+FETCH_BYTES = 16
+ST_BUFFER_BURSTS = 4  # bursts that ST's buffer holds
+VX_SLACK = 4  # results VX holds beyond those in its pipeline
+SCATTER_BYTES = 8  # bytes a cycle of SCATTER_BYTES
+MAX_TILES = 1 << 15  # pixel tiles of one instruction: p and m have at most 15 bits
+_WINDOW_FIELDS = (
+    "plane", "pitch", "h", "w", "ow", "sy", "sx", "dy", "dx", "py", "px", "kh", "kw",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The kernel's two arrays and where the trace begins."""
+
+    m: np.ndarray  # int64
+    b: np.ndarray  # uint64
+    trace: int  # place of record 0
+    count: int
+
+    @property
+    def records(self) -> np.ndarray:
+        """Return the trace [count, ROW] int64."""
+        return self.m[self.trace : self.trace + self.count * at.ROW].reshape(-1, at.ROW)
+
+
+class TraceBuilder:
+    """Collects records, parameters and windows; places are absolute from `start` on."""
+
+    def __init__(self, chip: ChipConfig, start: int) -> None:
+        self.chip = chip
+        self.start = start
+        self.par: list[int] = []
+        self.windows: dict[Window, int] = {}
+
+    def window(self, window: Window) -> int:
+        """Return the window's place."""
+        place = self.windows.get(window)
+        if place is None:
+            place = self.windows[window] = self.place
+            self.par += [getattr(window, name) for name in _WINDOW_FIELDS]
+        return place
+
+    @property
+    def place(self) -> int:
+        """Return the place of the next parameter."""
+        return self.start + len(self.par)
+
+    def records(self, works: Sequence[Work]) -> list[int]:
+        """Return the trace records, flat, and collect parameters."""
+        out: list[int] = []
+        for (index, instruction, op), keep in zip(works, _keeps(works, self.chip), strict=True):
+            if op is None:
+                kind, par = _control_kind(instruction), 0
+            else:
+                kind, values = self.operation(op)
+                par = self.place
+                self.par += values
+            wait, signal = instruction.wait, instruction.signal
+            out += (
+                int(instruction.unit), kind, index, keep,
+                -1 if wait is None else wait.semaphore, 0 if wait is None else wait.count,
+                -1 if signal is None else signal.semaphore,
+                0 if signal is None else signal.count, par, 0, 0, 0,
+            )  # fmt: skip
+        return out
+
+    def operation(self, op: Operation) -> tuple[int, list[int]]:
+        """Return an operation's kind and parameters."""
+        if isinstance(op, DmaOp):
+            return at.DMA, _dma(op, self.chip)
+        if isinstance(op, ConvOp | GemmOp | DwOp):
+            return at.DW if isinstance(op, DwOp) else at.DENSE, self._array(op)
+        if isinstance(op, GemvOp):
+            words = self.chip.nu // 2 if op.w4 else self.chip.nu
+            pairs = -(-op.n_tiles // 2)
+            nest = [op.b, words, op.steps * words, words, pairs, 1, 1]
+            return at.GEMV, [0, 0, op.n_tiles, op.steps, *nest]
+        if isinstance(op, LdwOp):
+            return at.LDW, [0, 0, 1, op.lines, op.b, self.chip.nu, 0, self.chip.nu, 1, 1, 1]
+        if isinstance(op, VrunOp):
+            return at.VRUN, self._vrun(op)
+        assert isinstance(op, LdtOp), f"{type(op).__name__} has no cycle rule; add one here"
+        return at.LDT, [op.base, table_lines(op, self.chip)]
+
+    def _array(self, op: ConvOp | GemmOp | DwOp) -> list[int]:
+        chip = self.chip
+        if isinstance(op, DwOp):
+            pairs = -(-chip.nu // chip.ku // 2)
+            chunks = op.chunks(chip.ku)
+            taps = op.steps(chip.ku)
+            return [self.window(op.window), op.a, op.p, pairs, 0, 0, 0, 0, op.tiles, taps, chunks]
+        words = chip.nu // 2 if op.w4 else chip.nu
+        if isinstance(op, ConvOp):
+            taps = op.window.taps
+            tile = taps * op.groups * words
+            return [
+                self.window(op.window), op.a, op.p, op.groups, op.b, words, tile, words,
+                op.n_tiles, taps, 1,
+            ]  # fmt: skip
+        line = Window(op.a_plane, 0, 1, op.m, op.m, 0, 0, 1, 0, 0, 0, 0, 1, 1)
+        return [
+            self.window(line), op.a, op.m, op.steps, op.b, op.b_kstride, op.b_nstride, words,
+            op.n_tiles, 1, 1,
+        ]  # fmt: skip
+
+    def _vrun(self, op: VrunOp) -> list[int]:
+        every = {
+            Reduce.NONE: at.EVERY_BEAT, Reduce.WINDOW: at.EVERY_WINDOW,
+            Reduce.PIXELS: at.EVERY_GROUP, Reduce.CHANNELS: at.EVERY_PIXEL,
+        }[op.reduce]  # fmt: skip
+        kw = op.in0.window.kw if op.taps > 1 and op.in0 is not None else 1
+        uses = (8 if op.out is not None else 0) | (16 if op.params is not None else 0)
+        values = [
+            op.p, op.groups, op.taps, kw, op.params or 0, int(op.reduce is Reduce.CHANNELS),
+            fold_steps(op, self.chip), every, uses,
+        ]  # fmt: skip
+        for stream in (op.in0, op.in1, op.in2, op.out):
+            values += self._stream(stream)
+        return values
+
+    def _stream(self, stream: Stream | None) -> list[int]:
+        if stream is None or stream.dtype is DType.ACC:
+            return [0, 0, 0]
+        return [stream.base, DTYPE_BYTES[stream.dtype], self.window(stream.window)]
+
+
+def _control_kind(instruction: Instruction) -> int:
+    if isinstance(instruction, Halt):
+        return at.HALT
+    return at.FENCE if isinstance(instruction, Fence) else at.ONE
+
+
+def _keeps(works: Sequence[Work], chip: ChipConfig) -> list[int]:
+    """Return, for each work, the oldest instruction that the fetch buffer must not lose."""
+    per = max(1, chip.dram_burst_bytes // FETCH_BYTES)
+    loops: list[tuple[int, int, int]] = []  # first, end, what to keep
+    keeps: list[int] = []
+    for index, instruction, _ in works:
+        while loops and not loops[-1][0] <= index < loops[-1][1]:
+            loops.pop()
+        keeps.append(loops[-1][2] if loops and loops[-1][2] >= 0 else index)
+        if isinstance(instruction, Loop):
+            first = index + 1
+            end = first + instruction.values["body"]
+            outer = loops[-1][2] if loops else -1
+            held = -(-end // per) * per - first <= FETCH_WORDS
+            loops.append((first, end, outer if outer >= 0 else first if held else -1))
+    return keeps
+
+
+def _dma(op: DmaOp, chip: ChipConfig) -> list[int]:
+    """Return the parameters of an LD or ST."""
+    fill, gather = op.mode is DmaMode.FILL, op.mode is DmaMode.GATHER
+    scatter = op.mode is DmaMode.SCATTER_BYTES
+    bpc = chip.dram_bytes_per_cycle
+    dram = [(d.count, d.dram_stride) for d in op.dims]
+    sp = [(d.count, d.sp_stride) for d in op.dims]
+    low = op.sp + sum(min(0, (count - 1) * stride) for count, stride in sp)
+    high = op.sp + sum(max(0, (count - 1) * stride) for count, stride in sp)
+    reach = (op.run - 1) * op.byte_stride
+    low, high = low + min(0, reach), high + max(0, reach)
+    sp_walk = _walk(op.sp, op.run, sp, fold=not scatter)
+    if fill and op.store:
+        sp_walk, low, high = _walk(0, op.bytes, [], fold=True), 0, -1
+    return [
+        op.bytes, *_walk(op.dram, op.run, dram, fold=not gather), *sp_walk, op.byte_stride,
+        min(SCATTER_BYTES, bpc) if scatter else bpc, int(fill), int(gather), op.index or 0,
+        low, high,
+    ]  # fmt: skip
+
+
+def _walk(base: int, run: int, dims: list[tuple[int, int]], *, fold: bool) -> list[int]:
+    """Return address, run, four counts and four strides; with `fold`, dense dimensions merge."""
+    rest = list(dims)
+    while fold and rest and (rest[0][0] == 1 or rest[0][1] == run):
+        run *= rest.pop(0)[0]
+    rest += [(1, 0)] * (4 - len(rest))
+    return [base, run, *(count for count, _ in rest), *(stride for _, stride in rest)]
+
+
+def build(works: Sequence[Work], words: int, chip: ChipConfig) -> Memory:
+    """Return the kernel's memory at cycle 0; `words` is the program's length in instructions."""
+    registers, start, b = _registers(chip)
+    trace = TraceBuilder(chip, start)
+    records = trace.records(works)
+    registers[at.S_WORDS] = words
+    registers[at.X_ROWS], registers[at.X_COUNT] = trace.place, len(works)
+    m = np.concatenate((registers, np.array(trace.par + records, np.int64)))
+    return Memory(m, b, trace.place, len(works))
+
+
+def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
+    """Return registers and empty areas, the place after them, and the sets of columns."""
+    depth, banks = chip.queue_depth, chip.banks
+    levels = 1 + max(chip.mu * chip.ku, 4 * chip.beat_pixels, SCATTER_BYTES)
+    out_beats = chip.vx_latency_cycles + VX_SLACK
+    sizes = {
+        at.X_TAG: FETCH_WORDS, at.X_AVAIL: FETCH_WORDS, at.X_QUEUE: at.UNITS * depth,
+        at.X_RING: 2 * at.UNITS * depth, at.X_FLIGHT: at.FLIGHT * chip.dram_bursts_in_flight,
+        at.X_PEND: 2 * (depth + 1), at.X_PRE: MAX_TILES, at.X_LAST: MAX_TILES,
+        at.X_WORDS: levels, at.X_SCRATCH: levels, at.X_OUT: at.OUT * out_beats,
+    }  # fmt: skip
+    m = np.zeros(at.REGISTERS + sum(sizes.values()), np.int64)
+    place = at.REGISTERS
+    for register, size in sizes.items():
+        m[register] = place
+        place += size
+    m[at.X_WR], m[at.X_FLAT], m[at.X_LEV] = banks, 2 * banks, 2 * banks + levels
+    m[at.X_LEVELS] = levels
+    m[[at.C_MU, at.C_NU, at.C_KU, at.C_BEAT]] = chip.mu, chip.nu, chip.ku, chip.beat_pixels
+    m[[at.C_BANKS, at.C_COLUMNS, at.C_BANKWORDS]] = banks, chip.columns, chip.bank_words
+    m[[at.C_DRAIN, at.C_MXLAT]] = chip.drain_cycles, chip.mx_latency_cycles
+    m[[at.C_VXLAT, at.C_OUTBEATS]] = chip.vx_latency_cycles, out_beats
+    m[[at.C_BPC, at.C_BURST]] = chip.dram_bytes_per_cycle, chip.dram_burst_bytes
+    m[[at.C_DRAMLAT, at.C_INFLIGHT]] = chip.dram_latency_cycles, chip.dram_bursts_in_flight
+    m[[at.C_QUEUE, at.C_SEMMAX, at.C_FETCHWORDS]] = depth, chip.semaphore_max, FETCH_WORDS
+    m[at.C_STBUFFER] = ST_BUFFER_BURSTS * chip.dram_burst_bytes
+    m[m[at.X_TAG] : m[at.X_TAG] + FETCH_WORDS] = -1
+    m[at.RLAST : at.RLAST + at.UNITS] = -1
+    m[at.P_LAST] = at.ST
+    nothing_yet = [at.S_HALT, at.A_LAST, at.A_GTILE, at.Y_ROW, at.Y_LEVELS]
+    nothing_yet += [unit + side for unit in (at.LD_DMA, at.ST_DMA) for side in (at.F_ROW, at.G_ROW)]
+    m[nothing_yet] = -1
+    return m, place, np.zeros(2 * banks + levels * (1 + at.LEVEL_SETS * banks), np.uint64)
