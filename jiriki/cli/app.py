@@ -106,7 +106,7 @@ def profile(
     model: ModelName,
     chip: Annotated[
         list[str] | None,
-        typer.Option("--chip", help="Chip; give it again to compare chips.  [default: e256]"),
+        typer.Option("--chip", help="Chip, e256 if not given; repeat it to compare chips."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
         "reports"

@@ -19,7 +19,7 @@ ModelName = Annotated[
 ]
 ChipName = Annotated[
     str | None,
-    typer.Option("--chip", help="Chip of the catalogue, or path of a .toml.  [default: e256]"),
+    typer.Option("--chip", help="Chip of the catalogue, or path of a .toml; e256 if not given."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 Effort = Annotated[

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Feed = Mapping[str, np.ndarray]
 OnnxModel: TypeAlias = Any  # onnx.ModelProto, which only frontend/ may import
-QUANTISER_SOURCES = ("quantise.py", "reference.py", "load.py")  # of jiriki.frontend
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,9 @@ def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
         for name, array in sorted(feed.items()):
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
-    for source in QUANTISER_SOURCES:
-        digest.update(files("jiriki.frontend").joinpath(source).read_bytes())
+    sources = (one for one in files("jiriki.frontend").iterdir() if one.name.endswith(".py"))
+    for source in sorted(sources, key=lambda one: one.name):
+        digest.update(source.read_bytes())
     digest.update(version("onnxruntime").encode())
     return digest.hexdigest()[:24]
 

@@ -16,7 +16,6 @@ from jiriki.program import UnitCounters
 from jiriki.report.profile import LayerRow, Profile
 from jiriki.report.quantities import count, data, percent, rate, seconds
 
-
 # What ONNX Runtime's quantiser hangs on the name of every tensor it makes.
 QUANTISER_SUFFIXES = ("_QuantizeLinear_Output", "_quantized")
 
@@ -66,8 +65,8 @@ def layers_sheet(title: str, layers: Sequence[LayerRow], cycles: int) -> Sheet:
     heads = ("layer", "op", ">MAC", ">cycles", ">of run", ">utilisation", ">DRAM")
     rows = tuple(
         (
-            short_name(row.name), row.op, count(row.macs), f"{row.cycles:,}", percent(row.cycles / cycles),
-            percent(row.utilisation), data(row.dram_bytes),
+            short_name(row.name), row.op, count(row.macs), f"{row.cycles:,}",
+            percent(row.cycles / cycles), percent(row.utilisation), data(row.dram_bytes),
         )
         for row in layers
     )  # fmt: skip

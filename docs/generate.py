@@ -1,0 +1,141 @@
+"""Writes the generated pages of docs/reference: chips, command line, errors.
+
+In: the catalogue, the typer app, the source of the package. Out: the pages; `--check` only compares
+them and exits 1 when one is stale. Run by `make docs`; tests/house holds them fresh.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "jiriki"
+REFERENCE = ROOT / "docs" / "reference"
+MADE = "<!-- made by docs/generate.py; run `make docs` -->\n"
+
+
+def chips_page() -> str:
+    """Return the page of the chip catalogue: a table of sizes, one column a chip."""
+    from dataclasses import fields
+
+    from jiriki.chip import ChipConfig, chip_names, load_chip
+    from jiriki.report.tables import Sheet, markdown
+
+    chips = [load_chip(name) for name in chip_names()]
+    summaries = "".join(f"- **{chip.name}**: {chip.summary}\n" for chip in chips)
+    sizes = [f.name for f in fields(ChipConfig) if f.name not in ("name", "summary")]
+    rows = [
+        ("macs_per_cycle", *(f"{chip.macs_per_cycle}" for chip in chips)),
+        *((size, *(_plain(getattr(chip, size)) for chip in chips)) for size in sizes),
+    ]
+    table = markdown(Sheet("", ("field", *(f">{c.name}" for c in chips)), tuple(rows)))
+    return (
+        f"{MADE}# Chips\n\nEvery chip is one TOML in `jiriki/chip/catalogue/`; units are in the "
+        f"key names, and `jiriki/chip/config.py` says what each size is. `--chip` also takes the "
+        f"path of a TOML of your own.\n\n{summaries}\n{table}"
+    )
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
+
+
+def cli_page() -> str:
+    """Return the page of the command line: every command with its arguments and options."""
+    import typer
+
+    from jiriki.cli.app import app
+
+    group = typer.main.get_command(app)
+    parts = [
+        f"{MADE}# Command line\n",
+        "Results go to standard output, progress and errors to standard error. With `--json` a "
+        'command prints exactly one JSON object; an error is `{"error": {"kind", "message"}}`.\n',
+        "| exit code | meaning |\n|--:|---|\n| 0 | done |\n| 1 | the user can mend it; one line "
+        "says how |\n| 2 | wrong usage |\n| 3 | a fault of Jiriki; `jiriki --debug ...` shows the "
+        "traceback |\n",
+    ]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        parts.append(f"## jiriki {name}\n\n{command.help}\n\n{_parameters(command)}")
+    return "\n".join(parts)
+
+
+def _parameters(command: object) -> str:
+    from jiriki.report.tables import Sheet, markdown
+
+    rows = []
+    for parameter in command.params:  # type: ignore[attr-defined]
+        option = parameter.param_type_name == "option"
+        if option and "--help" in parameter.opts:
+            continue
+        name = ", ".join(f"`{o}`" for o in parameter.opts) if option else _argument(parameter)
+        default = parameter.default
+        hidden = default is None or default is False or callable(default)
+        shown = "" if hidden else f"`{default}`"
+        rows.append((name, parameter.help or "", shown))
+    return markdown(Sheet("", ("argument or option", "meaning", "default"), tuple(rows)))
+
+
+def _argument(parameter: object) -> str:
+    return f"`{(parameter.metavar or parameter.name).upper()}`"  # type: ignore[attr-defined]
+
+
+def errors_page() -> str:
+    """Return the page of errors: every class below JirikiError, as a tree."""
+    classes = error_classes()
+    lines = [
+        f"{MADE}# Errors\n",
+        "Whatever Jiriki refuses, it refuses with a `JirikiError`. Its message says which object, "
+        "which rule, which value and what to do; the command line prints it as one line and exits "
+        "with 1.\n",
+        *_tree("JirikiError", classes, 0),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tree(name: str, classes: dict[str, tuple[list[str], str, str]], depth: int) -> Iterator[str]:
+    _, module, doc = classes[name]
+    yield f"{'  ' * depth}- **{name}** (`{module}`): {doc}"
+    for child, (bases, _, _) in sorted(classes.items()):
+        if name in bases:
+            yield from _tree(child, classes, depth + 1)
+
+
+def error_classes() -> dict[str, tuple[list[str], str, str]]:
+    """Return bases, module and first line of every class that descends from JirikiError."""
+    found: dict[str, tuple[list[str], str, str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+                doc = (ast.get_docstring(node) or "").split("\n")[0]
+                found[node.name] = (bases, module, doc)
+    known = {"JirikiError"}
+    while more := {n for n, (b, _, _) in found.items() if known.intersection(b)} - known:
+        known |= more
+    return {name: found[name] for name in known}
+
+
+PAGES = {"chips.md": chips_page, "cli.md": cli_page, "errors.md": errors_page}
+
+
+def main() -> int:
+    """Write the pages, or compare them with --check."""
+    stale = []
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make()
+        if "--check" not in sys.argv:
+            path.write_text(text, "utf-8")
+        elif not path.is_file() or path.read_text("utf-8") != text:
+            stale.append(name)
+    if stale:
+        print(f"stale: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+    return int(bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
