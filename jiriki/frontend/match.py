@@ -10,7 +10,7 @@ one ulp around the plain choice until all pairs agree: agreement is proven by ex
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -19,6 +19,7 @@ import numpy as np
 f32 = np.float32
 F64 = np.float64
 LEVELS = np.arange(-128, 128)
+NEAR_TIE = 1e-3  # output steps; the nudges move a value by less
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class AddMatch:
     rb: float
     fixed: float
     differing: int
+    swapped: bool = False  # the operands change places: b is the qadd's first
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,19 @@ def _add_candidates(
 ) -> Iterator[tuple[np.floating, np.floating, np.floating]]:
     for nudged in _nudges(fixed, 8):
         yield ra, rb, nudged
-    for a, b, nudged in product(_nudges(ra, 1), _nudges(rb, 1), _nudges(fixed, 8)):
+    for a, b, nudged in product(_nudges(ra, 2), _nudges(rb, 2), _nudges(fixed, 48)):
         yield a, b, nudged
 
 
+def _near_ties(value: np.ndarray) -> np.ndarray:
+    """Return flat positions whose exact value is so near a half that nudging may decide."""
+    return np.flatnonzero(np.abs(value - np.floor(value) - 0.5).reshape(-1) < NEAR_TIE)
+
+
 @lru_cache(maxsize=512)
-def match_add(a: QParam, b: QParam, c: QParam, swapped: bool) -> AddMatch:
-    """Find qadd attributes. `swapped`: ONNX Runtime computes b + a (a is the broadcast scalar)."""
-    target = onnxruntime_add(b, a, c).T if swapped else onnxruntime_add(a, b, c)
+def match_add(a: QParam, b: QParam, c: QParam, reverse: bool) -> AddMatch:
+    """Find qadd attributes. `reverse`: ONNX Runtime computes b + a (a is the broadcast scalar)."""
+    target = onnxruntime_add(b, a, c).T if reverse else onnxruntime_add(a, b, c)
     return _search_add(a, b, c, 1, target)
 
 
@@ -116,19 +123,35 @@ def match_float_add(a: QParam, b: QParam, c: QParam, sign: int) -> AddMatch:
 
 
 def _search_add(a: QParam, b: QParam, c: QParam, sign: int, target: np.ndarray) -> AddMatch:
-    """Search the constants of a*ra + fixed + b*rb for equality with `target` on all pairs."""
+    """Search the constants of (a*ra + fixed) + b*rb, then of (b*rb + fixed) + a*ra."""
     ra, rb = f32(a.scale) / f32(c.scale), f32(sign) * f32(b.scale) / f32(c.scale)
     exact = F64(c.zero_point) - (F64(ra) * a.zero_point + F64(rb) * b.zero_point)
+    best = _search_order(ra, rb, f32(exact), target)
+    if best.differing:
+        other = _search_order(rb, ra, f32(exact), target.T)
+        if other.differing < best.differing:
+            best = replace(other, swapped=True)
+    return best
+
+
+def _search_order(
+    ra: np.floating, rb: np.floating, fixed: np.floating, target: np.ndarray
+) -> AddMatch:
+    """Try the candidates on the pairs near a tie; count all pairs for the best of them."""
     left, right = LEVELS.astype(f32)[:, None], LEVELS.astype(f32)[None, :]
-    best = AddMatch(float(ra), float(rb), float(f32(exact)), target.size + 1)
-    for na, nb, fixed in _add_candidates(ra, rb, f32(exact)):
-        ours = _round8((left * na + fixed) + right * nb)
-        differing = int(np.count_nonzero(ours != target))
-        if differing < best.differing:
-            best = AddMatch(float(na), float(nb), float(fixed), differing)
+    near = _near_ties(left.astype(F64) * F64(ra) + right.astype(F64) * F64(rb) + F64(fixed))
+    x, y = left[near // 256, 0], right[0, near % 256]
+    wanted = target.reshape(-1)[near]
+    best = (near.size + 1, ra, rb, fixed)
+    for na, nb, nudged in _add_candidates(ra, rb, fixed):
+        differing = int(np.count_nonzero(_round8((x * na + nudged) + y * nb) != wanted))
+        if differing < best[0]:
+            best = (differing, na, nb, nudged)
         if differing == 0:
             break
-    return best
+    _, na, nb, nudged = best
+    differing = int(np.count_nonzero(_round8((left * na + nudged) + right * nb) != target))
+    return AddMatch(float(na), float(nb), float(nudged), differing)
 
 
 @lru_cache(maxsize=512)
@@ -137,12 +160,15 @@ def match_mul(a: QParam, b: QParam, c: QParam) -> MulMatch:
     target = onnxruntime_mul(a, b, c)
     ratio = f32(a.scale) * f32(b.scale) / f32(c.scale)
     pairs = np.multiply.outer(LEVELS - a.zero_point, LEVELS - b.zero_point).astype(f32)
-    best = MulMatch(float(ratio), target.size + 1)
-    for scale in _nudges(ratio, 8):
-        ours = _round8(np.rint(pairs * scale) + f32(c.zero_point))
-        differing = int(np.count_nonzero(ours != target))
-        if differing < best.differing:
-            best = MulMatch(float(scale), differing)
+    near = _near_ties(pairs.astype(F64) * F64(ratio))
+    products, wanted = pairs.reshape(-1)[near], target.reshape(-1)[near]
+    best = (near.size + 1, ratio)
+    for scale in _nudges(ratio, 200):
+        ours = _round8(np.rint(products * scale) + f32(c.zero_point))
+        differing = int(np.count_nonzero(ours != wanted))
+        if differing < best[0]:
+            best = (differing, scale)
         if differing == 0:
             break
-    return best
+    ours = _round8(np.rint(pairs * best[1]) + f32(c.zero_point))
+    return MulMatch(float(best[1]), int(np.count_nonzero(ours != target)))

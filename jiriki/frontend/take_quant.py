@@ -19,7 +19,7 @@ from jiriki.frontend.context import (
     list_attribute,
 )
 from jiriki.frontend.geometry import lift, lower, read_window
-from jiriki.frontend.match import QParam, match_add, match_float_add, match_mul
+from jiriki.frontend.match import AddMatch, QParam, match_add, match_float_add, match_mul
 from jiriki.frontend.registry import takes
 from jiriki.frontend.tables import lookup_table, single_node_table, unary_region
 from jiriki.frontend.take_linear import absorb_linear
@@ -82,7 +82,7 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
         return
     if (match := match_pair(context, node, param)) is not None:
         operands, attrs = match
-        context.result(node, "qadd", operands, {**attrs, **LIMITS}, dtype)
+        context.result(node, "qadd", operands, attrs, dtype)
         return
     region = unary_region(context, node)
     if region is not None:
@@ -136,7 +136,7 @@ def match_pair(
         return None
     values = (a.value, b.value)
     operands = [context.tensor_of(v, f"{node.output[0]}/in") for v in values]
-    return operands, {"ra": match.ra, "rb": match.rb, "fixed": match.fixed}
+    return ordered(match, operands), add_attrs(match)
 
 
 @takes("QLinearWhere", domain=MS)
@@ -188,8 +188,19 @@ def qlinear_add(context: Context, node: onnx.NodeProto) -> None:
     a, b, c = _three_params(context, node)
     shapes = [context.value(node, i).shape for i in (0, 3)]
     match = match_add(a, b, c, _first_is_scalar(*shapes))
-    attrs: dict[str, Attr] = {"ra": match.ra, "rb": match.rb, "fixed": match.fixed, **LIMITS}
-    _binary(context, node, "qadd", attrs)
+    operands = [context.tensor(node, 0), context.tensor(node, 3)]
+    dtype = context.value(node, 0).dtype
+    context.result(node, "qadd", ordered(match, operands), add_attrs(match), dtype)
+
+
+def ordered(match: AddMatch, operands: list[str]) -> list[str]:
+    """Return the operands in the match's order."""
+    return operands[::-1] if match.swapped else operands
+
+
+def add_attrs(match: AddMatch) -> dict[str, Attr]:
+    """Return the attributes of a matched qadd."""
+    return {"ra": match.ra, "rb": match.rb, "fixed": match.fixed, **LIMITS}
 
 
 @takes("QLinearMul", domain=MS)
@@ -203,18 +214,14 @@ def qlinear_mul(context: Context, node: onnx.NodeProto) -> None:
         "out_zp": c.zero_point,
         **LIMITS,
     }
-    _binary(context, node, "qmul", attrs)
+    operands = [context.tensor(node, 0), context.tensor(node, 3)]
+    context.result(node, "qmul", operands, attrs, context.value(node, 0).dtype)
 
 
 def _three_params(context: Context, node: onnx.NodeProto) -> tuple[QParam, QParam, QParam]:
     dtype = context.value(node, 0).dtype
     a, b, c = (read_param(context, node, i, i + 1, dtype) for i in (1, 4, 6))
     return a, b, c
-
-
-def _binary(context: Context, node: onnx.NodeProto, op: str, attrs: dict[str, Attr]) -> None:
-    dtype = context.value(node, 0).dtype
-    context.result(node, op, [context.tensor(node, 0), context.tensor(node, 3)], attrs, dtype)
 
 
 def _first_is_scalar(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
