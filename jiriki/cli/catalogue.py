@@ -16,6 +16,7 @@ from jiriki.report.quantities import count, data, rate
 from jiriki.report.tables import Sheet, rich_table
 
 if TYPE_CHECKING:
+    from jiriki.frontend.registry import Handler
     from jiriki.frontend.zoo import ModelCard
 
 
@@ -113,8 +114,10 @@ def operator_rows() -> list[tuple[str, str]]:
     from jiriki.frontend.registry import HANDLERS, supported_operators
 
     handlers = {f"{domain}.{op}" if domain else op: h for (domain, op), h in HANDLERS.items()}
-    return [(name, _sentence(handlers[name].__doc__)) for name in supported_operators()]
+    return [(name, _way(handlers[name])) for name in supported_operators()]
 
 
-def _sentence(text: str | None) -> str:
-    return (text or "").strip().split("\n\n")[0].replace("\n", " ").rstrip(".")
+def _way(handler: "Handler") -> str:
+    """Say what a handler does in its own words, or else where to read it."""
+    text = (handler.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ").rstrip(".")
+    return text or f"see {handler.__module__}"

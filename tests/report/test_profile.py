@@ -1,0 +1,146 @@
+"""A profile joins what a run counted with what its program is for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from jiriki.chip import load_chip
+from jiriki.program import Run, UnitCounters
+from jiriki.report import Profile, ReportError, make_profile
+from jiriki.report.html import page
+from jiriki.report.payload import profile_payload
+from jiriki.report.perfetto import trace
+from jiriki.report.tables import (
+    layers_sheet,
+    markdown,
+    rich_table,
+    short_name,
+    summary_sheet,
+    units_sheet,
+)
+from jiriki.sim.timing import TimingEngine
+from tests.report.programs import loads_and_stores
+
+NANO = load_chip("nano")
+PROGRAM = loads_and_stores()
+LAYERS = {"first </script><b>": 50, "second|[red]": 25}
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """The timing simulator's run; the layers' spans are given, since copies are no layer's work."""
+    timed = TimingEngine(NANO).run(PROGRAM, events=True)
+    return replace(timed, layer_cycles=LAYERS)
+
+
+@pytest.fixture(scope="module")
+def profile(run: Run) -> Profile:
+    return make_profile("copies", PROGRAM, run, NANO, {"compile": 1.5})
+
+
+def test_layers_carry_their_own_traffic(profile: Profile) -> None:
+    moved = {row.name: row.dram_bytes for row in profile.layers}
+    assert moved == {"first </script><b>": 2048, "second|[red]": 1024}
+
+
+def test_utilisation_is_work_over_peak(profile: Profile) -> None:
+    assert profile.utilisation == 1000 / (profile.cycles * 64)
+    assert profile.layers[0].utilisation == 1000 / (50 * 64)
+
+
+def test_latency_follows_the_stated_clock(profile: Profile) -> None:
+    assert profile.latency_s == profile.cycles / 1e9
+
+
+def test_slowest_come_first(profile: Profile) -> None:
+    assert [row.cycles for row in profile.slowest(2)] == [50, 25]
+
+
+def test_a_run_without_cycles_is_refused() -> None:
+    with pytest.raises(ReportError, match="engine functional has no cycles"):
+        make_profile("copies", PROGRAM, Run("functional", ""), NANO)
+
+
+def test_payload_is_plain_json(profile: Profile) -> None:
+    payload = json.loads(json.dumps(profile_payload(profile)))
+    assert (payload["macs"], payload["cycles"]) == (1000, profile.cycles)
+    assert payload["dram_bytes"] == payload["dram_read_bytes"] + payload["dram_write_bytes"]
+    for unit in payload["units"].values():
+        assert unit["busy"] + unit["starved"] + unit["blocked"] == profile.cycles
+        assert sum(unit["reasons"].values()) == unit["starved"] + unit["blocked"]
+
+
+def test_page_needs_no_network_and_trusts_no_name(profile: Profile) -> None:
+    text = page([profile])
+    assert "src=" not in text.split("</head>")[1]
+    assert "<link" not in text and 'src="http' not in text
+    assert "first </script>" not in text
+    assert text.count('class="plotly-graph-div"') == 3
+
+
+def test_page_of_two_chips_has_charts_of_both(profile: Profile) -> None:
+    other = replace(profile, chip=replace(NANO, name="other"))
+    assert page([profile, other]).count('class="plotly-graph-div"') == 5
+
+
+def test_timeline_has_a_track_a_unit_and_an_event_an_instruction(
+    profile: Profile, run: Run
+) -> None:
+    events = json.loads(trace(PROGRAM, profile))["traceEvents"]
+    tracks = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    slices = [e for e in events if e["ph"] == "X"]
+    assert {"LD", "ST", "MX", "VX"} <= set(tracks.values())
+    assert len(slices) == len(run.events)
+    loads = [s for s in slices if tracks[s["tid"]] == "LD"]
+    assert [s["name"] for s in loads] == list(LAYERS)
+    assert loads[0]["args"]["instruction"] == "LD.LD run=1024 signal=0:1"
+
+
+def test_slices_of_a_track_do_not_overlap(profile: Profile) -> None:
+    events = json.loads(trace(PROGRAM, profile))["traceEvents"]
+    ends: dict[int, float] = {}
+    for one in (e for e in events if e["ph"] == "X"):
+        assert one["ts"] >= ends.get(one["tid"], 0) - 1e-9
+        ends[one["tid"]] = one["ts"] + one["dur"]
+
+
+def test_counters_add_up_to_the_time_in_flight(profile: Profile, run: Run) -> None:
+    events = json.loads(trace(PROGRAM, profile))["traceEvents"]
+    counted = sum(e["args"]["mean"] for e in events if e["name"] == "DRAM loads in flight")
+    assert counted == sum(e.end - e.start for e in run.events if e.unit == "LD")
+
+
+def test_a_run_without_events_has_no_timeline(profile: Profile) -> None:
+    with pytest.raises(ReportError, match="events=True"):
+        trace(PROGRAM, replace(profile, events=()))
+
+
+def test_markdown_keeps_bars_inside_cells(profile: Profile) -> None:
+    lines = markdown(layers_sheet("layers", profile.layers, profile.cycles)).splitlines()
+    assert lines[1] == "|---|---|--:|--:|--:|--:|--:|"
+    assert lines[3].startswith("| second\\|[red] | add | 0 | 25 |")
+
+
+def test_units_say_what_they_wait_for(profile: Profile) -> None:
+    counters = UnitCounters(10, 60, 30, {"data": 60, "bank": 30})
+    sheet = units_sheet(replace(profile, cycles=100, units={"MX": counters}))
+    assert sheet.rows == (("MX", "10.0 %", "60.0 %", "30.0 %", "data 60.0 %, bank 30.0 %"),)
+
+
+def test_terminal_tables_print_names_as_text(
+    profile: Profile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    for sheet in (summary_sheet([profile]), layers_sheet("layers", profile.layers, 100)):
+        Console(width=120).print(rich_table(sheet))
+    out = capsys.readouterr().out
+    assert "second|[red]" in out and "MAC/cycle" in out
+
+
+def test_short_names_lose_what_the_quantiser_added() -> None:
+    assert short_name("stem.relu6_QuantizeLinear_Output") == "stem.relu6"
+    assert short_name("plain") == "plain"
