@@ -173,6 +173,36 @@ class Builder:
         )  # fmt: skip
         return view
 
+    def fetch_sampled(
+        self, tensor: Placed, g0: int, g1: int, image: int, rows: tuple[int, int],
+        size: tuple[int, int], steps: tuple[int, int],
+    ) -> View:  # fmt: skip
+        """Load every steps[0]-th row and steps[1]-th column: rows [a, b) of size[0] x size[1].
+
+        The view's pixels are those of the sampled image. The tensor lies in DRAM.
+        """
+        width, columns = tensor.layout.group_bytes, tensor.layout.columns
+        height = tensor.layout.shape[-2]
+        p0, p1 = ((image * size[0] + r) * size[1] for r in rows)
+        first = (image * height + rows[0] * steps[0]) * columns
+        last = (image * height + (rows[1] - 1) * steps[0]) * columns + columns
+        view = self._new_view(tensor, g0, g1, p0, p1, False)
+        row = size[1] * width
+        dims = (
+            (size[1], steps[1] * width, width),
+            (rows[1] - rows[0], steps[0] * columns * width, row),
+            (g1 - g0, tensor.plane * width, view.plane * width),
+        )
+        self.emit(
+            Move(
+                layer=self.layer, load=True, dram=tensor.buffer,
+                dram_offset=(g0 * tensor.plane + first) * width, sp=view.buffer, run=width,
+                dims=dims, reads=(tensor.area(g0, g1, first, last),),
+                writes=(view.area(g0, g1, p0, p1),),
+            )
+        )  # fmt: skip
+        return view
+
     def target(self, tensor: Placed, g0: int, g1: int, p0: int, p1: int) -> View:
         """Return where to write groups [g0, g1) x pixels [p0, p1); `deliver` it afterwards."""
         width = tensor.layout.group_bytes

@@ -47,6 +47,11 @@ class Geometry:
         first = min(max(0, first), self.h - 1)
         return first, min(self.h, max(first + 1, last))
 
+    def is_sampling(self) -> bool:
+        """Return whether only every sy-th row and sx-th column is read at all."""
+        unpadded = self.top == self.left == 0 and self.kh == self.kw == 1
+        return unpadded and self.sy * self.sx > 1 and (self.oh - 1) * self.sy < self.h
+
     def pitch(self, chip: ChipConfig) -> int:
         """Element groups between input rows in the scratchpad."""
         return row_pitch(self.w, self.ow, self.sx, chip)
@@ -87,6 +92,7 @@ class Dense:
     go1: int
     weights: tuple[Buffer, ...]  # DRAM, packed B tiles; two when a weight exceeds int8
     epilogue: Epilogue
+    sample: tuple[int, int] | None = None  # take every n-th row and column of x while loading
 
     @property
     def steps(self) -> int:
@@ -143,9 +149,13 @@ def plan_dense(b: Builder, d: Dense) -> None:
             r1 = min(geo.oh, r0 + cut.stripe)
             first, last = geo.input_rows(r0, r1)
             base = image * geo.h * geo.w
-            view = b.fetch_rows(
-                d.x, d.gi0, d.gi1, base + first * geo.w, base + last * geo.w, geo.pitch(chip)
-            )
+            if d.sample:
+                size = (geo.h, geo.w)
+                view = b.fetch_sampled(d.x, d.gi0, d.gi1, image, (first, last), size, d.sample)
+            else:
+                view = b.fetch_rows(
+                    d.x, d.gi0, d.gi1, base + first * geo.w, base + last * geo.w, geo.pitch(chip)
+                )
             for t0 in range(0, n_tiles, cut.chunk):
                 t1 = min(n_tiles, t0 + cut.chunk)
                 weights = kept.get(t0) or load_weights(b, d, t0, t1)

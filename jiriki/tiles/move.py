@@ -139,8 +139,12 @@ def _dma(b: Builder, load: bool, dram: End, sp: End, loops: Sequence[Loop], widt
     rest = merge_loops([Loop(n, s, d) for n, d, s in loops])  # by DRAM stride, outermost first
     rest = [Loop(n, d, s) for n, s, d in rest]
     run = width
-    while rest and rest[-1].src == run == rest[-1].dst and run * rest[-1].count <= MAX_RUN:
-        run *= rest.pop().count
+    while True:
+        more = next((x for x in rest if x.src == run == x.dst and run * x.count <= MAX_RUN), None)
+        if more is None:
+            break
+        rest.remove(more)
+        run *= more.count
     scatter = None
     if run == 1:
         scatter = next((x for x in rest if x.src == 1 and x.count <= MAX_COUNT), None)
@@ -196,6 +200,16 @@ def _emit(
             reads=(source.area,), writes=(target.area,),
         )
     )  # fmt: skip
+
+
+def copy_block(b: Builder, load: bool, dram: End, sp: End, size: int) -> None:
+    """Move `size` contiguous bytes between DRAM and scratchpad."""
+    whole, rest = divmod(size, MAX_RUN)
+    if whole:
+        _dma(b, load, dram, sp, [Loop(whole, MAX_RUN, MAX_RUN)], MAX_RUN)
+    if rest:
+        done = whole * MAX_RUN
+        _dma(b, load, dram.moved(done), sp.moved(done), [], rest)
 
 
 def fill(b: Builder, end: End, size: int, value: int) -> None:

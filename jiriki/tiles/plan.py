@@ -46,7 +46,7 @@ from jiriki.tiles.tile_program import (
     TileProgram,
 )
 
-FIRST_SHARE, SECOND_SHARE = 0.72, 0.22  # of the scratchpad, for two steps woven together
+FIRST_SHARE, SECOND_SHARE = 0.8, 0.12  # of the scratchpad, for two steps woven together
 MARGIN_BYTES = 2048  # alignment of buffers in the scratchpad
 
 
@@ -291,6 +291,10 @@ def dense_parts(b: Builder, step: Step) -> list[Dense]:
         w = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(node.attrs["w_zp"])  # type: ignore[arg-type]
         zero, group = int(node.attrs["x_zp"]), int(node.attrs["group"])  # type: ignore[arg-type]
         geometry = _geometry(b, node, x)
+    sample = None
+    if geometry.is_sampling() and not x.resident:
+        sample = (geometry.sy, geometry.sx)
+        geometry = Geometry(geometry.images, *(geometry.oh, geometry.ow) * 2)
     bias = corrected_bias(graph.constants[node.inputs[2]], w, zero)
     epilogue = make_epilogue(b, node, step.fused, bias, out)
     parts = []
@@ -301,7 +305,9 @@ def dense_parts(b: Builder, step: Step) -> list[Dense]:
             for part in split_weights(block)
         )
         parts.append(
-            Dense(geometry, x, zero, i * gi, (i + 1) * gi, i * go, (i + 1) * go, packed, epilogue)
+            Dense(
+                geometry, x, zero, i * gi, (i + 1) * gi, i * go, (i + 1) * go, packed, epilogue, sample
+            )
         )
     return parts
 

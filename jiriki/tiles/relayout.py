@@ -17,61 +17,12 @@ import numpy as np
 
 from jiriki.graph.graph import Node
 from jiriki.tiles.builder import Builder, Placed
+from jiriki.tiles.channel_copy import ChannelMap, copy_channels
 from jiriki.tiles.layout import Layout
 from jiriki.tiles.move import End, Loop, copy_loops, fill
+from jiriki.tiles.nests import Nest, axis_offsets, loop_nests
 from jiriki.tiles.tile_program import Area, Buffer, Space
-from jiriki.tiles.vector_copy import vector_copy
-
-Nest = tuple[int, int, tuple[Loop, ...]]  # first source and target offset, loops
-
-
-# -- loops out of offset lists -------------------------------------------------------------
-
-
-def loop_nests(src: np.ndarray, dst: np.ndarray) -> list[Nest]:
-    """Break paired offsets [n] into nested loops that visit every pair once, in any order."""
-    starts = np.stack([src, dst], axis=1).astype(np.int64)
-    clusters: dict[tuple[Loop, ...], np.ndarray] = {(): starts}
-    while True:
-        grown: dict[tuple[Loop, ...], list[np.ndarray]] = {}
-        for loops, points in clusters.items():
-            for first, count, step in _runs(points):
-                more = (Loop(count, int(step[0]), int(step[1])),) if count > 1 else ()
-                grown.setdefault(more + loops, []).append(first)
-        if sum(map(len, grown.values())) == sum(map(len, clusters.values())):
-            break
-        clusters = {loops: np.array(firsts) for loops, firsts in grown.items()}
-    return [
-        (int(s), int(d), loops) for loops, points in clusters.items() for s, d in points.tolist()
-    ]
-
-
-def _runs(points: np.ndarray) -> list[tuple[np.ndarray, int, np.ndarray]]:
-    """Cut points [n, 2] into maximal runs of constant step: (first, count, step)."""
-    runs, i, n = [], 0, len(points)
-    steps = np.diff(points, axis=0)
-    turns = np.flatnonzero((steps[1:] != steps[:-1]).any(axis=1)) + 1  # steps[t] starts anew
-    while i < n:
-        if i == n - 1:
-            runs.append((points[i], 1, np.zeros(2, np.int64)))
-            break
-        turn = int(np.searchsorted(turns, i, side="right"))
-        j = int(turns[turn]) + 1 if turn < len(turns) else n
-        runs.append((points[i], j - i, steps[i]))
-        i = j
-    return runs
-
-
-# -- offsets of one axis -------------------------------------------------------------------
-
-
-def axis_offsets(tensor: Placed, axis: int, index: np.ndarray) -> np.ndarray:
-    """Byte offsets that `index` along `axis` contributes in the blocked form."""
-    layout, group_bytes = tensor.layout, tensor.layout.group_bytes
-    if axis == layout.axis:
-        return index // layout.ku * tensor.plane * group_bytes + index % layout.ku * layout.width
-    after = prod(n for i, n in enumerate(layout.shape) if i > axis and i != layout.axis)
-    return index * after * group_bytes
+from jiriki.tiles.vector_copy import staged_copy, vector_copy
 
 
 class Axis:
@@ -115,14 +66,49 @@ def copy_axes(b: Builder, x: Placed, y: Placed, axes: Sequence[Axis], exact: boo
     """
     if any(not len(a.src) for a in axes):
         return
+    if not exact and _moves_lanes(x, y, axes) and copy_channels(b, [_channel_map(x, y, axes)], y):
+        return
     source, target = End(x.buffer, 0, Area(x.buffer)), End(y.buffer, 0, Area(y.buffer))
     width = y.layout.width
     for nests in product(*(a.nests(x, y, exact) for a in axes)):
         src = source.moved(sum(n[0] for n in nests))
         dst = target.moved(sum(n[1] for n in nests))
         loops = [loop for n in nests for loop in n[2]]
-        if source.in_dram or target.in_dram or not vector_copy(b, src, dst, loops, width):
-            copy_loops(b, src, dst, loops, width)
+        rearrange(b, src, dst, loops, width)
+
+
+def _moves_lanes(x: Placed, y: Placed, axes: Sequence[Axis]) -> bool:
+    """Whether pixels stay, y's channels are all written, and channels leave their lanes."""
+    channel = y.layout.axis
+    if channel is None or x.layout.axis != channel:
+        return False
+    for axis in axes:
+        if axis.src_axis != axis.dst_axis:
+            return False
+        whole = np.arange(y.layout.shape[axis.dst_axis])
+        if axis.dst_axis != channel and not (
+            np.array_equal(axis.src, whole) and np.array_equal(axis.dst, whole)
+        ):
+            return False
+    moved = next(a for a in axes if a.dst_axis == channel)
+    aligned = np.array_equal(moved.src % x.layout.ku, moved.dst % y.layout.ku)
+    return not aligned and len(moved.dst) == y.layout.channels
+
+
+def _channel_map(x: Placed, y: Placed, axes: Sequence[Axis]) -> ChannelMap:
+    moved = next(a for a in axes if a.dst_axis == y.layout.axis)
+    return ChannelMap(x, moved.src, moved.dst)
+
+
+def rearrange(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: int) -> None:
+    """Copy by the vector unit where that is possible and better, else by DMA."""
+    if src.in_dram and dst.in_dram:
+        done = staged_copy(b, src, dst, loops, width)
+    else:
+        inside = not src.in_dram and not dst.in_dram
+        done = inside and vector_copy(b, src, dst, loops, width)
+    if not done:
+        copy_loops(b, src, dst, loops, width)
 
 
 def identity_axes(shape: Sequence[int], perm: Sequence[int] | None = None) -> list[Axis]:
@@ -204,7 +190,7 @@ def _copy_digits(
     for nests in product(*parts):
         loops = [loop for n in nests for loop in n[2]]
         first = source.moved(sum(n[0] for n in nests)), target.moved(sum(n[1] for n in nests))
-        copy_loops(b, *first, loops, y.layout.width)
+        rearrange(b, *first, loops, y.layout.width)
 
 
 def _copy_dense(b: Builder, tensor: Placed, dense: Buffer, out: bool) -> None:
@@ -255,6 +241,8 @@ def plan_slice(b: Builder, node: Node) -> None:
 
 def plan_concat(b: Builder, node: Node) -> None:
     y, axis = b.placed[node.outputs[0]], int(node.attrs["axis"])  # type: ignore[arg-type]
+    if axis == y.layout.axis and _concat_channels(b, [b.operand(n) for n in node.inputs], y):
+        return
     done = 0
     for name in node.inputs:
         x = b.operand(name)
@@ -262,6 +250,18 @@ def plan_concat(b: Builder, node: Node) -> None:
         axes[axis] = Axis(axis, axis, range(x.layout.shape[axis]), done)
         copy_axes(b, x, y, axes)
         done += x.layout.shape[axis]
+
+
+def _concat_channels(b: Builder, parts: Sequence[Placed], y: Placed) -> bool:
+    """Join along the channel axis when some part does not start on a whole word."""
+    starts = np.cumsum([0] + [x.layout.channels for x in parts])
+    if not (starts[:-1] % y.layout.ku).any():
+        return False
+    maps = [
+        ChannelMap(x, np.arange(x.layout.channels), start + np.arange(x.layout.channels))
+        for x, start in zip(parts, starts.tolist(), strict=False)
+    ]
+    return copy_channels(b, maps, y)
 
 
 def plan_expand(b: Builder, node: Node) -> None:

@@ -1,20 +1,24 @@
-"""Copies inside the scratchpad by the vector unit: whole words along windows.
+"""Copies by the vector unit: whole words along windows, inside the scratchpad or staged through it.
 
-In: two `End`s in the scratchpad and loops of (count, source stride, target stride) in bytes.
-Out: VectorTiles that move raw 32-bit or int8 words; False when an element, not a word, must move.
+In: two `End`s and loops of (count, source stride, target stride) in bytes. Out: VectorTiles that
+move words (as int8, which keeps every byte); False when elements, not words, must move, or when a
+plain DMA does as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 
 from jiriki.tiles.builder import Builder
-from jiriki.tiles.move import End, Loop, merge_loops
-from jiriki.tiles.tile_program import Stream, VectorTile, Window
+from jiriki.tiles.move import End, Loop, copy_block, merge_loops
+from jiriki.tiles.tile_program import Area, Stream, VectorTile, Window
 
 MAX_P = 32_767
 MAX_STEP = 31
 MAX_PLANE = (1 << 18) - 1
 MAX_GROUPS = (1 << 14) - 1
 MAX_TILES = 64  # more VectorTiles than this: DMA is the better way
+LONG_RUN = 32  # bytes: with such runs a DMA is as fast
+MAX_WASTE = 4  # bytes loaded per byte that is used
 
 
 def vector_copy(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: int) -> bool:
@@ -44,6 +48,60 @@ def vector_copy(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: in
             )
         )  # fmt: skip
     return True
+
+
+def staged_copy(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: int) -> bool:
+    """Copy DRAM to DRAM as contiguous loads, rearranging in the scratchpad, contiguous stores.
+
+    Worth it, and done, only where a DMA would move short runs; returns whether it was done.
+    """
+    rest = merge_loops(loops)
+    if any(x.src < 0 or x.dst < 0 for x in rest) or _joint_run(rest, width) >= LONG_RUN:
+        return False
+    start = len(b.ops)
+    for src_by, dst_by, part in _stages(rest, width, b.available // 2):
+        reach = [sum((x.count - 1) * x[side] for x in part) + width for side in (1, 2)]
+        moved = width * prod(x.count for x in part)
+        if reach[1] != moved or reach[0] > MAX_WASTE * moved or sum(reach) > b.available:
+            b.take_ops(start)
+            return False
+        buffers = [b.scratch("stage", -(-size // b.chip.ku) * b.chip.ku) for size in reach]
+        here, there = (End(x, 0, Area(x)) for x in buffers)
+        copy_block(b, True, src.moved(src_by), here, reach[0])
+        if not vector_copy(b, here, there, part, width):
+            b.take_ops(start)
+            return False
+        copy_block(b, False, dst.moved(dst_by), there, reach[1])
+    return True
+
+
+def _joint_run(loops: Sequence[Loop], width: int) -> int:
+    """Bytes that are contiguous on both sides."""
+    run = width
+    for loop in reversed(loops):
+        if loop.src == run == loop.dst:
+            run *= loop.count
+    return run
+
+
+def _stages(loops: list[Loop], width: int, budget: int) -> Iterator[tuple[int, int, list[Loop]]]:
+    """Cut the outermost loops until what a part reaches on both sides fits `budget`."""
+    reach = sum((x.count - 1) * (x.src + x.dst) for x in loops) + 2 * width
+    size = width * prod(x.count for x in loops)
+    wish = min(budget, max(8_192, 2 * size // 4))
+    if reach <= wish or not loops:
+        yield 0, 0, loops
+        return
+    head, rest = loops[0], loops[1:]
+    each = reach - (head.count - 1) * (head.src + head.dst)
+    step = max(1, min(head.count, (wish - each) // (head.src + head.dst) + 1))
+    for i in range(0, head.count, step):
+        part = Loop(min(step, head.count - i), head.src, head.dst)
+        if step > 1:
+            yield i * head.src, i * head.dst, [part, *rest]
+            continue
+        for src_by, dst_by, block in _stages(rest, width, budget):
+            yield i * head.src + src_by, i * head.dst + dst_by, block
 
 
 Plan = tuple[int, int, int, int, tuple[Window, Window]]
