@@ -4,7 +4,7 @@ In: a Program, the chip, the host's parameters. Out: nothing but a summary, or C
 first rule broken: the right chip; fields inside their bits; addresses inside the memories;
 semaphores, registers, loops and slots that exist; one owner on each side of a semaphore, tokens
 that balance and never pass the maximum; no deadlock; no race. A program that passes gives the same
-result in every timing, which is why the functional simulator may run it in program order.
+result in every timing, which is why the functional simulator may run it in any one order.
 """
 
 from collections.abc import Sequence

@@ -120,8 +120,8 @@ def _assemble(header: dict[str, Any], body: memoryview) -> Program:
         at += length
     return Program(
         str(header["name"]), str(header["chip"]), str(header["chip_hash"]), tuple(instructions),
-        tuple(segments), dram_bytes, tuple(map(_binding, header["inputs"])),
-        tuple(map(_binding, header["outputs"])),
+        tuple(segments), dram_bytes, tuple(map(binding_from, header["inputs"])),
+        tuple(map(binding_from, header["outputs"])),
         tuple(Note(str(layer), str(op), _count("macs", n)) for layer, op, n in header["notes"]),
         tuple(map(str, header["parameters"])),
         {str(k): str(v) for k, v in header["meta"].items()},
@@ -136,7 +136,8 @@ def _annotate(instructions: list[Instruction], notes: list[int], known: int) -> 
     return instructions
 
 
-def _binding(raw: dict[str, Any]) -> Binding:
+def binding_from(raw: dict[str, Any]) -> Binding:
+    """Build a Binding from its JSON object. Raises ValueError or TypeError when it is none."""
     if raw.keys() != {f.name for f in fields(Binding)}:
         raise ValueError(f"binding with keys {sorted(raw)}")
     raw = dict(raw)

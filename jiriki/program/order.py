@@ -30,9 +30,17 @@ class Placed(NamedTuple):
     """An instruction about to start: `clock[q]` instructions of queue q are complete by then."""
 
     work: Work
+    position: int  # in the stream
     queue: int  # place of its unit in UNITS
     sequence: int  # 1 for the first instruction of its queue
     clock: tuple[int, ...]
+
+
+class _Sent(NamedTuple):
+    work: Work
+    position: int
+    sequence: int
+    before: tuple[int, ...]  # instructions each queue has been sent, this one included
 
 
 class _Signal(NamedTuple):
@@ -62,7 +70,7 @@ class Order:
     def __init__(self, stream: Sequence[Work], chip: ChipConfig) -> None:
         self.stream, self.chip = stream, chip
         self.next = 0
-        self.queues: list[deque[tuple[Work, int, tuple[int, ...]]]] = [deque() for _ in UNITS]
+        self.queues: list[deque[_Sent]] = [deque() for _ in UNITS]
         self.sent = [0] * len(UNITS)
         self.clocks: list[list[int]] = [[0] * len(UNITS) for _ in UNITS]
         self.semaphores = [_Semaphore(i) for i in range(chip.semaphores)]
@@ -96,7 +104,8 @@ class Order:
                 if len(self.queues[queue]) >= self.chip.queue_depth:
                     break
                 self.sent[queue] += 1
-                self.queues[queue].append((work, self.sent[queue], tuple(self.sent)))
+                sent = _Sent(work, self.next, self.sent[queue], tuple(self.sent))
+                self.queues[queue].append(sent)
             self.next += 1
         return self.next > start
 
@@ -112,11 +121,11 @@ class Order:
         """Start instructions of a queue until one has to wait."""
         pending, clock = self.queues[queue], self.clocks[queue]
         while pending:
-            work, sequence, sent = pending[0]
+            work, position, sequence, sent = pending[0]
             if not self._take(work, queue, sequence):
                 return
             pending.popleft()
-            yield Placed(work, queue, sequence, tuple(clock))
+            yield Placed(work, position, queue, sequence, tuple(clock))
             if work.instruction.signal is not None:
                 self._give(work, queue, sequence, sent)
 
@@ -182,11 +191,11 @@ class Order:
         heads = []
         for unit, queue in zip(UNITS, self.queues, strict=True):
             if queue:
-                wait = queue[0][0].instruction.wait
+                wait = queue[0].work.instruction.wait
                 assert wait is not None, "a head that does not wait would have started"
                 held = self.semaphores[wait.semaphore].value
                 heads.append(
-                    f"{unit.name} at {_name(queue[0][0])} waits for {wait.count} on semaphore "
+                    f"{unit.name} at {_name(queue[0].work)} waits for {wait.count} on semaphore "
                     f"{wait.semaphore} (holds {held})"
                 )
             else:

@@ -94,13 +94,15 @@ class RaceFinder:
 def _race(
     placed: Placed, region: Region, verb: str, found: tuple[Region, Placed], other_verb: str
 ) -> str:
-    other, earlier = found
+    other, started = found
     low, high = max(region.base, other.base), min(region.end, other.end) - 1
+    sides = sorted(((placed, verb), (started, other_verb)), key=lambda side: side[0].position)
+    (first, first_verb), (second, second_verb) = sides
     return (
-        f"race on {region.space.name} {low}..{high}: {_name(placed)} {verb} it while "
-        f"{_name(earlier)} may not have finished when it {other_verb} it; signal a semaphore "
-        f"after the {UNITS[earlier.queue].name} instruction and wait for it before the "
-        f"{UNITS[placed.queue].name} one"
+        f"race on {region.space.name} {low}..{high}: {_name(second)} {second_verb} it while "
+        f"{_name(first)}, which {first_verb} it, may not have finished; signal a semaphore after "
+        f"the {UNITS[first.queue].name} instruction and wait for it before the "
+        f"{UNITS[second.queue].name} one"
     )
 
 

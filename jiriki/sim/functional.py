@@ -1,13 +1,14 @@
 """The functional simulator: the exact values a Program computes, without time.
 
 In: a Program and its inputs. Out: a Run with outputs and DRAM traffic. Instructions are executed
-one after another in program order. That is the meaning of the program on real queues because the
-static checker (`program/check.py`) proves that every two conflicting accesses are ordered by
-semaphores, so every order the queues may take gives the same values.
+one after another, each queue in its order, when their semaphores allow (`program/order.py`). That
+is the meaning of the program on real queues because the static checker (`program/check.py`) proves
+that every two conflicting accesses are ordered by semaphores: whatever order timing gives, the
+values are the same.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -21,6 +22,7 @@ from jiriki.isa.meaning import execute
 from jiriki.isa.operations import DmaOp
 from jiriki.isa.resolve import Work
 from jiriki.program.binding import binding_bytes, pack, unpack
+from jiriki.program.order import Order
 from jiriki.program.program import Binding, Program
 from jiriki.program.run import Run
 from jiriki.sim.errors import SimError
@@ -40,7 +42,8 @@ class FunctionalEngine:
 
         inputs: an array for every input binding, and an integer for every host parameter.
         Raises SimError for another chip's program, a missing input, or a step that reaches outside
-        a memory (it names the instruction); ProgramError for an input of wrong shape or type.
+        a memory (it names the instruction); ProgramError for an input of wrong shape or type, or
+        a deadlock.
         """
         started = time.perf_counter()
         self._check_chip(program)
@@ -49,7 +52,8 @@ class FunctionalEngine:
         for binding in program.inputs:
             self._write_input(machine, binding, given)
         parameters = [_parameter(program, name, given) for name in program.parameters]
-        read, written = _execute_all(work_of(program, parameters), machine)
+        order = Order(work_of(program, parameters), self.chip)
+        read, written = _execute_all((placed.work for placed in order), machine)
         outputs = {b.name: self._read_output(machine, b) for b in program.outputs}
         return Run(
             self.name, program.content_hash(), outputs, None, read, written,
@@ -91,7 +95,7 @@ def _parameter(program: Program, name: str, given: Mapping[str, np.ndarray]) -> 
     return int(given[name])
 
 
-def _execute_all(stream: list[Work], machine: Machine) -> tuple[int, int]:
+def _execute_all(stream: Iterable[Work], machine: Machine) -> tuple[int, int]:
     """Execute every step; return DRAM bytes read and written.
 
     The matrix products are small: a second BLAS thread costs more than it gains.
