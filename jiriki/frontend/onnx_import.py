@@ -21,6 +21,7 @@ from jiriki.frontend.load import ModelSource, load_model
 from jiriki.frontend.match import QParam
 from jiriki.frontend.reference import executed_model
 from jiriki.frontend.registry import find_handler
+from jiriki.frontend.tables import fold_constant
 from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
 
@@ -69,6 +70,8 @@ def _start(model: onnx.ModelProto) -> Context:
 
 
 def _take(context: Context, node: onnx.NodeProto) -> None:
+    if fold_constant(context, node):
+        return
     handler = find_handler(node)
     if handler is None:
         raise context.unsupported(

@@ -137,6 +137,25 @@ def single_node_table(context: Context, node: onnx.NodeProto, dtype: str) -> np.
     return _run_table(context, [node], tuple(names), dtype)
 
 
+def fold_constant(context: Context, node: onnx.NodeProto) -> bool:
+    """Carry out a node whose inputs are all constants (shape arithmetic); tell whether it was."""
+    names = [name for name in node.input if name]
+    arrays = {name: context.values[name].array for name in names if name in context.values}
+    folded = {name: array for name, array in arrays.items() if array is not None}
+    graphs = any(
+        a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute
+    )
+    if not names or len(folded) != len(set(names)) or node.op_type == "DequantizeLinear" or graphs:
+        return False
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+    constants = [numpy_helper.from_array(np.asarray(a), n) for n, a in folded.items()]
+    graph = helper.make_graph([node], "constant", [], outputs, constants)
+    model = helper.make_model(graph, opset_imports=context.opsets, ir_version=9)
+    for output, array in zip(outputs, run_plain(model, {}), strict=True):
+        context.values[output.name] = Value(array.dtype.name, tuple(array.shape), array=array)
+    return True
+
+
 def _run_table(
     context: Context, nodes: list[onnx.NodeProto], names: tuple[str, ...], dtype: str
 ) -> np.ndarray:

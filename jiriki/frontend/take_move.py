@@ -56,6 +56,15 @@ def identity(context: Context, node: onnx.NodeProto) -> None:
         context.values[node.output[1]] = Value("bool", x.shape, array=mask)
 
 
+@takes("Shape")
+def shape(context: Context, node: onnx.NodeProto) -> None:
+    """Shapes are static: a constant."""
+    dims = context.value(node, 0).shape
+    end = int_attribute(node, "end", len(dims))
+    array = np.array(dims[int_attribute(node, "start", 0) : end], np.int64)
+    context.values[node.output[0]] = Value("int64", array.shape, array=array)
+
+
 @takes("Reshape")
 def reshape(context: Context, node: onnx.NodeProto) -> None:
     """0 copies a dimension (unless allowzero), -1 is what remains."""

@@ -1,0 +1,69 @@
+"""The model of ONNX Runtime's QLinearAdd and QLinearMul, and the search that matches them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from jiriki.frontend.match import QParam, match_add, match_mul, onnxruntime_add, onnxruntime_mul
+from jiriki.frontend.reference import run_plain
+
+f32 = np.float32
+
+
+def all_pairs(op: str, params: list[QParam]) -> np.ndarray:
+    """Run the kernel on every pair of uint8 values; int8 [256, 256]."""
+    constants = {}
+    for letter, param in zip("abc", params, strict=True):
+        constants[f"{letter}s"] = f32(param.scale)
+        constants[f"{letter}z"] = np.uint8(param.raw_zero_point)
+    names = ["a", "as", "az", "b", "bs", "bz", "cs", "cz"]
+    graph = helper.make_graph(
+        [helper.make_node(op, names, ["c"], domain="com.microsoft")],
+        "pairs",
+        [helper.make_tensor_value_info(n, TensorProto.UINT8, [65536]) for n in "ab"],
+        [onnx.ValueInfoProto(name="c")],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    a, b = np.indices((256, 256)).reshape(2, -1).astype(np.uint8)
+    (c,) = run_plain(helper.make_model(graph, opset_imports=opsets, ir_version=9), {"a": a, "b": b})
+    return (c.astype(np.int16) - 128).astype(np.int8).reshape(256, 256)
+
+
+def random_params(seed: int) -> list[QParam]:
+    rng = np.random.default_rng(seed)
+    scales = np.exp(rng.uniform(-5, 0, 3)).astype(f32)
+    points = rng.integers(-128, 128, 3)
+    return [QParam(float(s), int(z), 128) for s, z in zip(scales, points, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_pair_of_the_kernel_is_as_modelled(seed):
+    params = random_params(seed)
+    np.testing.assert_array_equal(onnxruntime_add(*params), all_pairs("QLinearAdd", params))
+    np.testing.assert_array_equal(onnxruntime_mul(*params), all_pairs("QLinearMul", params))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_parameters_are_found_that_agree_on_every_pair(seed):
+    a, b, c = random_params(seed)
+    assert match_add(a, b, c, False).differing == 0
+    assert match_mul(a, b, c).differing == 0
+
+
+def test_a_plain_choice_would_not_agree_everywhere():
+    """The search is needed: some configurations have pairs on which the plain constants differ."""
+    nudged = 0
+    for seed in range(40):
+        a, b, c = random_params(seed)
+        found = match_add(a, b, c, False)
+        nudged += (found.ra, found.rb) != (f32(a.scale) / f32(c.scale), f32(b.scale) / f32(c.scale))
+        plain = f32(
+            c.zero_point
+            - (np.float64(found.ra) * a.zero_point + np.float64(found.rb) * b.zero_point)
+        )
+        nudged += found.fixed != float(plain)
+    assert nudged > 0

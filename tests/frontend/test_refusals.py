@@ -1,0 +1,123 @@
+"""Bad models: each gives one clear line that names the object and what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from jiriki.frontend import (
+    FrontendError,
+    ModelFileError,
+    NotQuantisedError,
+    OpenShapeError,
+    UnsupportedOperatorError,
+    import_onnx,
+    quantise_onnx,
+)
+from jiriki.numerics.errors import JirikiError
+from tests.frontend.nets import model, node
+
+f32 = np.float32
+
+
+def refusal(error: type[JirikiError], *args, **kwargs) -> str:
+    """Return the message of the refused import: one line."""
+    with pytest.raises(error) as caught:
+        import_onnx(*args, **kwargs)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_text_file(tmp_path):
+    path = tmp_path / "notes.onnx"
+    path.write_text("not a model at all")
+    assert "another format" in refusal(ModelFileError, path)
+
+
+def test_truncated_file(tmp_path):
+    path = tmp_path / "cut.onnx"
+    net = model([node("Add", "xc")], {"x": (100,)}, {"c": np.ones(100, f32)})
+    path.write_bytes(net.SerializeToString()[:-60])
+    assert str(path) in refusal(ModelFileError, path)
+
+
+def test_empty_bytes():
+    assert "no ONNX graph" in refusal(ModelFileError, b"")
+
+
+def test_missing_file_and_directory(tmp_path):
+    assert "check the path" in refusal(ModelFileError, tmp_path / "none.onnx")
+    assert "directory" in refusal(ModelFileError, tmp_path)
+
+
+def open_model() -> onnx.ModelProto:
+    net = model([node("Relu", "x")], {"x": (1, 3, 8, 8)})
+    dims = net.graph.input[0].type.tensor_type.shape.dim
+    dims[0].dim_param, dims[2].dim_param = "batch", "height"
+    return net
+
+
+def test_open_dimension_is_named_with_the_remedy():
+    message = refusal(OpenShapeError, open_model())
+    assert "batch" in message and "height" in message
+    assert 'input_shapes={"x": (1, 3, 1, 8)}' in message
+
+
+def test_open_dimension_can_be_fixed():
+    graph = import_onnx(open_model(), input_shapes={"x": (2, 3, 5, 8)})
+    assert graph.outputs[0].shape == (2, 3, 5, 8)
+
+
+def test_wrong_input_shapes():
+    assert "dimension 1 is 3" in refusal(
+        OpenShapeError, open_model(), input_shapes={"x": (1, 4, 5, 8)}
+    )
+    assert "the inputs are: x" in refusal(OpenShapeError, open_model(), input_shapes={"q": (1,)})
+    assert "4 dimensions" in refusal(OpenShapeError, open_model(), input_shapes={"x": (1, 3)})
+
+
+def test_unsupported_operator_names_node_and_shapes():
+    net = model([node("Einsum", "xz", equation="ij,jk->ik")], {"x": (3, 4), "z": (4, 5)})
+    message = refusal(UnsupportedOperatorError, net)
+    assert "Einsum_y Einsum(float32[3, 4], float32[4, 5])" in message
+
+
+def test_float_conv_says_quantise_first():
+    net = model([node("Conv", "xw")], {"x": (1, 3, 8, 8)}, {"w": np.ones((4, 3, 3, 3), f32)})
+    message = refusal(NotQuantisedError, net)
+    assert "Conv_y" in message and "quantise_onnx" in message
+
+
+def test_k_too_large_for_int32():
+    k = 140_000
+    constants = {"w": np.full((k, 2), -127, np.int8), "z": np.uint8(0)}
+    graph = helper.make_graph(
+        [node("MatMulInteger", ["x", "w", "z"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, k])],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, [1, 2])],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in constants.items()],
+    )
+    net = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    assert f"k = {k}" in refusal(UnsupportedOperatorError, net)
+
+
+def test_old_opset():
+    net = model([node("Relu", "x")], {"x": (1, 3)}, opset=6)
+    assert "opset 6" in refusal(ModelFileError, net)
+
+
+def test_float64_input():
+    net = model([node("Relu", "x")], {"x": (1, 3)})
+    for value in (net.graph.input[0], net.graph.output[0]):
+        value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert "float64" in refusal(UnsupportedOperatorError, net)
+
+
+def test_no_calibration():
+    net = model([node("Relu", "x")], {"x": (1, 3)})
+    with pytest.raises(FrontendError, match="calibration is empty"):
+        quantise_onnx(net, [])
