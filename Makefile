@@ -11,13 +11,14 @@ DEV_KEY  := $(shell cat requirements.txt requirements-dev.txt pyproject.toml | s
 BASE     := .venv/.stamp-base-$(BASE_KEY)
 DEV      := .venv/.stamp-dev-$(DEV_KEY)
 
-.PHONY: help demo test test-full check bench env dev-env
+.PHONY: help demo test test-full check bench docs env dev-env
 
 help:
 	@echo "make demo       set up, then run a trained network on the chip"
 	@echo "make test       every check and the tests (what CI runs)"
 	@echo "make test-full  the long tests too"
 	@echo "make bench      print every measured claim of the README"
+	@echo "make docs       write the generated pages of docs/reference"
 
 demo: $(BASE)
 	@$(BIN)/jiriki demo
@@ -29,13 +30,16 @@ test-full: check
 	@$(BIN)/pytest -n 2
 
 check: $(DEV)
-	@$(BIN)/ruff check jiriki tests
-	@$(BIN)/ruff format --check jiriki tests
+	@$(BIN)/ruff check jiriki tests docs
+	@$(BIN)/ruff format --check jiriki tests docs
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
 bench: $(DEV)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+docs: $(DEV)
+	@$(BIN)/python docs/generate.py
 
 env: $(BASE)
 dev-env: $(DEV)
