@@ -269,7 +269,8 @@ def row_pitch(columns: int, out_columns: int, stride: int, chip: ChipConfig) -> 
     """
     if stride == 1 or chip.columns % stride or out_columns % chip.mu == 0:
         return columns
-    return columns + (out_columns - columns) % (chip.columns // stride)
+    pitch = columns + (out_columns - columns) % (chip.columns // stride)
+    return pitch if 2 * pitch <= 3 * columns + 8 else columns  # not worth the room otherwise
 
 
 def _split_run(size: int) -> tuple[int, int]:

@@ -246,22 +246,28 @@ def _pixels_read(
 
 def choose_cut(b: Builder, d: Dense) -> Cut:
     """Return the cheapest cut that fits into the scratchpad bytes available to this operation."""
+    cut = _cheapest(b, d, buffers=2) or _cheapest(b, d, buffers=1)
+    if cut is None:
+        raise TileError(
+            f"layer {b.layers[b.layer].name}: no tiling fits into {b.available} scratchpad bytes of "
+            f"chip {b.chip.name}; choose a chip with a larger scratchpad"
+        )
+    return cut
+
+
+def _cheapest(b: Builder, d: Dense, buffers: int) -> Cut | None:
+    """Return the cheapest cut that fits with double (2) or single (1) buffers of what streams."""
     best: tuple[float, Cut] | None = None
     for stripe in _stripe_candidates(d):
         for chunk in _chunk_candidates(b.chip, d):
             for keep in (True, False):
                 cut = _fill_rows(b.chip, d, stripe, chunk, keep)
-                if cut is None or _footprint(b, d, cut) > b.available:
+                if cut is None or _footprint(b, d, cut, buffers) > b.available:
                     continue
                 cost = _cost(b.chip, d, cut)
                 if best is None or cost < best[0]:
                     best = (cost, cut)
-    if best is None:
-        raise TileError(
-            f"layer {b.layers[b.layer].name}: no tiling fits into {b.available} scratchpad bytes of "
-            f"chip {b.chip.name}; choose a chip with a larger scratchpad"
-        )
-    return best[1]
+    return best[1] if best else None
 
 
 def _stripe_candidates(d: Dense) -> list[int]:
@@ -301,23 +307,23 @@ def _padded_pixels(chip: ChipConfig, stripe: int, rows: int, ow: int) -> int:
     return (padded + -(-rest * ow // chip.mu)) * chip.mu
 
 
-def _footprint(b: Builder, d: Dense, cut: Cut) -> int:
-    """Scratchpad bytes the cut wants: double buffers of everything that streams."""
+def _footprint(b: Builder, d: Dense, cut: Cut, buffers: int) -> int:
+    """Scratchpad bytes the cut wants with `buffers` buffers of everything that streams."""
     chip, geo = b.chip, d.geometry
     groups, width = d.gi1 - d.gi0, d.x.layout.group_bytes
     first, last = geo.input_rows(0, min(geo.oh, cut.stripe))
     rows = min(geo.h, max(last - first, (cut.stripe - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1))
     stripes = geo.images * -(-geo.oh // cut.stripe)
     pitch = geo.pitch(chip)
-    stripe = 0 if d.x.resident else rows * pitch * groups * width * min(2, stripes)
+    stripe = 0 if d.x.resident else rows * pitch * groups * width * min(buffers, stripes)
     n_tiles = -(-(d.go1 - d.go0) // (chip.nu // chip.ku))
     chunk = cut.chunk * d.steps * chip.nu * chip.ku * len(d.weights)
     chunks = -(-n_tiles // cut.chunk)
-    weights = chunks * chunk if cut.keep else min(2, chunks) * chunk
+    weights = chunks * chunk if cut.keep else min(buffers, chunks) * chunk
     tile = cut.chunk * chip.nu * cut.rows * cut.columns * d.epilogue.width
-    out = 0 if d.epilogue.out.resident else 2 * tile
+    out = 0 if d.epilogue.out.resident else buffers * tile
     residual = d.epilogue.residual
-    other = 0 if residual is None or residual.resident else 2 * tile
+    other = 0 if residual is None or residual.resident else buffers * tile
     table = 256 if d.epilogue.table is not None else 0
     return stripe + weights + out + other + d.epilogue.params.size + table
 
