@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/reference: chips, command line, errors.
+"""Writes the generated pages of docs/: chips, command line, errors, the lists of the index.
 
 In: the catalogue, the typer app, the source of the package. Out: the pages; `--check` only compares
 them and exits 1 when one is stale. Run by `make docs`; tests/house holds them fresh.
@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jiriki"
-REFERENCE = ROOT / "docs" / "reference"
+DOCS = ROOT / "docs"
+LISTED = "<!-- from here made by docs/generate.py; run `make docs` -->\n"
 MADE = "<!-- made by docs/generate.py; run `make docs` -->\n"
 
 
@@ -120,14 +121,35 @@ def error_classes() -> dict[str, tuple[list[str], str, str]]:
     return {name: found[name] for name in known}
 
 
-PAGES = {"chips.md": chips_page, "cli.md": cli_page, "errors.md": errors_page}
+def index_page() -> str:
+    """Return the index: what it says itself, then every page by its title."""
+    kept = (DOCS / "index.md").read_text("utf-8").split(LISTED)[0]
+    parts = []
+    for title, folder in (("Reference", "reference"), ("Decisions", "decisions")):
+        pages = sorted((DOCS / folder).glob("*.md"))
+        lines = (f"- [{_title(page)}]({folder}/{page.name})\n" for page in pages)
+        parts.append(f"\n## {title}\n\n{''.join(lines)}")
+    return f"{kept}{LISTED}{''.join(parts)}"
+
+
+def _title(page: Path) -> str:
+    lines = page.read_text("utf-8").splitlines()
+    return next((line[2:] for line in lines if line.startswith("# ")), page.stem)
+
+
+PAGES = {
+    "reference/chips.md": chips_page,
+    "reference/cli.md": cli_page,
+    "reference/errors.md": errors_page,
+    "index.md": index_page,
+}
 
 
 def main() -> int:
     """Write the pages, or compare them with --check."""
     stale = []
     for name, make in PAGES.items():
-        path, text = REFERENCE / name, make()
+        path, text = DOCS / name, make()
         if "--check" not in sys.argv:
             path.write_text(text, "utf-8")
         elif not path.is_file() or path.read_text("utf-8") != text:

@@ -1,4 +1,4 @@
-"""Every instruction has an encoding, a text, a meaning, effects, an ideal-cycle rule, a manual page.
+"""Every instruction has encoding, text, meaning, effects, ideal-cycle rule and manual entry.
 
 One program holds every instruction once; what is missing shows by the instruction's name.
 """
@@ -81,7 +81,7 @@ def test_encoding_and_text_lead_back(kind: type[Instruction]) -> None:
     for unit in kind.UNITS:
         extreme = {name: field.high for name, field in kind.LAYOUT.items() if field.enum is None}
         for values in ({}, extreme):
-            instruction = kind.new(unit, **values)
+            instruction = kind.new(unit, **values)  # type: ignore[arg-type]
             assert decode(encode(instruction)) == instruction
             assert parse_instruction(format_instruction(instruction)) == instruction
 
