@@ -20,6 +20,7 @@ HEADER = {  # name -> (lowest bit, bits)
     "sig_en": (19, 1), "sig_sem": (20, 4), "sig_count": (24, 2), "areg_en": (26, 1),
     "areg": (27, 5),
 }  # fmt: skip
+_HEADER_USED = 0xFFFFFF00  # everything but op and unit
 
 
 @cache
@@ -61,19 +62,32 @@ def decode(word: int) -> Instruction:
     if unit not in kind.UNITS:
         raise IsaError(f"word {word:#034x}: {kind.__name__} cannot run on unit {unit}")
     values = {}
-    top = HEADER_BITS
-    for name, (low, bits) in field_bits(kind).items():
-        value = word >> low & ((1 << bits) - 1)
-        if kind.LAYOUT[name].signed and value >> (bits - 1):
-            value -= 1 << bits
-        values[name] = value
-        top = low + bits
-    wait = _sync(word, "wait_en", "wait_sem", "wait_count")
-    signal = _sync(word, "sig_en", "sig_sem", "sig_count")
-    areg = word >> 27 & 31
-    if word >> top or (areg and not word >> 26 & 1):
+    for name, low, mask, half in _cuts(kind):
+        value = word >> low & mask
+        values[name] = value - 2 * half if half and value >= half else value
+    wait = signal = areg = None
+    if word & _HEADER_USED:
+        wait = _sync(word, "wait_en", "wait_sem", "wait_count")
+        signal = _sync(word, "sig_en", "sig_sem", "sig_count")
+        areg = word >> 27 & 31 if word >> 26 & 1 else None
+    if word >> _top(kind) or (areg is None and word >> 27 & 31):
         raise IsaError(f"word {word:#034x}: {kind.__name__} has bits set that must be zero")
-    return kind(Unit(unit), values, wait, signal, areg if word >> 26 & 1 else None)
+    return kind(Unit(unit), values, wait, signal, areg)
+
+
+@cache
+def _cuts(kind: type[Instruction]) -> tuple[tuple[str, int, int, int], ...]:
+    """Return (field, lowest bit, mask, value of the sign bit or 0) of each field."""
+    return tuple(
+        (name, low, (1 << bits) - 1, 1 << (bits - 1) if kind.LAYOUT[name].signed else 0)
+        for name, (low, bits) in field_bits(kind).items()
+    )
+
+
+@cache
+def _top(kind: type[Instruction]) -> int:
+    """Return the number of bits of the word that the class uses."""
+    return HEADER_BITS + sum(spec.bits for spec in kind.LAYOUT.values())
 
 
 def _sync(word: int, enable: str, semaphore: str, count: str) -> Sync | None:
