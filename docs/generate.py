@@ -137,10 +137,18 @@ def _title(page: Path) -> str:
     return next((line[2:] for line in lines if line.startswith("# ")), page.stem)
 
 
+def isa_page() -> str:
+    """Return the manual of the instruction set, made from its classes."""
+    from jiriki.isa.manual import manual
+
+    return MADE + manual()
+
+
 PAGES = {
     "reference/chips.md": chips_page,
     "reference/cli.md": cli_page,
     "reference/errors.md": errors_page,
+    "reference/isa.md": isa_page,
     "index.md": index_page,
 }
 

@@ -32,6 +32,11 @@ def ideal_cycles(op: Operation, chip: ChipConfig) -> int:
     return _ideal(op, chip)
 
 
+def cycle_rule(kind: type) -> str:
+    """Return the rule of a kind of operation in words."""
+    return (_ideal.dispatch(kind).__doc__ or "").removeprefix("Count ")
+
+
 def dma_beats(op: DmaOp, chip: ChipConfig) -> int:
     """Return the beats of the DRAM port that an LD or ST takes (GATHER: as if index[i] = i)."""
     if op.mode is DmaMode.FILL and not op.store:
@@ -100,37 +105,44 @@ def _ideal(op: object, chip: ChipConfig) -> int:
 
 @_ideal.register
 def _(op: DmaOp, chip: ChipConfig) -> int:
+    """Count the longer of DRAM port beats and scratchpad pieces (of at most a beat each)."""
     return max(dma_beats(op, chip), dma_chunks(op, chip))
 
 
 @_ideal.register
 def _(op: GemmOp, chip: ChipConfig) -> int:
+    """Count steps per register tile of mu x nu; at least drain_cycles from the second on."""
     return _tiles(op.steps, op.n_tiles * -(-op.m // chip.mu), chip.drain_cycles)
 
 
 @_ideal.register
 def _(op: ConvOp, chip: ChipConfig) -> int:
+    """Count kh * kw * groups per register tile; at least drain_cycles from the second on."""
     return _tiles(op.steps, op.n_tiles * -(-op.p // chip.mu), chip.drain_cycles)
 
 
 @_ideal.register
 def _(op: DwOp, chip: ChipConfig) -> int:
+    """Count kh * ceil(kw / ku) * nu / ku / 2 per register tile; at least drain_cycles."""
     pairs = -(-chip.nu // chip.ku // 2)
     return _tiles(op.steps(chip.ku) * pairs, op.tiles * -(-op.p // chip.mu), chip.drain_cycles)
 
 
 @_ideal.register
 def _(op: LdwOp, chip: ChipConfig) -> int:
+    """Count one cycle a line."""
     return op.lines
 
 
 @_ideal.register
 def _(op: GemvOp, chip: ChipConfig) -> int:
+    """Count steps per pair of n tiles; at least 2 * nu / ku from the second pair on."""
     return _tiles(op.steps, -(-op.n_tiles // 2), 2 * chip.nu // chip.ku)
 
 
 @_ideal.register
 def _(op: VrunOp, chip: ChipConfig) -> int:
+    """Count one cycle a beat and tap, one a group for its parameters, folds of results."""
     places = -(-op.p // chip.beat_pixels)
     beats = op.groups * places * op.taps
     by_pixel = op.reduce is Reduce.CHANNELS
@@ -143,4 +155,5 @@ def _(op: VrunOp, chip: ChipConfig) -> int:
 
 @_ideal.register
 def _(op: LdtOp, chip: ChipConfig) -> int:
+    """Count one cycle for every vx_lanes * 4 bytes of the (greatest) image."""
     return table_lines(op, chip)
