@@ -11,12 +11,15 @@ from numba import njit
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.layout import Bits, Ints
 
+compiled = njit(error_model="numpy")
+inlined = njit(error_model="numpy", inline="always")  # small, for one caller: compiles sooner
+
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NONE = np.uint64(0)
 _ONE = np.uint64(1)
 
 
-@njit(error_model="numpy")
+@compiled
 def rotate(mask: int, shift: int, columns: int) -> int:
     """Move a set of columns up by `shift`, around the end."""
     s = shift & (columns - 1)
@@ -26,19 +29,25 @@ def rotate(mask: int, shift: int, columns: int) -> int:
     return up | (mask >> np.uint64(columns - s))
 
 
-@njit(error_model="numpy")
+@compiled
 def line_mask(word: int, n: int, columns: int) -> int:
     """Return the columns of 1 <= n <= columns consecutive words."""
     return rotate(_ALL >> np.uint64(64 - n), word, columns)
 
 
-@njit(error_model="numpy")
+@inlined
+def wrap(i: int, size: int) -> int:
+    """Return i modulo size for 0 <= i < 2 * size."""
+    return i - size if i >= size else i
+
+
+@inlined
 def level(m: Ints, s: int, k: int) -> int:
     """Return the place of level k of request s."""
     return m[at.X_LEV] + (s * m[at.X_LEVELS] + k) * m[at.C_BANKS]
 
 
-@njit(error_model="numpy")
+@compiled
 def clear_level(m: Ints, b: Bits, s: int, k: int) -> int:
     """Empty level k of request s; return its place."""
     place = level(m, s, k)
@@ -47,11 +56,11 @@ def clear_level(m: Ints, b: Bits, s: int, k: int) -> int:
     return place
 
 
-@njit(error_model="numpy")
-def line_level(m: Ints, b: Bits, s: int, k: int, word: int, n: int) -> None:
-    """Make level k of request s the n <= columns consecutive words at `word`."""
+@compiled
+def line_level(m: Ints, b: Bits, s: int, word: int, n: int) -> None:
+    """Make request s one level: the n <= columns consecutive words at `word`."""
     banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
-    place = clear_level(m, b, s, k)
+    place = clear_level(m, b, s, at.FIRST)
     room = size - word % size
     bank = (word // size) & (banks - 1)
     if n <= room:
@@ -61,7 +70,7 @@ def line_level(m: Ints, b: Bits, s: int, k: int, word: int, n: int) -> None:
         b[place + ((bank + 1) & (banks - 1))] |= line_mask(word + room, n - room, columns)
 
 
-@njit(error_model="numpy")
+@compiled
 def window_words(
     m: Ints, w: int, origin: int, width: int, ky: int, kx: int, p0: int, n: int, words: int,
     count: int,
@@ -86,7 +95,7 @@ def window_words(
     return count
 
 
-@njit(error_model="numpy")
+@compiled
 def repeated(m: Ints, words: int, i: int) -> bool:
     """Say whether word i of a list occurs earlier in it."""
     for j in range(i):
@@ -95,11 +104,11 @@ def repeated(m: Ints, words: int, i: int) -> bool:
     return False
 
 
-@njit(error_model="numpy")
+@compiled
 def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, shift: int) -> int:
     """Make the levels of request s: elements of `width` words at words[:count] + shift."""
     banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
-    base, levels = level(m, s, 0), 0
+    base, levels = level(m, s, at.FIRST), 0
     for i in range(count):
         for j in range(width):
             word = m[words + i] + shift + j
@@ -117,7 +126,7 @@ def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, 
     return levels
 
 
-@njit(error_model="numpy")
+@inlined
 def flat_levels(m: Ints, b: Bits, words: int, count: int) -> int:
     """Make the flat levels: those of words[:count] as if all lay in one bank."""
     columns, flat, levels = m[at.C_COLUMNS], m[at.X_FLAT], 0
@@ -135,7 +144,7 @@ def flat_levels(m: Ints, b: Bits, words: int, count: int) -> int:
     return levels
 
 
-@njit(error_model="numpy")
+@compiled
 def stream_levels(
     m: Ints, b: Bits, s: int, stream: int, g: int, ky: int, kx: int, p0: int, n: int
 ) -> int:
@@ -151,14 +160,14 @@ def stream_levels(
         if low >= high or not 0 <= iy < m[w + at.W_H]:
             return 0
         word = origin + (iy * m[w + at.W_PITCH] + low) * width
-        line_level(m, b, s, 0, word, (high - low) * width)
+        line_level(m, b, s, word, (high - low) * width)
         return 1
     words = m[at.X_SCRATCH]
-    count = window_words(m, w, origin, width, ky, kx, p0, n, words, 0)
-    return gather_levels(m, b, s, words, count, width, 0)
+    count = window_words(m, w, origin, width, ky, kx, p0, n, words, at.FIRST)
+    return gather_levels(m, b, s, words, count, width, at.FIRST)
 
 
-@njit(error_model="numpy")
+@compiled
 def take(m: Ints, b: Bits, s: int, k: int, taken: int) -> None:
     """Mark level k of request s in the set at place `taken`."""
     place = level(m, s, k)
@@ -166,7 +175,7 @@ def take(m: Ints, b: Bits, s: int, k: int, taken: int) -> None:
         b[taken + bank] |= b[place + bank]
 
 
-@njit(error_model="numpy")
+@compiled
 def grant(m: Ints, b: Bits, s: int, k: int, taken: int) -> bool:
     """Take level k of request s if nothing it needs is taken; say whether it was."""
     place = level(m, s, k)
@@ -178,7 +187,7 @@ def grant(m: Ints, b: Bits, s: int, k: int, taken: int) -> bool:
     return True
 
 
-@njit(error_model="numpy")
+@compiled
 def bank_span(m: Ints, low: int, high: int) -> int:
     """Return the set (bit i: bank i) of banks that words low .. high lie in."""
     size, banks = m[at.C_BANKWORDS], m[at.C_BANKS]

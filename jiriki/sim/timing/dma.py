@@ -5,17 +5,24 @@ follows in order: LD requests bursts (near) and writes chunks to the scratchpad 
 chunks (near) and sends bursts (far). Both sides walk the same bytes in the same order.
 """
 
-from numba import njit
-
 from jiriki.sim.timing import layout as at
-from jiriki.sim.timing.access import bank_span, gather_levels, grant, line_level, take
+from jiriki.sim.timing.access import (
+    bank_span,
+    compiled,
+    gather_levels,
+    grant,
+    inlined,
+    line_level,
+    take,
+    wrap,
+)
 from jiriki.sim.timing.layout import Bits, Ints
 
 INDEX_BYTES = 4
 FETCH_BYTES = 16
 
 
-@njit(error_model="numpy")
+@compiled
 def load_walker(m: Ints, walker: int, par: int, total: int) -> None:
     """Put a walker at the first byte of the 10 numbers at par."""
     for i in range(at.K_AT):
@@ -25,7 +32,7 @@ def load_walker(m: Ints, walker: int, par: int, total: int) -> None:
     m[walker + at.K_LEFT] = total
 
 
-@njit(error_model="numpy")
+@compiled
 def advance(m: Ints, walker: int, n: int) -> None:
     """Move a walker n bytes, within its run or to the end of it."""
     m[walker + at.K_LEFT] -= n
@@ -43,27 +50,27 @@ def advance(m: Ints, walker: int, n: int) -> None:
         m[walker + at.K_AT + d] = 0
 
 
-@njit(error_model="numpy")
+@inlined
 def begin_dma(m: Ints, unit: int, row: int, t: int) -> None:
     """Start a data movement in the near side of LD or ST."""
     d = at.LD_DMA if unit == at.LD else at.ST_DMA
-    par, ku = m[row + at.R_PAR], m[at.C_KU]
+    par, bits = m[row + at.R_PAR], m[at.C_KUBITS]
     if unit == at.LD:
         load_walker(m, at.LD_NEAR, par + at.D_DRAM, m[par + at.D_TOTAL])
         m[at.LD_DMA + at.Q_INDEXED] = 0
     else:
         load_walker(m, at.ST_NEAR, par + at.D_SP, m[par + at.D_TOTAL])
-        m[d + at.F_BANKS] = bank_span(m, m[par + at.D_LOW] // ku, m[par + at.D_HIGH] // ku)
+        m[d + at.F_BANKS] = bank_span(m, m[par + at.D_LOW] >> bits, m[par + at.D_HIGH] >> bits)
     m[d + at.F_ROW] = row
     if unit == at.LD and m[par + at.D_FILL]:
-        m[d + at.F_ROW], m[d + at.F_FREE] = -1, t + 1
+        m[d + at.F_ROW], m[d + at.F_FREE], m[at.S_DIRTY] = -1, t + 1, 1
     depth = m[at.C_QUEUE] + 1
     slot = (m[d + at.PHEAD] + m[d + at.PCOUNT]) % depth
     m[m[at.X_PEND] + (unit - at.LD) * depth + slot] = row
     m[d + at.PCOUNT] += 1
 
 
-@njit(error_model="numpy")
+@compiled
 def begin_far(m: Ints, unit: int) -> None:
     """Let an idle far side take the oldest instruction that the near side has started."""
     d = at.LD_DMA if unit == at.LD else at.ST_DMA
@@ -82,7 +89,7 @@ def begin_far(m: Ints, unit: int) -> None:
         m[d + at.Q_INDEXED] = 0
 
 
-@njit(error_model="numpy")
+@compiled
 def needs_index(m: Ints, unit: int) -> bool:
     """Say whether the next request waits for its index to be read from the scratchpad."""
     if unit == at.LD:
@@ -94,34 +101,34 @@ def needs_index(m: Ints, unit: int) -> bool:
     return m[off + at.K_OFF] == 0 and indexed == 0
 
 
-@njit(error_model="numpy")
+@compiled
 def read_index(m: Ints, b: Bits, unit: int) -> None:
     """Try to read the index of the next run."""
     d = at.LD_DMA if unit == at.LD else at.ST_DMA
     row = m[d + at.F_ROW] if unit == at.LD else m[d + at.G_ROW]
     walker = at.LD_NEAR if unit == at.LD else at.ST_FAR
     low = m[m[row + at.R_PAR] + at.D_INDEX] + INDEX_BYTES * m[walker + at.K_AT]
-    first, last = low // m[at.C_KU], (low + INDEX_BYTES - 1) // m[at.C_KU]
-    line_level(m, b, at.L_INDEX, 0, first, last - first + 1)
-    if grant(m, b, at.L_INDEX, 0, 0):
+    first, last = low >> m[at.C_KUBITS], (low + INDEX_BYTES - 1) >> m[at.C_KUBITS]
+    line_level(m, b, at.L_INDEX, first, last - first + 1)
+    if grant(m, b, at.L_INDEX, at.FIRST, at.RD):
         m[d + at.Q_INDEXED] = 1
         m[d + at.F_ACT] = 1
 
 
-@njit(error_model="numpy")
+@compiled
 def burst_bytes(m: Ints, walker: int) -> int:
     """Return the bytes of the next burst: to the end of the run or of the aligned block."""
     address, burst = m[walker + at.K_ADDR] + m[walker + at.K_OFF], m[at.C_BURST]
-    return min(m[walker + at.K_RUN] - m[walker + at.K_OFF], burst - address % burst)
+    return min(m[walker + at.K_RUN] - m[walker + at.K_OFF], burst - (address & (burst - 1)))
 
 
-@njit(error_model="numpy")
+@inlined
 def beats(m: Ints, address: int, n: int) -> int:
     """Return the beats that n bytes at address touch."""
-    return (address % m[at.C_BPC] + n + m[at.C_BPC] - 1) // m[at.C_BPC]
+    return ((address & (m[at.C_BPC] - 1)) + n + m[at.C_BPC] - 1) >> m[at.C_BPCBITS]
 
 
-@njit(error_model="numpy")
+@compiled
 def wants_read(m: Ints) -> bool:
     """Say whether LD has a burst to request and room for its data."""
     if m[at.LD_DMA + at.F_ROW] < 0 or m[at.LD_DMA + at.E_COUNT] == m[at.C_INFLIGHT]:
@@ -129,7 +136,7 @@ def wants_read(m: Ints) -> bool:
     return not needs_index(m, at.LD)
 
 
-@njit(error_model="numpy")
+@compiled
 def wants_write(m: Ints) -> bool:
     """Say whether ST has read all bytes of its next burst."""
     if m[at.ST_DMA + at.G_ROW] < 0 or needs_index(m, at.ST):
@@ -138,7 +145,7 @@ def wants_write(m: Ints) -> bool:
     return held >= burst_bytes(m, at.ST_FAR)
 
 
-@njit(error_model="numpy")
+@compiled
 def fetch_end(m: Ints) -> int:
     """Return the word after the next fetch burst, or -1 when nothing is to be fetched."""
     if m[at.S_NEXT] >= m[at.S_WORDS] or m[at.S_AT] >= m[at.X_COUNT]:
@@ -151,7 +158,7 @@ def fetch_end(m: Ints) -> int:
     return min(end, m[at.S_WORDS])
 
 
-@njit(error_model="numpy")
+@compiled
 def arbitrate(m: Ints, t: int) -> None:
     """Give a free port to instruction fetch, else in turn to LD and ST."""
     if m[at.P_FREE] > t:
@@ -167,7 +174,7 @@ def arbitrate(m: Ints, t: int) -> None:
         write_burst(m, t)
 
 
-@njit(error_model="numpy")
+@inlined
 def fetch_burst(m: Ints, t: int, end: int) -> None:
     """Send a fetch of words S_NEXT .. end - 1."""
     bpc, slots, first = m[at.C_BPC], m[at.C_FETCHWORDS], m[at.S_NEXT]
@@ -179,16 +186,17 @@ def fetch_burst(m: Ints, t: int, end: int) -> None:
     n = beats(m, first * FETCH_BYTES, (end - first) * FETCH_BYTES)
     m[at.P_FREE] = t + n
     m[at.T_FETCHBEATS] += n
+    m[at.S_DIRTY] = 1
 
 
-@njit(error_model="numpy")
+@inlined
 def read_burst(m: Ints, t: int) -> None:
     """Send LD's next read burst."""
     d, walker = at.LD_DMA, at.LD_NEAR
     n, address = burst_bytes(m, walker), m[walker + at.K_ADDR] + m[walker + at.K_OFF]
-    slot = (m[d + at.E_HEAD] + m[d + at.E_COUNT]) % m[at.C_INFLIGHT]
+    slot = wrap(m[d + at.E_HEAD] + m[d + at.E_COUNT], m[at.C_INFLIGHT])
     entry = m[at.X_FLIGHT] + slot * at.FLIGHT
-    m[entry], m[entry + 1], m[entry + 2], m[entry + 3] = t, address % m[at.C_BPC], n, 0
+    m[entry], m[entry + 1], m[entry + 2], m[entry + 3] = t, address & (m[at.C_BPC] - 1), n, 0
     m[d + at.E_COUNT] += 1
     taken = beats(m, address, n)
     m[at.P_FREE], m[at.P_LAST] = t + taken, at.LD
@@ -198,10 +206,10 @@ def read_burst(m: Ints, t: int) -> None:
     if m[walker + at.K_OFF] == 0:
         m[d + at.Q_INDEXED] = 0
     if m[walker + at.K_LEFT] == 0:
-        m[d + at.F_ROW], m[d + at.F_FREE] = -1, t + 1
+        m[d + at.F_ROW], m[d + at.F_FREE], m[at.S_DIRTY] = -1, t + 1, 1
 
 
-@njit(error_model="numpy")
+@inlined
 def write_burst(m: Ints, t: int) -> None:
     """Send ST's next write burst; the last one completes its instruction."""
     d, walker = at.ST_DMA, at.ST_FAR
@@ -219,7 +227,7 @@ def write_burst(m: Ints, t: int) -> None:
         m[d + at.G_ROW] = -1
 
 
-@njit(error_model="numpy")
+@compiled
 def complete(m: Ints, unit: int, row: int, end: int) -> None:
     """Note in the completion queue when an instruction is done."""
     depth = m[at.C_QUEUE]
@@ -227,24 +235,25 @@ def complete(m: Ints, unit: int, row: int, end: int) -> None:
         entry = m[at.X_RING] + 2 * (unit * depth + (m[at.RHEAD + unit] + i) % depth)
         if m[entry] == row:
             m[entry + 1] = end
-            return
+            break
+    m[at.S_DIRTY] = 1
 
 
-@njit(error_model="numpy")
+@compiled
 def chunk_levels(m: Ints, b: Bits, s: int, walker: int, par: int, n: int) -> int:
     """Make the levels of n bytes of a run in the scratchpad; return their number."""
-    ku, stride = m[at.C_KU], m[par + at.D_STRIDE]
+    bits, stride = m[at.C_KUBITS], m[par + at.D_STRIDE]
     low = m[walker + at.K_ADDR] + m[walker + at.K_OFF] * stride
     if stride == 1:
-        line_level(m, b, s, 0, low // ku, (low + n - 1) // ku - low // ku + 1)
+        line_level(m, b, s, low >> bits, (low + n - 1 >> bits) - (low >> bits) + 1)
         return 1
     words = m[at.X_SCRATCH]
     for j in range(n):
-        m[words + j] = (low + j * stride) // ku
-    return gather_levels(m, b, s, words, n, 1, 0)
+        m[words + j] = low + j * stride >> bits
+    return gather_levels(m, b, s, words, n, at.ONCE, at.FIRST)
 
 
-@njit(error_model="numpy")
+@compiled
 def st_room(m: Ints, t: int, n: int) -> bool:
     """Say whether ST's buffer has room for n more bytes."""
     held = m[at.ST_DMA + at.F_BYTES] - m[at.ST_DMA + at.G_BYTES]
@@ -253,14 +262,14 @@ def st_room(m: Ints, t: int, n: int) -> bool:
     return held + n <= m[at.C_STBUFFER]
 
 
-@njit(error_model="numpy")
+@compiled
 def read_size(m: Ints) -> int:
     """Return the bytes of the chunk that ST reads next."""
     par = m[m[at.ST_DMA + at.F_ROW] + at.R_PAR]
     return min(m[par + at.D_CHUNK], m[at.ST_NEAR + at.K_RUN] - m[at.ST_NEAR + at.K_OFF])
 
 
-@njit(error_model="numpy")
+@compiled
 def read_chunk(m: Ints, b: Bits, t: int) -> None:
     """Let ST read a level of its next chunk; note in F_REFUSED if another reader forbids it."""
     d, walker = at.ST_DMA, at.ST_NEAR
@@ -270,7 +279,7 @@ def read_chunk(m: Ints, b: Bits, t: int) -> None:
     if m[par + at.D_FILL] == 0:
         if m[d + at.B_LEVELS] == 0:
             m[d + at.B_LEVELS] = chunk_levels(m, b, at.L_ST, walker, par, n)
-        if not grant(m, b, at.L_ST, m[d + at.B_LEVEL], 0):
+        if not grant(m, b, at.L_ST, m[d + at.B_LEVEL], at.RD):
             m[d + at.F_REFUSED] = 1
             return
         m[d + at.B_LEVEL] += 1
@@ -281,10 +290,10 @@ def read_chunk(m: Ints, b: Bits, t: int) -> None:
     m[d + at.F_BYTES] += n
     advance(m, walker, n)
     if m[walker + at.K_LEFT] == 0:
-        m[d + at.F_ROW], m[d + at.F_FREE] = -1, t + 1
+        m[d + at.F_ROW], m[d + at.F_FREE], m[at.S_DIRTY] = -1, t + 1, 1
 
 
-@njit(error_model="numpy")
+@compiled
 def write_size(m: Ints, par: int) -> int:
     """Return the bytes of the chunk that LD writes next, 0 if its burst is not requested yet."""
     n = min(m[par + at.D_CHUNK], m[at.LD_FAR + at.K_RUN] - m[at.LD_FAR + at.K_OFF])
@@ -296,7 +305,7 @@ def write_size(m: Ints, par: int) -> int:
     return min(n, m[entry + 2] - m[entry + 3])
 
 
-@njit(error_model="numpy")
+@compiled
 def write_time(m: Ints) -> int:
     """Return the first cycle in which LD can write its next chunk, or NEVER if not yet known."""
     row = m[at.LD_DMA + at.G_ROW]
@@ -309,11 +318,11 @@ def write_time(m: Ints) -> int:
     if n == 0:
         return at.NEVER
     entry = m[at.X_FLIGHT] + m[at.LD_DMA + at.E_HEAD] * at.FLIGHT
-    beat = (m[entry + 1] + m[entry + 3] + n - 1) // m[at.C_BPC]
+    beat = (m[entry + 1] + m[entry + 3] + n - 1) >> m[at.C_BPCBITS]
     return m[entry] + m[at.C_DRAMLAT] + beat + 1
 
 
-@njit(error_model="numpy")
+@compiled
 def write_chunk(m: Ints, b: Bits, t: int) -> None:
     """Let LD write a level of its next chunk if the data are there."""
     if write_time(m) > t:
@@ -334,7 +343,7 @@ def write_chunk(m: Ints, b: Bits, t: int) -> None:
         entry = m[at.X_FLIGHT] + m[d + at.E_HEAD] * at.FLIGHT
         m[entry + 3] += n
         if m[entry + 3] == m[entry + 2]:
-            m[d + at.E_HEAD] = (m[d + at.E_HEAD] + 1) % m[at.C_INFLIGHT]
+            m[d + at.E_HEAD] = wrap(m[d + at.E_HEAD] + 1, m[at.C_INFLIGHT])
             m[d + at.E_COUNT] -= 1
     advance(m, walker, n)
     if m[walker + at.K_LEFT] == 0:

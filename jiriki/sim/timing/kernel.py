@@ -9,9 +9,9 @@ next such cycle from the state alone, and the quiet cycles between are only coun
 """
 
 import numpy as np
-from numba import njit
 
 from jiriki.sim.timing import layout as at
+from jiriki.sim.timing.access import compiled, inlined
 from jiriki.sim.timing.dma import (
     arbitrate,
     begin_dma,
@@ -32,29 +32,27 @@ from jiriki.sim.timing.matrix import begin, occupy
 from jiriki.sim.timing.vector import begin_vector, step_vector, write_beat
 
 
-@njit(error_model="numpy")
+@compiled
 def simulate(m: Ints, b: Bits) -> None:
     """Run until HALT; S_CLOCK is then the number of cycles. Errors are left in S_ERROR."""
-    t = 0
+    t, wake = at.START, at.START
     while True:
-        for unit in range(at.LD, at.UNITS):
-            retire(m, unit, t)
-        sequence(m, t)
-        if m[at.S_ERROR]:
-            break
-        for unit in range(at.LD, at.UNITS):
-            try_start(m, b, unit, t)
-        begin_far(m, at.LD)
-        begin_far(m, at.ST)
+        if t >= wake:
+            control(m, b, t)
+            if m[at.S_ERROR]:
+                break
         arbitrate(m, t)
         access(m, b, t)
-        classify(m, at.LD, t, 1)
-        classify(m, at.ST, t, 1)
+        classify(m, at.LD, t, at.ONCE)
+        classify(m, at.ST, t, at.ONCE)
         if m[at.S_HALT] >= 0:
             break
-        begin_far(m, at.LD)
-        begin_far(m, at.ST)
-        after = next_cycle(m, t)
+        if m[at.S_DIRTY]:
+            begin_far(m, at.LD)
+            begin_far(m, at.ST)
+            wake = next_control(m, t)
+            m[at.S_DIRTY] = 0
+        after = next_cycle(m, t, wake)
         if after == at.NEVER:
             m[at.S_ERROR] = at.E_DEADLOCK
             break
@@ -68,7 +66,20 @@ def simulate(m: Ints, b: Bits) -> None:
         m[at.COUNT + unit * at.COUNTERS + at.N_INSTRUCTION] += spare
 
 
-@njit(error_model="numpy")
+@compiled
+def control(m: Ints, b: Bits, t: int) -> None:
+    """Complete instructions, let the sequencer act, let free units take instructions."""
+    m[at.S_DIRTY] = 1
+    for unit in range(at.LD, at.UNITS):
+        retire(m, unit, t)
+    sequence(m, t)
+    for unit in range(at.LD, at.UNITS):
+        try_start(m, b, unit, t)
+    begin_far(m, at.LD)
+    begin_far(m, at.ST)
+
+
+@inlined
 def retire(m: Ints, unit: int, t: int) -> None:
     """Complete instructions whose end is past; their signals are visible from now on."""
     depth = m[at.C_QUEUE]
@@ -91,7 +102,7 @@ def retire(m: Ints, unit: int, t: int) -> None:
         m[at.RCOUNT + unit] -= 1
 
 
-@njit(error_model="numpy")
+@compiled
 def idle(m: Ints) -> bool:
     """Say whether every queue is empty and every unit is idle."""
     for unit in range(at.LD, at.UNITS):
@@ -100,7 +111,7 @@ def idle(m: Ints) -> bool:
     return True
 
 
-@njit(error_model="numpy")
+@compiled
 def sequence(m: Ints, t: int) -> None:
     """Let the sequencer execute or send one instruction."""
     if m[at.S_AT] >= m[at.X_COUNT]:
@@ -132,13 +143,13 @@ def sequence(m: Ints, t: int) -> None:
     m[at.S_AT] += 1
 
 
-@njit(error_model="numpy")
+@inlined
 def head(m: Ints, unit: int) -> int:
     """Return the record at the head of a queue that is not empty."""
     return m[m[at.X_QUEUE] + unit * m[at.C_QUEUE] + m[at.QHEAD + unit]]
 
 
-@njit(error_model="numpy")
+@compiled
 def free_at(m: Ints, unit: int) -> int:
     """Return the first cycle in which the unit's front can take an instruction, if known."""
     if unit == at.MX:
@@ -149,13 +160,13 @@ def free_at(m: Ints, unit: int) -> int:
     return m[d + at.F_FREE] if m[d + at.F_ROW] < 0 else at.NEVER
 
 
-@njit(error_model="numpy")
+@compiled
 def is_tracked(m: Ints, row: int) -> bool:
     """Say whether the instruction takes a place in the completion queue."""
     return m[row + at.R_KIND] != at.ONE or m[row + at.R_SIG] >= 0
 
 
-@njit(error_model="numpy")
+@compiled
 def can_start(m: Ints, unit: int) -> bool:
     """Say whether the head of the queue has its tokens and a place in the completion queue."""
     row = head(m, unit)
@@ -165,7 +176,7 @@ def can_start(m: Ints, unit: int) -> bool:
     return semaphore < 0 or m[at.SEM + semaphore] >= m[row + at.R_WAITN]
 
 
-@njit(error_model="numpy")
+@compiled
 def try_start(m: Ints, b: Bits, unit: int, t: int) -> None:
     """Let the unit take the head of its queue if it is free and the head may start."""
     if m[at.QCOUNT + unit] == 0 or free_at(m, unit) > t:
@@ -197,7 +208,7 @@ def try_start(m: Ints, b: Bits, unit: int, t: int) -> None:
         spend_one(m, unit, t)
 
 
-@njit(error_model="numpy")
+@inlined
 def spend_one(m: Ints, unit: int, t: int) -> None:
     """Occupy the unit's front for the one cycle of a descriptor, WAIT or SIG."""
     if unit == at.LD:
@@ -212,7 +223,7 @@ def spend_one(m: Ints, unit: int, t: int) -> None:
         m[at.COUNT + at.VX * at.COUNTERS + at.N_BUSY] += 1
 
 
-@njit(error_model="numpy")
+@inlined
 def count_idle(m: Ints, unit: int, row: int, t: int) -> None:
     """Count MX's or VX's cycles between its last instruction and this one."""
     free, count = free_at(m, unit), at.COUNT + unit * at.COUNTERS
@@ -223,7 +234,7 @@ def count_idle(m: Ints, unit: int, row: int, t: int) -> None:
     m[count + at.N_SEMAPHORE] += t - space
 
 
-@njit(error_model="numpy")
+@compiled
 def access(m: Ints, b: Bits, t: int) -> None:
     """Grant scratchpad reads and writes of this cycle by fixed priority."""
     for i in range(2 * m[at.C_BANKS]):
@@ -251,7 +262,7 @@ def access(m: Ints, b: Bits, t: int) -> None:
     write_beat(m, b, t)
 
 
-@njit(error_model="numpy")
+@compiled
 def classify(m: Ints, unit: int, t: int, cycles: int) -> None:
     """Count cycles of LD or ST from t on, in which its state does not change."""
     d = at.LD_DMA if unit == at.LD else at.ST_DMA
@@ -273,17 +284,20 @@ def classify(m: Ints, unit: int, t: int, cycles: int) -> None:
     m[d + at.F_ACT] = 0
 
 
-@njit(error_model="numpy")
-def next_cycle(m: Ints, t: int) -> int:
-    """Return the first cycle after t in which anything can happen, NEVER if nothing can."""
+@compiled
+def next_cycle(m: Ints, t: int, wake: int) -> int:
+    """Return the first cycle after t in which anything can happen, NEVER if nothing can.
+
+    wake: what `next_control` last returned.
+    """
     soon = t + 1
     if m[at.Y_ROW] >= 0 or needs_index(m, at.LD) or needs_index(m, at.ST):
         return soon
     if m[at.ST_DMA + at.F_ROW] >= 0 and st_room(m, soon, read_size(m)):
         return soon
-    best = next_control(m, t)
-    if best == soon:
+    if wake <= soon:
         return soon
+    best = wake
     port = max(soon, m[at.P_FREE])
     if port < best and (fetch_end(m) >= 0 or wants_read(m) or wants_write(m)):
         best = port
@@ -295,7 +309,7 @@ def next_cycle(m: Ints, t: int) -> int:
     return best
 
 
-@njit(error_model="numpy")
+@compiled
 def next_control(m: Ints, t: int) -> int:
     """Return the next cycle in which sequencer, fronts or completion queues can act."""
     best, soon, depth = at.NEVER, t + 1, m[at.C_QUEUE]

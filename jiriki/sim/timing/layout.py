@@ -61,19 +61,22 @@ T_BASE, T_LINES = range(2)
 # sizes of the chip
 (
     C_MU, C_NU, C_KU, C_BEAT, C_BANKS, C_COLUMNS, C_BANKWORDS, C_DRAIN, C_MXLAT, C_VXLAT, C_BPC,
-    C_BURST, C_DRAMLAT, C_INFLIGHT, C_QUEUE, C_SEMMAX, C_FETCHWORDS, C_STBUFFER, C_OUTBEATS,
-) = range(19)  # fmt: skip
+    C_BURST, C_DRAMLAT, C_INFLIGHT, C_QUEUE, C_SEMMAX, C_FETCHWORDS, C_STBUFFER, C_OUTBEATS, C_KUBITS,
+    C_BPCBITS,
+) = range(21)  # fmt: skip
 
 # places of the areas in m
 (
     X_ROWS, X_COUNT, X_TAG, X_AVAIL, X_QUEUE, X_RING, X_FLIGHT, X_PEND, X_PRE, X_LAST, X_WORDS,
     X_SCRATCH, X_OUT,
-) = range(20, 33)  # fmt: skip
+) = range(21, 34)  # fmt: skip
 # places in b, and levels of a request
-X_WR, X_FLAT, X_LEV, X_LEVELS = range(33, 37)
+RD = 0
+X_WR, X_FLAT, X_LEV, X_LEVELS = range(34, 38)
 
 # sequencer and instruction fetch
 S_AT, S_NEXT, S_WORDS, S_HALT, S_CLOCK, S_ERROR, S_WHO = range(40, 47)
+S_DIRTY = 47  # 1: something happened that may let sequencer, fronts or completions act
 
 # DRAM port: first free cycle, unit of the last burst (LD or ST), ST's burst on its way
 P_FREE, P_LAST, P_STEND, P_STLEN = range(48, 52)
@@ -87,7 +90,9 @@ QHEAD, QCOUNT, RHEAD, RCOUNT, RLAST, RSPACE = range(60, 90, 5)
 SEM = 96  # 16 semaphores
 
 # counters: COUNT + unit * COUNTERS + reason
-N_BUSY, N_INSTRUCTION, N_SEMAPHORE, N_DATA, N_BANK, N_DRAIN, N_DRAM, N_WRITE, N_COMPLETION = range(9)
+N_BUSY, N_INSTRUCTION, N_SEMAPHORE, N_DATA, N_BANK, N_DRAIN, N_DRAM, N_WRITE, N_COMPLETION = range(
+    9
+)
 COUNTERS = 9
 COUNT = 112
 
@@ -132,6 +137,9 @@ FLIGHT = 4
 # requests, each with its own levels in b
 L_A, L_B, L_V0, L_LD, L_ST, L_OUT, L_INDEX = 0, 1, 2, 5, 6, 7, 8
 LEVEL_SETS = 9
+
+# named so that Numba takes them as plain integers: a literal argument would compile a function anew
+START, FIRST, ONCE, NO_MARK = 0, 0, 1, -1
 
 # errors
 E_NONE, E_DEADLOCK, E_SEMAPHORE, E_END = range(4)

@@ -10,14 +10,15 @@ nothing of A.
 """
 
 import numpy as np
-from numba import njit
 
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.access import (
     bank_span,
     clear_level,
+    compiled,
     flat_levels,
     gather_levels,
+    inlined,
     level,
     line_level,
     line_mask,
@@ -31,7 +32,7 @@ _COUNT = at.COUNT + at.MX * at.COUNTERS
 _NONE = np.uint64(0)
 
 
-@njit(error_model="numpy")
+@compiled
 def begin(m: Ints, b: Bits, row: int, t: int) -> int:
     """Start the MX instruction of a trace record at cycle t; return the cycle it completes."""
     set_up(m, row, t)
@@ -56,7 +57,7 @@ def begin(m: Ints, b: Bits, row: int, t: int) -> int:
     return now - 1 + m[at.C_MXLAT] + drain
 
 
-@njit(error_model="numpy")
+@inlined
 def set_up(m: Ints, row: int, t: int) -> None:
     """Note the instruction's sizes and the banks it may read."""
     par, kind = m[row + at.R_PAR], m[row + at.R_KIND]
@@ -76,14 +77,14 @@ def set_up(m: Ints, row: int, t: int) -> None:
     m[at.A_MIXED] = 1 if kind != at.DENSE or (a_banks & b_banks) != 0 else 0
 
 
-@njit(error_model="numpy")
+@compiled
 def operand_banks(m: Ints, par: int, kind: int) -> tuple[int, int]:
     """Return the sets of banks that A and B may lie in (never too small)."""
     a_banks, b_banks = 0, 0
     if kind == at.DENSE or kind == at.DW:
         w, a, groups = m[par + at.M_WIN], m[par + at.M_A], m[par + at.M_GROUPS]
         if kind == at.DW:
-            groups = m[par + at.M_OUTER] * (m[at.C_NU] // m[at.C_KU])
+            groups = m[par + at.M_OUTER] * (m[at.C_NU] >> m[at.C_KUBITS])
         reach = (groups - 1) * m[w + at.W_PLANE] + (m[w + at.W_H] - 1) * m[w + at.W_PITCH]
         a_banks = bank_span(m, a, a + reach + m[w + at.W_W] - 1)
     if kind != at.DW:
@@ -94,7 +95,7 @@ def operand_banks(m: Ints, par: int, kind: int) -> tuple[int, int]:
     return a_banks, b_banks
 
 
-@njit(error_model="numpy")
+@compiled
 def tile_cycles(m: Ints, b: Bits, o: int, tile: int) -> tuple[int, int]:
     """Return the cycles of a register tile before its last step, and of the last step."""
     apart = m[at.A_MIXED] == 0  # A and B never meet: the same for every outer tile
@@ -116,7 +117,7 @@ def tile_cycles(m: Ints, b: Bits, o: int, tile: int) -> tuple[int, int]:
     return total - last, last
 
 
-@njit(error_model="numpy")
+@compiled
 def uniform(m: Ints) -> bool:
     """Say whether every step of the tap takes as long, ports A and B never meeting."""
     if m[at.A_GLEVELS] <= 1:
@@ -127,7 +128,7 @@ def uniform(m: Ints) -> bool:
     return m[at.A_GLOW] // size == (m[at.A_GHIGH] + shift) // size
 
 
-@njit(error_model="numpy")
+@compiled
 def set_gather(m: Ints, b: Bits, tile: int, tap: int) -> None:
     """Find the words of port A's gather of one (pixel tile, tap) at channel group 0."""
     if m[at.A_GTILE] == tile and m[at.A_GTAP] == tap:
@@ -139,12 +140,12 @@ def set_gather(m: Ints, b: Bits, tile: int, tap: int) -> None:
     w, a, first, words = m[par + at.M_WIN], m[par + at.M_A], tile * mu, m[at.X_WORDS]
     kw, n, count = m[w + at.W_KW], min(mu, m[par + at.M_P] - first), 0
     if kind == at.DENSE:
-        count = window_words(m, w, a, 1, tap // kw, tap % kw, first, n, words, 0)
+        count = window_words(m, w, a, at.ONCE, tap // kw, tap % kw, first, n, words, at.FIRST)
     else:
         ku, chunks = m[at.C_KU], m[par + at.M_CHUNKS]
         ky, c = tap // chunks, tap % chunks
         for kx in range(c * ku, min(kw, c * ku + ku)):
-            count = window_words(m, w, a, 1, ky, kx, first, n, words, count)
+            count = window_words(m, w, a, at.ONCE, ky, kx, first, n, words, count)
     low, high = at.NEVER, -1
     for i in range(count):
         low, high = min(low, m[words + i]), max(high, m[words + i])
@@ -152,7 +153,7 @@ def set_gather(m: Ints, b: Bits, tile: int, tap: int) -> None:
     m[at.A_GLEVELS] = flat_levels(m, b, words, count)
 
 
-@njit(error_model="numpy")
+@compiled
 def gather_at(m: Ints, b: Bits, s: int, group: int) -> int:
     """Make the levels of the gather at a channel group, as request s; return their number."""
     if m[at.A_GCOUNT] == 0:
@@ -161,7 +162,7 @@ def gather_at(m: Ints, b: Bits, s: int, group: int) -> int:
     shift = group * m[m[m[at.A_PAR] + at.M_WIN] + at.W_PLANE]
     bank = (m[at.A_GLOW] + shift) // size
     if bank != (m[at.A_GHIGH] + shift) // size:
-        return gather_levels(m, b, s, m[at.X_WORDS], m[at.A_GCOUNT], 1, shift)
+        return gather_levels(m, b, s, m[at.X_WORDS], m[at.A_GCOUNT], at.ONCE, shift)
     for k in range(m[at.A_GLEVELS]):
         place = clear_level(m, b, s, k)
         flat = b[m[at.X_FLAT] + k]
@@ -169,38 +170,38 @@ def gather_at(m: Ints, b: Bits, s: int, group: int) -> int:
     return m[at.A_GLEVELS]
 
 
-@njit(error_model="numpy")
+@compiled
 def set_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> tuple[int, int]:
     """Make the levels of ports A and B in one step; return their numbers."""
     kind, par = m[at.A_KIND], m[at.A_PAR]
     if kind == at.DW:
-        groups = m[at.C_NU] // m[at.C_KU]
+        groups = m[at.C_NU] >> m[at.C_KUBITS]
         first = o * groups + 2 * g
         second = gather_at(m, b, at.L_B, first + 1) if 2 * g + 1 < groups else 0
         return gather_at(m, b, at.L_A, first), second
     line = m[par + at.M_B] + (tap * m[par + at.M_GROUPS] + g) * m[par + at.M_BSTEP]
     n, tile = m[par + at.M_BWORDS], m[par + at.M_BTILE]
     if kind == at.GEMV:
-        line_level(m, b, at.L_A, 0, line + 2 * o * tile, n)
+        line_level(m, b, at.L_A, line + 2 * o * tile, n)
         if 2 * o + 1 == m[par + at.M_P]:
             return 1, 0
-        line_level(m, b, at.L_B, 0, line + (2 * o + 1) * tile, n)
+        line_level(m, b, at.L_B, line + (2 * o + 1) * tile, n)
         return 1, 1
-    line_level(m, b, at.L_B, 0, line + o * tile, n)
+    line_level(m, b, at.L_B, line + o * tile, n)
     return (gather_at(m, b, at.L_A, g) if kind == at.DENSE else 0), 1
 
 
-@njit(error_model="numpy")
+@compiled
 def step_cycles(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
     """Return the cycles of one step."""
     quick = dense_step(m, b, o, tap, g)
     if quick > 0:
         return quick
     na, nb = set_step(m, b, o, tap, g)
-    return run_step(m, b, na, nb, -1)
+    return run_step(m, b, na, nb, at.NO_MARK)
 
 
-@njit(error_model="numpy")
+@inlined
 def dense_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
     """Return the cycles of a dense step whose gather is one level in one bank, else 0."""
     if m[at.A_KIND] != at.DENSE or m[at.A_GLEVELS] > 1:
@@ -221,7 +222,7 @@ def dense_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
     return 2 if meet != _NONE else 1
 
 
-@njit(error_model="numpy")
+@compiled
 def run_step(m: Ints, b: Bits, na: int, nb: int, mark: int) -> int:
     """Play a step of na levels at port A and nb at port B; return its cycles.
 
@@ -232,16 +233,16 @@ def run_step(m: Ints, b: Bits, na: int, nb: int, mark: int) -> int:
         b_goes = j < nb and not (i < na and meets(m, b, i, j))
         if cycle == mark:
             if i < na:
-                take(m, b, at.L_A, i, 0)
+                take(m, b, at.L_A, i, at.RD)
             if b_goes:
-                take(m, b, at.L_B, j, 0)
+                take(m, b, at.L_B, j, at.RD)
         i += 1 if i < na else 0
         j += 1 if b_goes else 0
         cycle += 1
     return max(cycle, 1)
 
 
-@njit(error_model="numpy")
+@inlined
 def meets(m: Ints, b: Bits, i: int, j: int) -> bool:
     """Say whether level i of port A and level j of port B need one column."""
     at_a, at_b = level(m, at.L_A, i), level(m, at.L_B, j)
@@ -251,7 +252,7 @@ def meets(m: Ints, b: Bits, i: int, j: int) -> bool:
     return False
 
 
-@njit(error_model="numpy")
+@compiled
 def enter_tile(m: Ints, b: Bits) -> None:
     """Find the cycles of the walker's tile."""
     before, last = tile_cycles(m, b, m[at.A_O], m[at.A_T])
@@ -264,7 +265,7 @@ def enter_tile(m: Ints, b: Bits) -> None:
     m[at.A_TAP], m[at.A_G], m[at.A_STEP] = 0, 0, m[at.A_BEGIN]
 
 
-@njit(error_model="numpy")
+@compiled
 def occupy(m: Ints, b: Bits, t: int) -> None:
     """Add to `rd` what MX reads in cycle t; t never goes back within an instruction."""
     if m[at.A_TILELAST] < 0:
@@ -289,7 +290,7 @@ def occupy(m: Ints, b: Bits, t: int) -> None:
     run_step(m, b, na, nb, t - m[at.A_STEP])
 
 
-@njit(error_model="numpy")
+@compiled
 def walk_to(m: Ints, b: Bits, t: int) -> None:
     """Move the walker to the step of its tile that holds cycle t, before the last step."""
     groups = m[m[at.A_PAR] + at.M_GROUPS]

@@ -227,7 +227,7 @@ def build(works: Sequence[Work], words: int, chip: ChipConfig) -> Memory:
 
 def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
     """Return registers and empty areas, the place after them, and the sets of columns."""
-    depth, banks = chip.queue_depth, chip.banks
+    depth, banks, bpc = chip.queue_depth, chip.banks, chip.dram_bytes_per_cycle
     levels = 1 + max(chip.mu * chip.ku, 4 * chip.beat_pixels, SCATTER_BYTES)
     out_beats = chip.vx_latency_cycles + VX_SLACK
     sizes = {
@@ -247,9 +247,10 @@ def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
     m[[at.C_BANKS, at.C_COLUMNS, at.C_BANKWORDS]] = banks, chip.columns, chip.bank_words
     m[[at.C_DRAIN, at.C_MXLAT]] = chip.drain_cycles, chip.mx_latency_cycles
     m[[at.C_VXLAT, at.C_OUTBEATS]] = chip.vx_latency_cycles, out_beats
-    m[[at.C_BPC, at.C_BURST]] = chip.dram_bytes_per_cycle, chip.dram_burst_bytes
+    m[[at.C_BPC, at.C_BURST]] = bpc, chip.dram_burst_bytes
     m[[at.C_DRAMLAT, at.C_INFLIGHT]] = chip.dram_latency_cycles, chip.dram_bursts_in_flight
     m[[at.C_QUEUE, at.C_SEMMAX, at.C_FETCHWORDS]] = depth, chip.semaphore_max, FETCH_WORDS
+    m[[at.C_KUBITS, at.C_BPCBITS]] = chip.ku.bit_length() - 1, bpc.bit_length() - 1
     m[at.C_STBUFFER] = ST_BUFFER_BURSTS * chip.dram_burst_bytes
     m[m[at.X_TAG] : m[at.X_TAG] + FETCH_WORDS] = -1
     m[at.RLAST : at.RLAST + at.UNITS] = -1

@@ -1,9 +1,15 @@
 """VX in the kernel, one cycle at a time: fetching beats, and writing results vx_latency later."""
 
-from numba import njit
-
 from jiriki.sim.timing import layout as at
-from jiriki.sim.timing.access import bank_span, grant, line_level, stream_levels
+from jiriki.sim.timing.access import (
+    bank_span,
+    compiled,
+    grant,
+    inlined,
+    line_level,
+    stream_levels,
+    wrap,
+)
 from jiriki.sim.timing.dma import complete
 from jiriki.sim.timing.layout import Bits, Ints
 
@@ -12,7 +18,7 @@ PARAMETER_WORDS = 8  # ku int32 and ku fp32
 _COUNT = at.COUNT + at.VX * at.COUNTERS
 
 
-@njit(error_model="numpy")
+@inlined
 def begin_vector(m: Ints, row: int) -> None:
     """Start a VRUN or LDT."""
     par = m[row + at.R_PAR]
@@ -26,7 +32,7 @@ def begin_vector(m: Ints, row: int) -> None:
         m[at.Y_BANKS] = bank_span(m, base, base + words - 1)
 
 
-@njit(error_model="numpy")
+@inlined
 def read_banks(m: Ints, par: int) -> int:
     """Return the set of banks that a VRUN may read (never too small)."""
     banks, groups = 0, m[par + at.V_GROUPS]
@@ -42,51 +48,50 @@ def read_banks(m: Ints, par: int) -> int:
     return banks
 
 
-@njit(error_model="numpy")
+@compiled
 def step_vector(m: Ints, b: Bits, t: int) -> None:
     """Do what VX's front does in one cycle of an instruction, and count the cycle."""
-    par, reason = m[at.Y_PAR], at.N_BUSY
+    par, reason, ends = m[at.Y_PAR], at.N_BUSY, False
     if m[at.Y_KIND] == at.LDT:
         reason = load_table(m, b, t)
     elif m[at.Y_FOLD] > 0:
         m[at.Y_FOLD] -= 1
-        if m[at.Y_FOLD] == 0:
-            end_beat(m, t, True)
+        ends = m[at.Y_FOLD] == 0
     elif m[at.Y_PARAM]:
         base = m[par + at.V_PARAM] + m[at.Y_G] * PARAMETER_WORDS
-        line_level(m, b, at.L_V0, 0, base, PARAMETER_WORDS)
-        if grant(m, b, at.L_V0, 0, 0):
+        line_level(m, b, at.L_V0, base, PARAMETER_WORDS)
+        if grant(m, b, at.L_V0, at.FIRST, at.RD):
             m[at.Y_PARAM] = 0
         else:
             reason = at.N_BANK
     elif m[at.Y_BEAT] == 0 and no_credit(m, par):
         reason = at.N_WRITE
-    elif fetch_beat(m, b, par):
-        result = gives_result(m, par)
-        if result and m[par + at.V_FOLD] > 0:
-            m[at.Y_FOLD] = m[par + at.V_FOLD]
-        else:
-            end_beat(m, t, result)
-    else:
+    elif not fetch_beat(m, b, par):
         reason = at.N_BANK
+    elif m[par + at.V_FOLD] > 0 and gives_result(m, par):
+        m[at.Y_FOLD] = m[par + at.V_FOLD]
+    else:
+        ends = True
+    if ends:
+        end_beat(m, t, par)
     m[_COUNT + reason] += 1
 
 
-@njit(error_model="numpy")
+@inlined
 def load_table(m: Ints, b: Bits, t: int) -> int:
     """Try to read one line of a table; return what the cycle counts as."""
     par, n = m[at.Y_PAR], 4 * m[at.C_BEAT]
-    line_level(m, b, at.L_V0, 0, m[par + at.T_BASE] + m[at.Y_LINE] * n, n)
-    if not grant(m, b, at.L_V0, 0, 0):
+    line_level(m, b, at.L_V0, m[par + at.T_BASE] + m[at.Y_LINE] * n, n)
+    if not grant(m, b, at.L_V0, at.FIRST, at.RD):
         return at.N_BANK
     m[at.Y_LINE] += 1
     if m[at.Y_LINE] == m[par + at.T_LINES]:
         complete(m, at.VX, m[at.Y_ROW], t + m[at.C_VXLAT])
-        m[at.Y_ROW], m[at.Y_FREE] = -1, t + 1
+        m[at.Y_ROW], m[at.Y_FREE], m[at.S_DIRTY] = -1, t + 1, 1
     return at.N_BUSY
 
 
-@njit(error_model="numpy")
+@compiled
 def gives_result(m: Ints, par: int) -> bool:
     """Say whether a result comes out of the present beat."""
     every = m[par + at.V_EVERY]
@@ -99,7 +104,7 @@ def gives_result(m: Ints, par: int) -> bool:
     return True
 
 
-@njit(error_model="numpy")
+@inlined
 def no_credit(m: Ints, par: int) -> bool:
     """Say whether a beat may not start because too many results wait to be written."""
     if m[at.Y_COUNT] < m[at.C_OUTBEATS] or m[par + at.V_USES] >> 3 & 1 == 0:
@@ -107,7 +112,7 @@ def no_credit(m: Ints, par: int) -> bool:
     return gives_result(m, par)
 
 
-@njit(error_model="numpy")
+@inlined
 def fetch_beat(m: Ints, b: Bits, par: int) -> bool:
     """Ask for the next words of each stream; say whether the beat is complete."""
     if m[at.Y_BEAT] == 0:
@@ -115,7 +120,7 @@ def fetch_beat(m: Ints, b: Bits, par: int) -> bool:
     missing = 0
     for i in range(3):
         if m[at.Y_L + i] < m[at.Y_N + i]:
-            if grant(m, b, at.L_V0 + i, m[at.Y_L + i], 0):
+            if grant(m, b, at.L_V0 + i, m[at.Y_L + i], at.RD):
                 m[at.Y_L + i] += 1
             missing += m[at.Y_N + i] - m[at.Y_L + i]
     if missing == 0:
@@ -123,7 +128,7 @@ def fetch_beat(m: Ints, b: Bits, par: int) -> bool:
     return missing == 0
 
 
-@njit(error_model="numpy")
+@inlined
 def set_beat(m: Ints, b: Bits, par: int) -> None:
     """Find the words of each stream of the present beat."""
     m[at.Y_BEAT] = 1
@@ -137,14 +142,14 @@ def set_beat(m: Ints, b: Bits, par: int) -> None:
             m[at.Y_N + i] = stream_levels(m, b, at.L_V0 + i, stream, m[at.Y_G], ky, kx, p0, n)
 
 
-@njit(error_model="numpy")
-def end_beat(m: Ints, t: int, result: bool) -> None:
-    """Send a result into the pipeline and go to the next beat, or to the end."""
-    row, par, group, p0 = m[at.Y_ROW], m[at.Y_PAR], m[at.Y_G], m[at.Y_P0]
-    sends = result and m[par + at.V_USES] >> 3 & 1 == 1
+@inlined
+def end_beat(m: Ints, t: int, par: int) -> None:
+    """Send the beat's result, if any, into the pipeline; go to the next beat, or to the end."""
+    row, group, p0 = m[at.Y_ROW], m[at.Y_G], m[at.Y_P0]
+    sends = gives_result(m, par) and m[par + at.V_USES] >> 3 & 1 == 1
     done = next_beat(m, par)
     if sends:
-        slot = (m[at.Y_HEAD] + m[at.Y_COUNT]) % m[at.C_OUTBEATS]
+        slot = wrap(m[at.Y_HEAD] + m[at.Y_COUNT], m[at.C_OUTBEATS])
         m[at.Y_COUNT] += 1
         entry, every = m[at.X_OUT] + slot * at.OUT, m[par + at.V_EVERY]
         m[entry + at.O_READY] = t + m[at.C_VXLAT]
@@ -153,12 +158,12 @@ def end_beat(m: Ints, t: int, result: bool) -> None:
         m[entry + at.O_P0] = 0 if every == at.EVERY_GROUP else p0
         m[entry + at.O_LAST] = 1 if done else 0
     if done:
-        m[at.Y_ROW], m[at.Y_FREE] = -1, t + 1
+        m[at.Y_ROW], m[at.Y_FREE], m[at.S_DIRTY] = -1, t + 1, 1
         if not sends:
             complete(m, at.VX, row, t + m[at.C_VXLAT])
 
 
-@njit(error_model="numpy")
+@inlined
 def next_beat(m: Ints, par: int) -> bool:
     """Move to the next beat; say whether there is none."""
     m[at.Y_TAP] += 1
@@ -183,7 +188,7 @@ def next_beat(m: Ints, par: int) -> bool:
     return done
 
 
-@njit(error_model="numpy")
+@compiled
 def write_beat(m: Ints, b: Bits, t: int) -> None:
     """Try to write the oldest result."""
     entry = m[at.X_OUT] + m[at.Y_HEAD] * at.OUT
@@ -198,17 +203,17 @@ def write_beat(m: Ints, b: Bits, t: int) -> None:
     if m[at.Y_LEVEL] < m[at.Y_LEVELS]:
         return
     m[at.Y_LEVELS] = -1
-    m[at.Y_HEAD] = (m[at.Y_HEAD] + 1) % m[at.C_OUTBEATS]
+    m[at.Y_HEAD] = wrap(m[at.Y_HEAD] + 1, m[at.C_OUTBEATS])
     m[at.Y_COUNT] -= 1
     if m[entry + at.O_LAST]:
         complete(m, at.VX, m[entry + at.O_ROW], t)
 
 
-@njit(error_model="numpy")
+@inlined
 def output_levels(m: Ints, b: Bits, entry: int) -> int:
     """Make the levels of the words that a result is written to; return their number."""
     par, p0 = m[m[entry + at.O_ROW] + at.R_PAR], m[entry + at.O_P0]
     n = 1 if m[par + at.V_EVERY] == at.EVERY_GROUP else m[at.C_BEAT]
     n = min(n, m[par + at.V_P] - p0)
     stream = par + at.V_STREAM + 3 * at.VS
-    return stream_levels(m, b, at.L_OUT, stream, m[entry + at.O_G], 0, 0, p0, n)
+    return stream_levels(m, b, at.L_OUT, stream, m[entry + at.O_G], at.FIRST, at.FIRST, p0, n)

@@ -1,0 +1,175 @@
+"""Random legal instruction streams for the timing tests.
+
+In: a seeded generator and a chip. Out: instructions up to HALT. Waits take only tokens that are
+given earlier in the program and each semaphore has one consuming unit, so that none deadlocks.
+"""
+
+from random import Random
+
+from jiriki.chip import ChipConfig
+from jiriki.isa.control import Fence, Halt, Loop, Nop, Sig, Wait
+from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.fields import Instruction, Sync, Unit
+from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, Reduce, Strm, Vrun
+from jiriki.isa.windows import Wina, Winb
+
+
+def random_program(rng: Random, chip: ChipConfig, length: int) -> list[Instruction]:
+    """Return about `length` pieces of work for all units, with descriptors and semaphores."""
+    out: list[Instruction] = [Chain.new(slot=0, half=0, op0=MicroOp.ABS)]
+    tokens = dict.fromkeys(range(4), 0)
+    consumers = dict(enumerate((Unit.LD, Unit.ST, Unit.MX, Unit.VX)))
+    makers = (_dma, _dma, _array, _dw, _gemv, _vector, _vector, _other)
+    for _ in range(length):
+        for instruction in rng.choice(makers)(rng, chip):
+            if instruction.unit is not Unit.CTL:
+                _synchronise(rng, instruction, tokens, consumers)
+            out.append(instruction)
+        if rng.random() < 0.05:
+            body = rng.randint(1, min(len(out), 6))
+            if all(i.wait is None and i.signal is None for i in out[-body:]) and not any(
+                isinstance(i, Loop) for i in out[-body - 1 :]
+            ):
+                out.insert(len(out) - body, Loop.new(count=rng.randint(0, 3), body=body))
+    return [*_bare_loops(out), Halt.new()]
+
+
+def _bare_loops(out: list[Instruction]) -> list[Instruction]:
+    """Never skip descriptors: a loop of count 0 becomes one of count 1."""
+    for instruction in out:
+        if isinstance(instruction, Loop):
+            instruction.values["count"] = max(1, instruction.values["count"])
+    return out
+
+
+def _synchronise(
+    rng: Random, instruction: Instruction, tokens: dict[int, int], consumers: dict[int, Unit]
+) -> None:
+    for semaphore, unit in consumers.items():
+        if unit is instruction.unit and tokens[semaphore] and rng.random() < 0.5:
+            count = rng.randint(1, tokens[semaphore])
+            tokens[semaphore] -= count
+            instruction.wait = Sync(semaphore, count)
+    if rng.random() < 0.4:
+        semaphore, count = rng.randrange(4), rng.randint(1, 3)
+        if tokens[semaphore] < 40:
+            tokens[semaphore] += count
+            instruction.signal = Sync(semaphore, count)
+
+
+def _dma(rng: Random, chip: ChipConfig) -> list[Instruction]:
+    store = rng.random() < 0.5
+    unit = Unit.ST if store else Unit.LD
+    mode = rng.choice([DmaMode.COPY] * 4 + list(DmaMode))
+    run = rng.choice([1, 3, 4, 12, 16, 20, 64, 100, 256])
+    ndims = rng.randint(1 if mode is DmaMode.GATHER else 0, 3)
+    out: list[Instruction] = []
+    extent = run
+    for i in range(ndims):
+        count = rng.randint(1, 3)
+        dense = rng.random() < 0.5
+        sp = extent if dense else extent + 4 * rng.randint(0, 9)
+        dram = extent if rng.random() < 0.5 else extent + rng.randint(0, 70)
+        out.append(Dim.new(unit, dim=i, count=count, dram_stride=dram, sp_stride=sp))
+        extent = max(sp, dram) * count
+    if mode is DmaMode.SCATTER_BYTES:
+        out.append(Dim.new(unit, dim=3, count=1, sp_stride=rng.choice([4, 4, 8, 64, 128, 3])))
+    if mode is DmaMode.GATHER:
+        out.append(Gidx.new(unit, base=4 * rng.randrange(chip.scratchpad_bytes // 8)))
+    kind = St if store else Ld
+    sp = rng.randrange(chip.scratchpad_bytes // 2)
+    values = {"dram": rng.randrange(1 << 16), "sp": sp, "run": run, "ndims": ndims, "mode": mode}
+    return [*out, kind.new(**values)]
+
+
+def _window(rng: Random, chip: ChipConfig, unit: Unit, idx: int) -> list[Instruction]:
+    w, h = rng.randint(1, 14), rng.randint(1, 6)
+    pitch = w + rng.choice([0, 0, 1, 3])
+    plane = rng.choice([0, h * pitch, h * pitch + 1, chip.columns, 5])
+    wina = Wina.new(
+        unit, idx=idx, plane=plane, pitch=pitch, h=h, w=w, ow=rng.choice([w, w, rng.randint(1, 9)])
+    )
+    winb = Winb.new(
+        unit, idx=idx, sy=rng.randint(0, 2), sx=rng.choice([0, 1, 1, 1, 2, 4]),
+        dy=rng.randint(0, 2), dx=rng.randint(0, 2), py=rng.randint(-1, 1), px=rng.randint(-1, 2),
+        kh=rng.randint(1, 3), kw=rng.randint(1, 5),
+    )  # fmt: skip
+    return [wina, winb]
+
+
+def _word(rng: Random, chip: ChipConfig) -> int:
+    """Return a word, often in a bank of its own or at the end of one."""
+    bank = rng.randrange(chip.banks - 1)
+    near_end = rng.random() < 0.3
+    offset = chip.bank_words - rng.randint(1, 40) if near_end else rng.randrange(64)
+    return bank * chip.bank_words + offset
+
+
+def _array(rng: Random, chip: ChipConfig) -> list[Instruction]:
+    w4 = rng.random() < 0.3
+    if rng.random() < 0.4:
+        m = rng.randint(1, 3 * chip.mu)
+        strides = Gstr.new(
+            a_plane=rng.choice([m, m + 1, chip.columns, 0]), b_kstride=rng.choice([chip.nu, 3]),
+            b_nstride=rng.choice([chip.nu * 4, 7]), acc_stride=1,
+        )  # fmt: skip
+        gemm = Gemm.new(
+            a=_word(rng, chip), m=m, steps=rng.randint(1, 9), b=_word(rng, chip),
+            n_tiles=rng.randint(1, 3), w4=w4,
+        )  # fmt: skip
+        return [strides, gemm]
+    conv = Conv.new(
+        a=_word(rng, chip), win=1, p=rng.randint(1, 3 * chip.mu + 1), groups=rng.randint(1, 4),
+        b=_word(rng, chip), n_tiles=rng.randint(1, 2), w4=w4,
+    )  # fmt: skip
+    return [*_window(rng, chip, Unit.MX, 1), conv]
+
+
+def _dw(rng: Random, chip: ChipConfig) -> list[Instruction]:
+    dw = Dw.new(a=_word(rng, chip), win=2, p=rng.randint(1, 2 * chip.mu + 1), tiles=rng.randint(1, 2))
+    lines = Ldw.new(b=_word(rng, chip), lines=rng.randint(1, 6))
+    return [lines, *_window(rng, chip, Unit.MX, 2), dw]
+
+
+def _gemv(rng: Random, chip: ChipConfig) -> list[Instruction]:
+    return [
+        Gemv.new(
+            b=_word(rng, chip), steps=rng.randint(1, 9), n_tiles=rng.randint(1, 5),
+            w4=rng.random() < 0.3,
+        )  # fmt: skip
+    ]
+
+
+def _vector(rng: Random, chip: ChipConfig) -> list[Instruction]:
+    out: list[Instruction] = []
+    reduce = rng.choice([Reduce.NONE, Reduce.NONE, *Reduce])
+    uses = rng.randrange(32) | (1 if reduce is Reduce.WINDOW else 0)
+    types = [DType.I8, DType.I16, DType.I32, DType.F32, DType.BF16]
+    for idx in (0, 1, 2, 3):
+        out += _window(rng, chip, Unit.VX, idx)
+        dtype = rng.choice(types)
+        if idx == 0 and reduce is not Reduce.WINDOW and rng.random() < 0.4:
+            dtype = DType.ACC
+        if idx == 3:
+            dtype = DType.F32 if rng.random() < 0.5 else DType.BF16
+        out.append(Strm.new(idx=idx, base=_word(rng, chip), dtype=dtype))
+    out.append(Strm.new(idx=4, base=_word(rng, chip)))
+    out.append(Red.new(reduce=reduce, channels=4))
+    vrun = Vrun.new(
+        in0=_word(rng, chip), in1=_word(rng, chip), out=_word(rng, chip),
+        p=rng.randint(1, 4 * chip.beat_pixels + 1), groups=rng.randint(1, 4), slot=0, uses=uses,
+    )  # fmt: skip
+    return [*out, vrun]
+
+
+def _other(rng: Random, chip: ChipConfig) -> list[Instruction]:
+    unit = rng.choice([Unit.LD, Unit.ST, Unit.MX, Unit.VX])
+    return [
+        rng.choice(
+            [
+                Sig.new(unit), Wait.new(unit), Nop.new(), Fence.new(),
+                Ldt.new(base=_word(rng, chip), slot=0, kind=rng.random() < 0.2),
+            ]
+        )  # fmt: skip
+    ]
