@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its trained weights: every element of ONNX Runtime's, and right labels."""
+"""EfficientNet-Lite0 with its trained weights: ONNX Runtime's every element, right labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every other model of the zoo: compiled for e256, compared with ONNX Runtime element by element."""
+"""Every other model of the zoo, compiled for e256: element by element against ONNX Runtime."""
 
 from __future__ import annotations
 
