@@ -11,7 +11,7 @@ DEV_KEY  := $(shell cat requirements.txt requirements-dev.txt pyproject.toml | s
 BASE     := .venv/.stamp-base-$(BASE_KEY)
 DEV      := .venv/.stamp-dev-$(DEV_KEY)
 
-.PHONY: help demo test test-full check bench docs env dev-env
+.PHONY: help demo test test-full check bench docs docs-demo env dev-env
 
 help:
 	@echo "make demo       set up, then run a trained network on the chip"
@@ -40,6 +40,9 @@ bench: $(DEV)
 
 docs: $(DEV)
 	@$(BIN)/python docs/generate.py
+
+docs-demo: $(DEV)
+	@$(BIN)/python docs/generate.py --demo
 
 env: $(BASE)
 dev-env: $(DEV)

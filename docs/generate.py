@@ -1,12 +1,14 @@
-"""Writes the generated pages of docs/: chips, command line, errors, the lists of the index.
+"""Writes the generated pages of docs/: chips, command line, errors, instructions, the index.
 
 In: the catalogue, the typer app, the source of the package. Out: the pages; `--check` only compares
-them and exits 1 when one is stale. Run by `make docs`; tests/house holds them fresh.
+them and exits 1 when one is stale; `--demo` runs the demo and puts its output in the README.
+Run by `make docs`; tests/house holds the pages fresh.
 """
 
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jiriki"
 DOCS = ROOT / "docs"
+MARKS = ("<!-- what `jiriki demo` printed; `make docs-demo` -->\n", "<!-- end -->\n")
 LISTED = "<!-- from here made by docs/generate.py; run `make docs` -->\n"
 MADE = "<!-- made by docs/generate.py; run `make docs` -->\n"
 
@@ -137,6 +140,23 @@ def _title(page: Path) -> str:
     return next((line[2:] for line in lines if line.startswith("# ")), page.stem)
 
 
+def demo_block() -> str:
+    """Run `jiriki demo` and return what it prints, as a block for the README."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:  # the pages are written there
+        command = [sys.executable, "-m", "jiriki.cli", "demo"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    return "\n".join(["```", *lines, "```"]) + "\n"
+
+
+def readme_with(block: str) -> str:
+    """Return the README with this block between its marks."""
+    before, rest = (ROOT / "README.md").read_text("utf-8").split(MARKS[0])
+    return f"{before}{MARKS[0]}{block}{MARKS[1]}{rest.split(MARKS[1])[1]}"
+
+
 def isa_page() -> str:
     """Return the manual of the instruction set, made from its classes."""
     from jiriki.isa.manual import manual
@@ -154,7 +174,10 @@ PAGES = {
 
 
 def main() -> int:
-    """Write the pages, or compare them with --check."""
+    """Write the pages, or compare them with --check; with --demo write the README's block."""
+    if "--demo" in sys.argv:
+        (ROOT / "README.md").write_text(readme_with(demo_block()), "utf-8")
+        return 0
     stale = []
     for name, make in PAGES.items():
         path, text = DOCS / name, make()
