@@ -83,7 +83,7 @@ def make_epilogue(
             quant = (0, -128, 127)
         else:
             other, steps = _add_steps(extra, value)
-            residual = b.placed[other]
+            residual = b.operand(other)
             chain += steps
             quant = (0, int(extra.attrs["lo"]), int(extra.attrs["hi"]))  # type: ignore[arg-type]
         value = extra.outputs[0]
