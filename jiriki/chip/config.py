@@ -55,19 +55,28 @@ class ChipConfig:
 
     def _check_array(self) -> None:
         self._require(
-            self.nu % self.ku == 0, "nu", self.nu, f"must be a multiple of ku = {self.ku}, so that "
-            "an output tile fills whole words"
+            self.nu % self.ku == 0,
+            "nu",
+            self.nu,
+            f"must be a multiple of ku = {self.ku}, so that an output tile fills whole words",
         )
         self._require(
-            self.vx_lanes % self.ku == 0, "vx_lanes", self.vx_lanes,
+            self.vx_lanes % self.ku == 0,
+            "vx_lanes",
+            self.vx_lanes,
             f"must be a multiple of ku = {self.ku}, so that a beat holds whole words",
         )
         self._require(
-            self.mu % self.beat_pixels == 0, "mu", self.mu, "must be a multiple of vx_lanes / ku = "
+            self.mu % self.beat_pixels == 0,
+            "mu",
+            self.mu,
+            "must be a multiple of vx_lanes / ku = "
             f"{self.beat_pixels}, so that a register tile drains in whole accumulator rows",
         )
         self._require(
-            self.columns >= max(self.mu, self.nu, 4 * self.beat_pixels), "columns", self.columns,
+            self.columns >= max(self.mu, self.nu, 4 * self.beat_pixels),
+            "columns",
+            self.columns,
             "must hold one access of each port: at least "
             f"{max(self.mu, self.nu, 4 * self.beat_pixels)}",
         )
@@ -75,28 +84,40 @@ class ChipConfig:
     def _check_memory(self) -> None:
         row = self.banks * self.columns * self.ku
         self._require(
-            self.scratchpad_bytes % row == 0, "scratchpad_bytes", self.scratchpad_bytes,
+            self.scratchpad_bytes % row == 0,
+            "scratchpad_bytes",
+            self.scratchpad_bytes,
             f"must be a multiple of banks * columns * ku = {row}",
         )
         self._require(
-            self.scratchpad_words <= 1 << 20, "scratchpad_bytes", self.scratchpad_bytes,
+            self.scratchpad_words <= 1 << 20,
+            "scratchpad_bytes",
+            self.scratchpad_bytes,
             f"exceeds the 20-bit word address of the instructions ({self.ku << 20} bytes)",
         )
         self._require(
-            self.acc_rows <= 1 << 12, "acc_rows", self.acc_rows, "exceeds 4096, the 12-bit row "
-            "address of the instructions"
+            self.acc_rows <= 1 << 12,
+            "acc_rows",
+            self.acc_rows,
+            "exceeds 4096, the 12-bit row address of the instructions",
         )
         self._require(
-            self.dram_bytes <= 1 << 32, "dram_bytes", self.dram_bytes, "exceeds 4 GiB, the 32-bit "
-            "address of the instructions"
+            self.dram_bytes <= 1 << 32,
+            "dram_bytes",
+            self.dram_bytes,
+            "exceeds 4 GiB, the 32-bit address of the instructions",
         )
         self._require(
-            self.dram_burst_bytes % self.dram_bytes_per_cycle == 0, "dram_burst_bytes",
-            self.dram_burst_bytes, f"must be whole beats of {self.dram_bytes_per_cycle} bytes",
+            self.dram_burst_bytes % self.dram_bytes_per_cycle == 0,
+            "dram_burst_bytes",
+            self.dram_burst_bytes,
+            f"must be whole beats of {self.dram_bytes_per_cycle} bytes",
         )
         self._require(
-            2 <= self.semaphores <= 16, "semaphores", self.semaphores, "must be 2 to 16, the 4-bit "
-            "semaphore number of the instructions"
+            2 <= self.semaphores <= 16,
+            "semaphores",
+            self.semaphores,
+            "must be 2 to 16, the 4-bit semaphore number of the instructions",
         )
 
     def _require(self, holds: bool, field: str, value: object, rule: str) -> None:

@@ -49,9 +49,7 @@ def _emit_one(selector: Selector, op: TileOp, unit: Unit, token: Tokens) -> None
     own = selector.select(op)
     waits = [Sync(s, 1) for s in token.waits]
     signals = [Sync(s, 1) for s in token.signals]
-    extra: list[Instruction] = [
-        Wait.new(unit, wait=sync, note=op.layer) for sync in waits[1:]
-    ]
+    extra: list[Instruction] = [Wait.new(unit, wait=sync, note=op.layer) for sync in waits[1:]]
     selector.out[len(selector.out) - 1 : len(selector.out) - 1] = extra
     own.wait = waits[0] if waits else None
     own.signal = signals[0] if signals else None
@@ -91,9 +89,7 @@ def _data(buffer: Buffer) -> bytes:
     return buffer.data
 
 
-def _binding(
-    place: TensorPlace, ports: tuple[Port, ...], graph: Graph, plan: Schedule
-) -> Binding:
+def _binding(place: TensorPlace, ports: tuple[Port, ...], graph: Graph, plan: Schedule) -> Binding:
     port = next(p for p in ports if p.name == place.name)
     type_ = graph.tensors[place.name]
     return Binding(

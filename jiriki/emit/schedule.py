@@ -174,7 +174,9 @@ class _Scheduler:
             j = self.loads[self.next_load]
             if j > i + self.lookahead or self.stores_before[j] >= self.emitted_to:
                 return
-            if i < self.not_before.get(j, -1) or not self._room_for(j, i) or not self._issue_load(j):
+            if i < self.not_before.get(j, -1) or not self._room_for(j, i):
+                return
+            if not self._issue_load(j):
                 return
             if j > i:
                 self.hoisted.append(j)

@@ -282,7 +282,7 @@ class Selector:
             part = steps[5 * half : 5 * half + 5]
             values = {f"op{i}": int(op) for i, (op, _) in enumerate(part)}
             values |= {f"src{i}": src for i, (_, src) in enumerate(part)}
-            self._add(Chain.new(slot=slot, half=half, **values))
+            self._add(Chain.new(None, wait=None, signal=None, slot=slot, half=half, **values))
         return slot
 
     def _rotate(self, what: str, size: int) -> int:

@@ -87,9 +87,7 @@ def _collect(past: list[Access], area: Area, writing: bool, needs: Clock) -> Non
 def _record(past: list[Access], area: Area, here: int, unit: int, writing: bool) -> None:
     """Add an access; drop those of the same unit and kind that the new area covers."""
     past[:] = [
-        a
-        for a in past
-        if not (a.unit == unit and a.writes == writing and _covers(area, a.area))
+        a for a in past if not (a.unit == unit and a.writes == writing and _covers(area, a.area))
     ]
     past.append(Access(area, here, unit, writing))
 

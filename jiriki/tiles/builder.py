@@ -95,8 +95,8 @@ class Builder:
         """Make a scratchpad buffer of `size` bytes; TileError when it could never fit."""
         if size > self.chip.scratchpad_bytes:
             raise TileError(
-                f"layer {self.layers[self.layer].name}: a block of {size} bytes ({name}) exceeds the "
-                f"scratchpad of chip {self.chip.name}, {self.chip.scratchpad_bytes} bytes; "
+                f"layer {self.layers[self.layer].name}: a block of {size} bytes ({name}) exceeds "
+                f"the scratchpad of chip {self.chip.name}, {self.chip.scratchpad_bytes} bytes; "
                 "choose a chip with a larger scratchpad"
             )
         return Buffer(name, Space.SCRATCHPAD, size, high)
@@ -111,9 +111,7 @@ class Builder:
             self.constants[raw] = Buffer(name, Space.DRAM, len(raw), data=raw)
         return self.constants[raw]
 
-    def load_constant(
-        self, constant: Buffer, offset: int, size: int, high: bool = False
-    ) -> Buffer:
+    def load_constant(self, constant: Buffer, offset: int, size: int, high: bool = False) -> Buffer:
         """Load `size` bytes of a DRAM constant into a scratchpad buffer of their own."""
         target = self.scratch(constant.name, size, high)
         count, run = _split_run(size)
@@ -136,9 +134,7 @@ class Builder:
         width = tensor.layout.group_bytes
         if tensor.resident:
             offset = (g0 * tensor.plane + p0) * width
-            return View(
-                tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False
-            )
+            return View(tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False)
         view = self._new_view(tensor, g0, g1, p0, p1, spread)
         self._move(view, load=True)
         return view
@@ -163,12 +159,16 @@ class Builder:
             planes = -(-planes // per) * per
         buffer = self.scratch(tensor.name, planes * plane * width)
         view = View(buffer, 0, plane, width, g0, g1, p0, p1, tensor, True, pitch)
-        dims = ((rows, columns * width, pitch * width), (g1 - g0, tensor.plane * width, plane * width))
+        dims = (
+            (rows, columns * width, pitch * width),
+            (g1 - g0, tensor.plane * width, plane * width),
+        )
         self.emit(
             Move(
                 layer=self.layer, load=True, dram=tensor.buffer,
                 dram_offset=(g0 * tensor.plane + p0) * width, sp=buffer, run=columns * width,
-                dims=dims, reads=(tensor.area(g0, g1, p0, p1),), writes=(view.area(g0, g1, p0, p1),),
+                dims=dims, reads=(tensor.area(g0, g1, p0, p1),),
+                writes=(view.area(g0, g1, p0, p1),),
             )
         )  # fmt: skip
         return view
@@ -208,9 +208,7 @@ class Builder:
         width = tensor.layout.group_bytes
         if tensor.resident:
             offset = (g0 * tensor.plane + p0) * width
-            return View(
-                tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False
-            )
+            return View(tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False)
         return self._new_view(tensor, g0, g1, p0, p1, False)
 
     def deliver(self, view: View) -> None:
@@ -218,9 +216,7 @@ class Builder:
         if view.whole:
             self._move(view, load=False)
 
-    def _new_view(
-        self, tensor: Placed, g0: int, g1: int, p0: int, p1: int, spread: bool
-    ) -> View:
+    def _new_view(self, tensor: Placed, g0: int, g1: int, p0: int, p1: int, spread: bool) -> View:
         width = tensor.layout.group_bytes
         plane = p1 - p0
         if spread and g1 - g0 > 1:

@@ -16,6 +16,7 @@ import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.graph.graph import Node
+from jiriki.graph.op import integers
 from jiriki.tiles.builder import Builder, Placed, View, row_pitch
 from jiriki.tiles.epilogue import Epilogue, LoadedEpilogue, finish_tile, load_epilogue
 from jiriki.tiles.errors import TileError
@@ -61,7 +62,8 @@ class Geometry:
     ) -> Window:
         """Window of output rows from r0, columns [c0, c1), over a view of rows [first, last)."""
         return Window(
-            plane=view.plane, pitch=view.pitch or self.w, h=last - first, w=self.w, ow=c1 - c0, fill=fill,
+            plane=view.plane, pitch=view.pitch or self.w, h=last - first, w=self.w, ow=c1 - c0,
+            fill=fill,
             sy=self.sy, sx=self.sx, dy=self.dy, dx=self.dx, py=self.top - (r0 * self.sy - first),
             px=self.left - c0 * self.sx, kh=self.kh, kw=self.kw,
         )  # fmt: skip
@@ -69,10 +71,11 @@ class Geometry:
 
 def conv_geometry(node: Node, x: Placed, w_shape: tuple[int, ...], oh: int, ow: int) -> Geometry:
     """Read the geometry of a conv node; x is [n, c, h, w]."""
-    (sy, sx), (dy, dx) = node.attrs["strides"], node.attrs["dilations"]  # type: ignore[misc]
-    top, left, _, _ = node.attrs["pads"]  # type: ignore[misc]
+    (sy, sx), (dy, dx) = integers(node.attrs, "strides"), integers(node.attrs, "dilations")
+    top, left, _, _ = integers(node.attrs, "pads")
     n, _, h, w = x.layout.shape
-    return Geometry(n, h, w, oh, ow, *w_shape[2:], sy, sx, dy, dx, top, left)  # type: ignore[arg-type]
+    _, _, kh, kw = w_shape
+    return Geometry(n, h, w, oh, ow, kh, kw, sy, sx, dy, dx, top, left)
 
 
 def matmul_geometry(rows: int) -> Geometry:
@@ -161,7 +164,8 @@ def plan_dense(b: Builder, d: Dense) -> None:
                 weights = kept.get(t0) or load_weights(b, d, t0, t1)
                 if cut.keep:
                     kept[t0] = weights
-                _stripe_tiles(b, d, cut, loaded, view, weights, image, (first, last), (r0, r1), t0, t1)
+                span, rows = (first, last), (r0, r1)
+                _stripe_tiles(b, d, cut, loaded, view, weights, image, span, rows, t0, t1)
 
 
 def load_weights(b: Builder, d: Dense, t0: int, t1: int) -> tuple[Buffer, ...]:
@@ -233,9 +237,7 @@ def dense_tile(
     b.deliver(done)
 
 
-def _pixels_read(
-    geo: Geometry, view: View, image: int, rows: tuple[int, int]
-) -> tuple[int, int]:
+def _pixels_read(geo: Geometry, view: View, image: int, rows: tuple[int, int]) -> tuple[int, int]:
     first, last = geo.input_rows(*rows)
     base = image * geo.h * geo.w
     return max(view.p0, base + first * geo.w), min(view.p1, base + last * geo.w)
@@ -249,8 +251,8 @@ def choose_cut(b: Builder, d: Dense) -> Cut:
     cut = _cheapest(b, d, buffers=2) or _cheapest(b, d, buffers=1)
     if cut is None:
         raise TileError(
-            f"layer {b.layers[b.layer].name}: no tiling fits into {b.available} scratchpad bytes of "
-            f"chip {b.chip.name}; choose a chip with a larger scratchpad"
+            f"layer {b.layers[b.layer].name}: no tiling fits into {b.available} scratchpad bytes "
+            f"of chip {b.chip.name}; choose a chip with a larger scratchpad"
         )
     return cut
 

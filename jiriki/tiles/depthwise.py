@@ -261,8 +261,8 @@ def choose_depthwise_cut(b: Builder, d: Depthwise, follow: Dense | None) -> Dept
             best = (cost, cut)
     if best is None:
         raise TileError(
-            f"layer {b.layers[b.layer].name}: no depthwise tiling fits into {b.available} scratchpad "
-            f"bytes of chip {b.chip.name}; choose a chip with a larger scratchpad"
+            f"layer {b.layers[b.layer].name}: no depthwise tiling fits into {b.available} "
+            f"scratchpad bytes of chip {b.chip.name}; choose a chip with a larger scratchpad"
         )
     return best[1]
 

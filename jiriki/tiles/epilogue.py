@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.graph.op import integer, real
 from jiriki.numerics import Lut8
 from jiriki.tiles.builder import Builder, Placed, View
 from jiriki.tiles.tile_program import (
@@ -70,14 +71,15 @@ def make_epilogue(
     chain += [("i2f", None), ("fmul", "ps")]
     if kind == "f32":
         return Epilogue(tuple(chain), params, out, "f32", None, None, None)
-    quant = (int(attrs["out_zp"]), int(attrs["lo"]), int(attrs["hi"]))  # type: ignore[arg-type]
+    quant = (integer(attrs, "out_zp"), integer(attrs, "lo"), integer(attrs, "hi"))
     residual, table = None, None
     value = node.outputs[0]
     for extra in fused:
         chain.append(("qnt", ("q", quant)))
         if extra.op == "lut":
             table = b.constant(
-                f"{extra.name}.table", Lut8.from_values(b.graph.constants[extra.inputs[1]]).to_bytes()
+                f"{extra.name}.table",
+                Lut8.from_values(b.graph.constants[extra.inputs[1]]).to_bytes(),
             )
             chain.append(("lut", ("table", None)))
             quant = (0, -128, 127)
@@ -85,14 +87,14 @@ def make_epilogue(
             other, steps = _add_steps(extra, value)
             residual = b.operand(other)
             chain += steps
-            quant = (0, int(extra.attrs["lo"]), int(extra.attrs["hi"]))  # type: ignore[arg-type]
+            quant = (0, integer(extra.attrs, "lo"), integer(extra.attrs, "hi"))
         value = extra.outputs[0]
     return Epilogue(tuple(chain), params, out, "i8", quant, residual, table)
 
 
 def _add_steps(node: Node, value: str) -> tuple[str, list[Step]]:
     """Return the other operand of a qadd and the steps that add it to `value`, in qadd's order."""
-    ra, rb, fixed = (("k", float(node.attrs[key])) for key in ("ra", "rb", "fixed"))  # type: ignore[arg-type]
+    ra, rb, fixed = (("k", real(node.attrs, key)) for key in ("ra", "rb", "fixed"))
     first = node.inputs[0] == value
     mine, theirs = (ra, rb) if first else (rb, ra)
     steps: list[Step] = [("fmul", mine)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jiriki.graph.graph import Graph, Node
+from jiriki.graph.op import integer
 from jiriki.tiles.layout import channel_axis, layout_of, pack
 
 MATRIX_OPS = ("conv", "matmul")
@@ -46,9 +47,9 @@ class Step:
 
 def is_depthwise(graph: Graph, node: Node) -> bool:
     """Return whether the matrix unit's depthwise mode computes this conv."""
-    if node.op != "conv" or int(node.attrs["w_zp"]) != 0:  # type: ignore[arg-type]
+    if node.op != "conv" or integer(node.attrs, "w_zp") != 0:
         return False
-    outputs, per_group, _, kw = graph.tensors[node.inputs[1]].shape
+    outputs, per_group, _, _ = graph.tensors[node.inputs[1]].shape
     return per_group == 1 and node.attrs["group"] == outputs and outputs > 1
 
 

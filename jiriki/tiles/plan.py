@@ -10,6 +10,7 @@ import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.graph.graph import Graph, Node
+from jiriki.graph.op import integer
 from jiriki.tiles.builder import Builder, Placed, spread_plane
 from jiriki.tiles.conv import (
     Dense,
@@ -93,7 +94,7 @@ def _unstream(step: Step) -> list[Step]:
 
 @dataclass(frozen=True, slots=True)
 class _Tight:
-    """A step that found no cut; `victim` is the resident tensor to give up, None if there is none."""
+    """A step that found no cut; `victim`: the resident tensor to give up, if there is one."""
 
     error: TileError
     step: Step
@@ -121,14 +122,13 @@ class _Cutter:
 
     def run(self) -> TileProgram:
         inputs = tuple(self._place_port(p.name) for p in self.graph.inputs)
-        outputs = [self._place_port(p.name) for p in self.graph.outputs if p.name not in self.b.placed]
+        fresh = [p.name for p in self.graph.outputs if p.name not in self.b.placed]
+        outputs = [self._place_port(name) for name in fresh]
         for i, step in enumerate(self.steps):
             self._step(i, step)
         places = {p.name: p for p in (*inputs, *outputs)}
         outs = tuple(places[p.name] for p in self.graph.outputs)
-        return TileProgram(
-            self.graph.name, tuple(self.b.ops), tuple(self.b.layers), inputs, outs
-        )
+        return TileProgram(self.graph.name, tuple(self.b.ops), tuple(self.b.layers), inputs, outs)
 
     def _step(self, i: int, step: Step) -> None:
         b = self.b
@@ -244,7 +244,7 @@ def _depthwise_fits(b: Builder, node: Node) -> bool:
 def plan_depthwise_step(b: Builder, step: Step) -> None:
     """Plan a depthwise conv, streamed into its follower when there is one."""
     node, graph, chip = step.node, b.graph, b.chip
-    x, zero = b.operand(node.inputs[0]), int(node.attrs["x_zp"])  # type: ignore[arg-type]
+    x, zero = b.operand(node.inputs[0]), integer(node.attrs, "x_zp")
     w = graph.constants[node.inputs[1]]
     inner = step.fused[-1].outputs[0] if step.fused else node.outputs[0]
     if step.follow is not None:
@@ -284,12 +284,14 @@ def dense_parts(b: Builder, step: Step) -> list[Dense]:
     node, graph, chip = step.node, b.graph, b.chip
     x, out = b.operand(node.inputs[0]), b.placed[step.out]
     if node.op == "matmul":
-        matrix = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(node.attrs["b_zp"])  # type: ignore[arg-type]
-        w, zero, group = matrix.T[:, :, None, None], int(node.attrs["a_zp"]), 1  # type: ignore[arg-type]
+        matrix = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(
+            integer(node.attrs, "b_zp")
+        )
+        w, zero, group = matrix.T[:, :, None, None], integer(node.attrs, "a_zp"), 1
         geometry = matmul_geometry(x.layout.pixels)
     else:
-        w = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(node.attrs["w_zp"])  # type: ignore[arg-type]
-        zero, group = int(node.attrs["x_zp"]), int(node.attrs["group"])  # type: ignore[arg-type]
+        w = graph.constants[node.inputs[1]].astype(np.int16) - np.int16(integer(node.attrs, "w_zp"))
+        zero, group = integer(node.attrs, "x_zp"), integer(node.attrs, "group")
         geometry = _geometry(b, node, x)
     sample = None
     if geometry.is_sampling() and not x.resident:
@@ -304,11 +306,8 @@ def dense_parts(b: Builder, step: Step) -> list[Dense]:
             b.constant(f"{node.name}.w{i}", pack_weights(part, chip.ku, chip.nu))
             for part in split_weights(block)
         )
-        parts.append(
-            Dense(
-                geometry, x, zero, i * gi, (i + 1) * gi, i * go, (i + 1) * go, packed, epilogue, sample
-            )
-        )
+        ins, outs = (i * gi, (i + 1) * gi), (i * go, (i + 1) * go)
+        parts.append(Dense(geometry, x, zero, *ins, *outs, packed, epilogue, sample))
     return parts
 
 

@@ -89,7 +89,8 @@ def random_network(seed: int, layers: int) -> Graph:
         _, c, h, w = b.tensors[x].shape
         kind = rng.integers(0, 6)
         k = (int(rng.integers(1, min(6, h) + 1)), int(rng.integers(1, min(6, w) + 1)))
-        pads = tuple(int(p) for p in rng.integers(0, 3, 4))
+        top, left, bottom, right = (int(p) for p in rng.integers(0, 3, 4))
+        pads = (top, left, bottom, right)
         strides = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
         same = [v for v in values[:-1] if b.tensors[v].shape == b.tensors[x].shape]
         if kind == 0 and same:
