@@ -156,6 +156,12 @@ def test_loops_and_registers_that_cannot_be_are_refused(text, message):
         operations(text)
 
 
+def test_a_runaway_loop_is_stopped():
+    code = parse_program("SETR reg=1 value=-1\nLOOP from_reg=1 reg=1 body=1\nNOP\nHALT")
+    with pytest.raises(IsaError, match="instruction 2: the stream passes 500 steps"):
+        unroll_instructions(code, limit=500)
+
+
 def test_loops_nest_four_deep():
     text = "".join(f"LOOP count=2 body={5 - i}\n" for i in range(4)) + "NOP\nNOP"
     steps = unroll_instructions(parse_program(text + "\nHALT"))
