@@ -10,6 +10,7 @@ from jiriki.tiles.tile_program import Buffer
 
 AGES = (96, 48, 24, 12, 6, 3, 0)  # operations that freed memory rests, most wished first
 
+NEVER_USED = -(1 << 40)
 CROWDED = 24  # spans above which old free ones are joined
 
 Users = dict[int, int]  # unit -> position of its last operation
@@ -23,7 +24,7 @@ class Span:
     end: int
     buffer: Buffer | None
     users: Users
-    freed: int = -1  # position of the operation after which it became free
+    freed: int = NEVER_USED  # position of the operation after which it became free
 
 
 class Memory:

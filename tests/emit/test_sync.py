@@ -1,0 +1,69 @@
+"""Synchronisation: what must be ordered is, what is implied costs nothing, tokens balance."""
+
+from collections import Counter
+
+import pytest
+
+from jiriki.chip import load_chip
+from jiriki.emit import OutOfMemory
+from jiriki.emit.schedule import schedule
+from jiriki.emit.sync import semaphore_of, synchronise
+from jiriki.isa.fields import Unit
+from jiriki.tiles.plan import Plan, cut_graph
+from jiriki.tiles.tile_program import Area, Buffer, Move, Space, TileOp
+from tests.agree.networks import random_network
+
+CHIP = load_chip("e256")
+
+
+def move(load: bool, dram: Buffer, sp: Buffer) -> Move:
+    reads, writes = (Area(dram),), (Area(sp),)
+    if not load:
+        reads, writes = writes, reads
+    return Move(layer=0, load=load, dram=dram, sp=sp, run=16, reads=reads, writes=writes)
+
+
+def test_a_store_waits_for_the_load_it_forwards_and_the_next_load_for_the_store() -> None:
+    dram, sp = Buffer("d", Space.DRAM, 16), Buffer("s", Space.SCRATCHPAD, 16)
+    ops: tuple[TileOp, ...] = (move(True, dram, sp), move(False, dram, sp), move(True, dram, sp))
+    tokens = synchronise(schedule(ops, CHIP, lookahead=0))
+    forward, back = semaphore_of(Unit.LD, Unit.ST), semaphore_of(Unit.ST, Unit.LD)
+    assert [t.waits for t in tokens] == [(), (forward,), (back,)]
+    assert [t.signals for t in tokens] == [(forward,), (back,), ()]
+
+
+def test_independent_moves_carry_no_tokens() -> None:
+    ops = tuple(
+        move(i == 0, Buffer("d", Space.DRAM, 16), Buffer("s", Space.SCRATCHPAD, 16))
+        for i in range(2)
+    )
+    assert all(not t.waits and not t.signals for t in synchronise(schedule(ops, CHIP, 0)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_token_given_is_taken(seed: int) -> None:
+    graph = random_network(seed, 1 + seed % 5)
+    tokens = synchronise(schedule(cut_graph(graph, CHIP, Plan(65536, 65536)).ops, CHIP, 100))
+    given = Counter(s for t in tokens for s in t.signals)
+    assert given == Counter(s for t in tokens for s in t.waits)
+
+
+def test_prefetch_issues_loads_early_and_keeps_the_order_of_the_rest() -> None:
+    ops = cut_graph(random_network(3, 4), CHIP, Plan(0, 0)).ops
+    early = schedule(ops, CHIP, lookahead=50).order
+    late = [op for op in ops if not (isinstance(op, Move) and op.load)]
+    kept = [op for op in early if not (isinstance(op, Move) and op.load)]
+    assert [op for op in late if op in kept] == kept
+    loads = [early.index(op) for op in early if isinstance(op, Move) and op.load]
+    plain = schedule(ops, CHIP, lookahead=0).order
+    without = [plain.index(op) for op in plain if isinstance(op, Move) and op.load]
+    assert sum(loads) < sum(without), "prefetch moved no load forward"
+
+
+def test_what_cannot_live_together_is_refused() -> None:
+    size = CHIP.scratchpad_bytes
+    dram = Buffer("d", Space.DRAM, size)
+    one, two = (Buffer("s", Space.SCRATCHPAD, size) for _ in range(2))
+    ops = (move(True, dram, one), move(True, dram, two), move(False, dram, one))
+    with pytest.raises(OutOfMemory, match="scratchpad bytes beside"):
+        schedule(ops, CHIP, 0)
