@@ -110,7 +110,7 @@ def where_time_goes(profile: Profile) -> go.Figure:
             cycles = [profile.units[u].reasons.get(reason, 0) for u in units]
             colour = colours[index % len(colours)]
             _add_stack(figure, profile, f"{kind}: {reason}", cycles, colour)
-    figure.update_layout(barmode="stack")
+    figure.update_layout(barmode="stack", legend_traceorder="normal")
     figure.update_xaxes(title="share of the run, %", range=[0, 100])
     figure.update_yaxes(autorange="reversed")
     return _titled(figure, f"Where time goes on {profile.chip.name}", 180 + 40 * len(units))

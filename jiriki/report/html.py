@@ -43,9 +43,16 @@ def _lead(profile: Profile) -> str:
     )
 
 
+OVERLAP = (
+    "Neighbouring layers overlap. A layer's cycles span its first to its last matrix or vector "
+    "work; its weights may have come before, so a point can lie above the sloped roof."
+)
+
+
 def _section(profile: Profile) -> str:
     charts = _chart(where_time_goes(profile)) + _chart(roofline(profile))
-    return f"<h2>{escape(profile.chip.name)}</h2>{_table(units_sheet(profile))}{charts}"
+    table, note = _table(units_sheet(profile)), f'<p class="lead">{escape(OVERLAP)}</p>'
+    return f"<h2>{escape(profile.chip.name)}</h2>{table}{charts}{note}"
 
 
 def _layer_table(profile: Profile) -> str:
