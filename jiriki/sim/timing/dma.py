@@ -189,7 +189,7 @@ def fetch_burst(m: Ints, t: int, end: int) -> None:
     m[at.S_DIRTY] = 1
 
 
-@inlined
+@compiled
 def read_burst(m: Ints, t: int) -> None:
     """Send LD's next read burst."""
     d, walker = at.LD_DMA, at.LD_NEAR
@@ -327,25 +327,70 @@ def write_chunk(m: Ints, b: Bits, t: int) -> None:
     """Let LD write a level of its next chunk if the data are there."""
     if write_time(m) > t:
         return
-    d, walker, row = at.LD_DMA, at.LD_FAR, m[at.LD_DMA + at.G_ROW]
-    par = m[row + at.R_PAR]
+    d = at.LD_DMA
+    par = m[m[d + at.G_ROW] + at.R_PAR]
     n = write_size(m, par)
     if m[d + at.B_LEVELS] == 0:
         m[d + at.B_LEVEL] = 0
-        m[d + at.B_LEVELS] = chunk_levels(m, b, at.L_LD, walker, par, n)
+        m[d + at.B_LEVELS] = chunk_levels(m, b, at.L_LD, at.LD_FAR, par, n)
     take(m, b, at.L_LD, m[d + at.B_LEVEL], m[at.X_WR])
     m[d + at.B_LEVEL] += 1
     m[d + at.F_ACT] = 1
-    if m[d + at.B_LEVEL] < m[d + at.B_LEVELS]:
-        return
-    m[d + at.B_LEVELS] = 0
+    if m[d + at.B_LEVEL] == m[d + at.B_LEVELS]:
+        m[d + at.B_LEVELS] = 0
+        end_chunk(m, t, par, n)
+
+
+@compiled
+def end_chunk(m: Ints, t: int, par: int, n: int) -> None:
+    """Count n bytes as written; the last ones complete their instruction."""
+    d = at.LD_DMA
     if m[par + at.D_FILL] == 0:
         entry = m[at.X_FLIGHT] + m[d + at.E_HEAD] * at.FLIGHT
         m[entry + 3] += n
         if m[entry + 3] == m[entry + 2]:
             m[d + at.E_HEAD] = wrap(m[d + at.E_HEAD] + 1, m[at.C_INFLIGHT])
             m[d + at.E_COUNT] -= 1
-    advance(m, walker, n)
-    if m[walker + at.K_LEFT] == 0:
-        complete(m, at.LD, row, t)
+    advance(m, at.LD_FAR, n)
+    if m[at.LD_FAR + at.K_LEFT] == 0:
+        complete(m, at.LD, m[d + at.G_ROW], t)
         m[d + at.G_ROW] = -1
+
+
+@inlined
+def only_loads(m: Ints, t: int) -> bool:
+    """Say whether nothing but LD can act until the next control cycle, its writes one level each."""
+    d, s = at.LD_DMA, at.ST_DMA
+    if m[at.Y_ROW] >= 0 or m[at.Y_COUNT] > 0 or m[d + at.G_ROW] < 0 or m[d + at.B_LEVELS] > 0:
+        return False
+    if m[s + at.F_ROW] >= 0 or m[s + at.G_ROW] >= 0 or m[at.P_STEND] > t + 1:
+        return False
+    if m[m[m[d + at.G_ROW] + at.R_PAR] + at.D_STRIDE] != 1 or fetch_end(m) >= 0:
+        return False
+    return m[d + at.F_ROW] < 0 or m[m[m[d + at.F_ROW] + at.R_PAR] + at.D_GATHER] == 0
+
+
+@compiled
+def stream_loads(m: Ints, t: int, wake: int) -> int:
+    """Let LD alone act after cycle t, before `wake`; return the last cycle in which it did.
+
+    The same rules as in the general loop, without the parts that cannot matter.
+    """
+    now, count = t, at.COUNT + at.LD * at.COUNTERS
+    while m[at.S_DIRTY] == 0:
+        reads = wants_read(m)
+        read_at = max(now + 1, m[at.P_FREE]) if reads else at.NEVER
+        write_at = max(now + 1, write_time(m))
+        then = min(read_at, write_at)
+        if then >= wake or then == at.NEVER:
+            break
+        m[count + (at.N_DRAM if reads else at.N_DATA)] += then - now - 1
+        m[count + at.N_BUSY] += 1
+        if read_at == then:
+            read_burst(m, then)
+        if write_at == then:
+            par = m[m[at.LD_DMA + at.G_ROW] + at.R_PAR]
+            end_chunk(m, then, par, write_size(m, par))
+        now = then
+    m[at.LD_DMA + at.F_ACT] = 0
+    return now

@@ -18,10 +18,12 @@ from jiriki.sim.timing.dma import (
     begin_far,
     fetch_end,
     needs_index,
+    only_loads,
     read_chunk,
     read_index,
     read_size,
     st_room,
+    stream_loads,
     wants_read,
     wants_write,
     write_chunk,
@@ -48,10 +50,13 @@ def simulate(m: Ints, b: Bits) -> None:
         if m[at.S_HALT] >= 0:
             break
         if m[at.S_DIRTY]:
-            begin_far(m, at.LD)
-            begin_far(m, at.ST)
-            wake = next_control(m, t)
-            m[at.S_DIRTY] = 0
+            wake = settle(m, t)
+        if only_loads(m, t):
+            now = stream_loads(m, t, wake)
+            classify(m, at.ST, t + 1, now - t)
+            t = now
+            if m[at.S_DIRTY]:
+                wake = settle(m, t)
         after = next_cycle(m, t, wake)
         if after == at.NEVER:
             m[at.S_ERROR] = at.E_DEADLOCK
@@ -64,6 +69,15 @@ def simulate(m: Ints, b: Bits) -> None:
     for unit in (at.MX, at.VX):
         spare = max(0, t + 1 - free_at(m, unit))
         m[at.COUNT + unit * at.COUNTERS + at.N_INSTRUCTION] += spare
+
+
+@compiled
+def settle(m: Ints, t: int) -> int:
+    """Draw the consequences of what happened in cycle t; return the next control cycle."""
+    m[at.S_DIRTY] = 0
+    begin_far(m, at.LD)
+    begin_far(m, at.ST)
+    return next_control(m, t)
 
 
 @compiled
