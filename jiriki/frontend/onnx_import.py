@@ -140,6 +140,8 @@ def _output_port(context: Context, output: onnx.ValueInfoProto) -> Port:
     if output.name not in context.values:
         raise OpenShapeError(f"output {output.name} is computed by no node; fix the model")
     value = context.values[output.name]
+    if 0 in value.shape:
+        raise OpenShapeError(f"output {output.name} has shape {value.shape}: no elements; drop it")
     external = onnx.helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type).name
     scale, zero_point = None, 128 if external == "uint8" else 0
     quant = value.quant
@@ -174,8 +176,9 @@ def _move_aside(context: Context, name: str) -> None:
     for index, node in enumerate(context.nodes):
         inputs = tuple(inner if n == name else n for n in node.inputs)
         outputs = tuple(inner if n == name else n for n in node.outputs)
+        own = inner if node.name == name else node.name
         context.nodes[index] = type(node)(
-            node.op, node.name, inputs, outputs, node.attrs, node.source
+            node.op, own, inputs, outputs, node.attrs, node.source
         )
     for key, value in context.values.items():
         if value.tensor == name:

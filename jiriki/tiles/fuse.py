@@ -70,11 +70,11 @@ def make_steps(graph: Graph) -> list[Step]:
     taken: set[str] = set()
     steps: list[Step] = []
     for i, node in enumerate(graph.nodes):
-        if node.name in taken:
+        if node.outputs[0] in taken:
             continue
         step = Step(node, _followers(graph, node, i, uses, at, taken))
         step = _stream(graph, step, uses, at, taken)
-        taken.update(n.name for n in step.nodes)
+        taken.update(n.outputs[0] for n in step.nodes)
         steps.append(step)
     return steps
 
@@ -107,7 +107,7 @@ def _followers(
         return ()
     value = node.outputs[0]
     user = _sole_user(graph, value, uses)
-    if user is None or user.name in taken:
+    if user is None or user.outputs[0] in taken:
         return ()
     if user.op == "lut":
         return (user,)
@@ -131,7 +131,7 @@ def _stream(
     if not is_depthwise(graph, step.node) or any(n.op == "qadd" for n in step.fused):
         return step
     user = _sole_user(graph, step.out, uses)
-    if user is None or not _is_pointwise(graph, user) or user.name in taken:
+    if user is None or not _is_pointwise(graph, user) or user.outputs[0] in taken:
         return step
     behind = _followers(graph, user, at[user.outputs[0]], uses, at, taken)
     between = range(at[step.node.outputs[0]], at[user.outputs[0]])
