@@ -185,6 +185,8 @@ class _Cutter:
         return self.graph.tensors[step.node.inputs[1]].elements
 
     def _place_port(self, name: str) -> TensorPlace:
+        if name in self.graph.constants:  # an output that no input changes
+            return TensorPlace(name, self.b.operand(name).buffer)
         layout = layout_of(self.graph.tensors[name], self.chip.ku)
         buffer = Buffer(name, Space.DRAM, layout.bytes)
         self.b.placed[name] = Placed(name, layout, buffer, layout.pixels, resident=False)
