@@ -51,11 +51,12 @@ dev-env: $(DEV)
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
   || { echo "jiriki needs Python >= 3.11; run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-@echo "setting up .venv from $(1) (once, about a minute) ..."
+@echo "setting up .venv from $(1) (once, about two minutes) ..."
 @log=$$(mktemp); trap 'rm -f "$$log"' EXIT; { \
   { test -x $(BIN)/pip || $(PYTHON) -m venv .venv; } \
   && $(BIN)/pip install --quiet --disable-pip-version-check --no-input -r $(1) \
-  && $(BIN)/pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .; \
+  && $(BIN)/pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e . \
+  && $(BIN)/python -m jiriki.sim.timing; \
   } >"$$log" 2>&1 || { grep -v "^WARNING: Location" "$$log" | tail -n 20 | cut -c1-400 >&2; \
   echo "setting up .venv from $(1) failed: see above; is the package index reachable?" >&2; exit 1; }
 @rm -f $(3)*; touch $(2)
