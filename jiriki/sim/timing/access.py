@@ -20,7 +20,7 @@ _ONE = np.uint64(1)
 
 
 @compiled
-def rotate(mask: int, shift: int, columns: int) -> int:
+def rotate(mask: np.uint64, shift: int, columns: int) -> np.uint64:
     """Move a set of columns up by `shift`, around the end."""
     s = shift & (columns - 1)
     if s == 0:
@@ -30,7 +30,7 @@ def rotate(mask: int, shift: int, columns: int) -> int:
 
 
 @compiled
-def line_mask(word: int, n: int, columns: int) -> int:
+def line_mask(word: int, n: int, columns: int) -> np.uint64:
     """Return the columns of 1 <= n <= columns consecutive words."""
     return rotate(_ALL >> np.uint64(64 - n), word, columns)
 
@@ -43,31 +43,43 @@ def wrap(i: int, size: int) -> int:
 
 @inlined
 def level(m: Ints, s: int, k: int) -> int:
-    """Return the place of level k of request s."""
-    return m[at.X_LEV] + (s * m[at.X_LEVELS] + k) * m[at.C_BANKS]
+    """Return the number of level k of request s."""
+    return s * m[at.X_LEVELS] + k
+
+
+@inlined
+def one_bank(m: Ints, b: Bits, number: int, bank: int, columns: np.uint64) -> None:
+    """Make a level some columns of one bank."""
+    m[m[at.X_LOW] + number] = m[m[at.X_HIGH] + number] = bank
+    b[m[at.X_LEV] + number * m[at.C_BANKS] + bank] = columns
 
 
 @compiled
-def clear_level(m: Ints, b: Bits, s: int, k: int) -> int:
-    """Empty level k of request s; return its place."""
-    place = level(m, s, k)
-    for bank in range(m[at.C_BANKS]):
-        b[place + bank] = _NONE
-    return place
+def add_columns(m: Ints, b: Bits, number: int, bank: int, columns: np.uint64) -> None:
+    """Add columns of a bank to a level that has some."""
+    low, high = m[at.X_LOW] + number, m[at.X_HIGH] + number
+    place = m[at.X_LEV] + number * m[at.C_BANKS]
+    while m[low] > bank:
+        m[low] -= 1
+        b[place + m[low]] = _NONE
+    while m[high] < bank:
+        m[high] += 1
+        b[place + m[high]] = _NONE
+    b[place + bank] |= columns
 
 
 @compiled
 def line_level(m: Ints, b: Bits, s: int, word: int, n: int) -> None:
     """Make request s one level: the n <= columns consecutive words at `word`."""
     banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
-    place = clear_level(m, b, s, at.FIRST)
-    room = size - word % size
-    bank = (word // size) & (banks - 1)
+    bank, number = word // size, s * m[at.X_LEVELS]
+    room = (bank + 1) * size - word
     if n <= room:
-        b[place + bank] = line_mask(word, n, columns)
+        one_bank(m, b, number, bank & (banks - 1), line_mask(word, n, columns))
     else:
-        b[place + bank] |= line_mask(word, room, columns)
-        b[place + ((bank + 1) & (banks - 1))] |= line_mask(word + room, n - room, columns)
+        one_bank(m, b, number, bank & (banks - 1), line_mask(word, room, columns))
+        rest = line_mask(word + room, n - room, columns)
+        add_columns(m, b, number, (bank + 1) & (banks - 1), rest)
 
 
 @compiled
@@ -98,7 +110,7 @@ def window_words(
 @compiled
 def repeated(m: Ints, words: int, i: int) -> bool:
     """Say whether word i of a list occurs earlier in it."""
-    for j in range(i):
+    for j in range(i):  # noqa: SIM110 (Numba compiles no generator)
         if m[words + j] == m[words + i]:
             return True
     return False
@@ -108,22 +120,31 @@ def repeated(m: Ints, words: int, i: int) -> bool:
 def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, shift: int) -> int:
     """Make the levels of request s: elements of `width` words at words[:count] + shift."""
     banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
-    base, levels = level(m, s, at.FIRST), 0
+    first, levels = s * m[at.X_LEVELS], 0
     for i in range(count):
         for j in range(width):
             word = m[words + i] + shift + j
             bank = (word // size) & (banks - 1)
             bit = _ONE << np.uint64(word & (columns - 1))
             k = 0
-            while k < levels and b[base + k * banks + bank] & bit != _NONE:
+            while k < levels and holds(m, b, first + k, bank, bit):
                 k += 1
             if k > 0 and j == 0 and repeated(m, words, i):
                 break
             if k == levels:
-                clear_level(m, b, s, k)
+                one_bank(m, b, first + k, bank, bit)
                 levels += 1
-            b[base + k * banks + bank] |= bit
+            else:
+                add_columns(m, b, first + k, bank, bit)
     return levels
+
+
+@inlined
+def holds(m: Ints, b: Bits, number: int, bank: int, bit: np.uint64) -> bool:
+    """Say whether a level needs a column of a bank."""
+    if not m[m[at.X_LOW] + number] <= bank <= m[m[at.X_HIGH] + number]:
+        return False
+    return b[m[at.X_LEV] + number * m[at.C_BANKS] + bank] & bit != _NONE
 
 
 @inlined
@@ -152,9 +173,10 @@ def stream_levels(
     w, width = m[stream + at.VS_WIN], m[stream + at.VS_WIDTH]
     origin = m[stream + at.VS_BASE] + g * m[w + at.W_PLANE] * width
     ow = m[w + at.W_OW]
-    ox = p0 % ow
+    oy = p0 // ow
+    ox = p0 - oy * ow
     if m[w + at.W_SX] == 1 and ox + n <= ow:  # one run of one row: a line
-        iy = (p0 // ow) * m[w + at.W_SY] + ky * m[w + at.W_DY] - m[w + at.W_PY]
+        iy = oy * m[w + at.W_SY] + ky * m[w + at.W_DY] - m[w + at.W_PY]
         first = ox + kx * m[w + at.W_DX] - m[w + at.W_PX]
         low, high = max(first, 0), min(first + n, m[w + at.W_W])
         if low >= high or not 0 <= iy < m[w + at.W_H]:
@@ -170,20 +192,22 @@ def stream_levels(
 @compiled
 def take(m: Ints, b: Bits, s: int, k: int, taken: int) -> None:
     """Mark level k of request s in the set at place `taken`."""
-    place = level(m, s, k)
-    for bank in range(m[at.C_BANKS]):
+    number = level(m, s, k)
+    place = m[at.X_LEV] + number * m[at.C_BANKS]
+    m[at.S_TAKEN] = 1
+    for bank in range(m[m[at.X_LOW] + number], m[m[at.X_HIGH] + number] + 1):
         b[taken + bank] |= b[place + bank]
 
 
 @compiled
 def grant(m: Ints, b: Bits, s: int, k: int, taken: int) -> bool:
     """Take level k of request s if nothing it needs is taken; say whether it was."""
-    place = level(m, s, k)
-    for bank in range(m[at.C_BANKS]):
+    number = level(m, s, k)
+    place = m[at.X_LEV] + number * m[at.C_BANKS]
+    for bank in range(m[m[at.X_LOW] + number], m[m[at.X_HIGH] + number] + 1):
         if b[place + bank] & b[taken + bank] != _NONE:
             return False
-    for bank in range(m[at.C_BANKS]):
-        b[taken + bank] |= b[place + bank]
+    take(m, b, s, k, taken)
     return True
 
 

@@ -150,8 +150,8 @@ def fetch_end(m: Ints) -> int:
     """Return the word after the next fetch burst, or -1 when nothing is to be fetched."""
     if m[at.S_NEXT] >= m[at.S_WORDS] or m[at.S_AT] >= m[at.X_COUNT]:
         return -1
-    per = m[at.C_BURST] // FETCH_BYTES
-    end = (m[at.S_NEXT] // per + 1) * per
+    per = m[at.C_BURST] // FETCH_BYTES  # a power of two
+    end = (m[at.S_NEXT] | (per - 1)) + 1
     keep = m[m[at.X_ROWS] + m[at.S_AT] * at.ROW + at.R_KEEP]
     if end - keep > m[at.C_FETCHWORDS]:
         return -1
@@ -359,7 +359,7 @@ def end_chunk(m: Ints, t: int, par: int, n: int) -> None:
 
 @inlined
 def only_loads(m: Ints, t: int) -> bool:
-    """Say whether nothing but LD can act until the next control cycle, its writes one level each."""
+    """Say whether only LD can act until the next control cycle, each write one level."""
     d, s = at.LD_DMA, at.ST_DMA
     if m[at.Y_ROW] >= 0 or m[at.Y_COUNT] > 0 or m[d + at.G_ROW] < 0 or m[d + at.B_LEVELS] > 0:
         return False

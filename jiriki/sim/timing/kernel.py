@@ -251,8 +251,10 @@ def count_idle(m: Ints, unit: int, row: int, t: int) -> None:
 @compiled
 def access(m: Ints, b: Bits, t: int) -> None:
     """Grant scratchpad reads and writes of this cycle by fixed priority."""
-    for i in range(2 * m[at.C_BANKS]):
-        b[i] = np.uint64(0)
+    if m[at.S_TAKEN]:
+        m[at.S_TAKEN] = 0
+        for i in range(2 * m[at.C_BANKS]):
+            b[i] = np.uint64(0)
     index_ld, index_st = needs_index(m, at.LD), needs_index(m, at.ST)
     reads_st, reads_vx = m[at.ST_DMA + at.F_ROW] >= 0, m[at.Y_ROW] >= 0
     if t <= m[at.A_LAST] and m[at.A_BANKS] != 0:
@@ -285,9 +287,9 @@ def classify(m: Ints, unit: int, t: int, cycles: int) -> None:
         reason = at.N_BUSY
     elif m[d + at.F_REFUSED] or needs_index(m, unit):
         reason = at.N_BANK
-    elif unit == at.ST and (m[d + at.F_ROW] >= 0 or m[d + at.G_ROW] >= 0):
-        reason = at.N_DRAM
-    elif unit == at.LD and wants_read(m):
+    elif (unit == at.ST and (m[d + at.F_ROW] >= 0 or m[d + at.G_ROW] >= 0)) or (
+        unit == at.LD and wants_read(m)
+    ):
         reason = at.N_DRAM
     elif unit == at.LD and m[d + at.G_ROW] >= 0:
         reason = at.N_DATA

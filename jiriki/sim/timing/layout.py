@@ -12,11 +12,24 @@ The trace holds the instructions in the order the sequencer executes them, one r
 instruction (`R_...`), with the place of its unit-specific parameters (`D_`, `M_`, `V_`, `T_...`).
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
-Ints = NDArray[np.int64]
-Bits = NDArray[np.uint64]
+import numpy as np
+
+
+class Ints(Protocol):
+    """`m`: a one-dimensional int64 array, as the kernel sees it."""
+
+    def __getitem__(self, place: int, /) -> int: ...
+    def __setitem__(self, place: int, value: int, /) -> None: ...
+
+
+class Bits(Protocol):
+    """`b`: a one-dimensional uint64 array."""
+
+    def __getitem__(self, place: int, /) -> np.uint64: ...
+    def __setitem__(self, place: int, value: np.uint64, /) -> None: ...
+
 
 NEVER = 1 << 62
 
@@ -61,8 +74,8 @@ T_BASE, T_LINES = range(2)
 # sizes of the chip
 (
     C_MU, C_NU, C_KU, C_BEAT, C_BANKS, C_COLUMNS, C_BANKWORDS, C_DRAIN, C_MXLAT, C_VXLAT, C_BPC,
-    C_BURST, C_DRAMLAT, C_INFLIGHT, C_QUEUE, C_SEMMAX, C_FETCHWORDS, C_STBUFFER, C_OUTBEATS, C_KUBITS,
-    C_BPCBITS,
+    C_BURST, C_DRAMLAT, C_INFLIGHT, C_QUEUE, C_SEMMAX, C_FETCHWORDS, C_STBUFFER, C_OUTBEATS,
+    C_KUBITS, C_BPCBITS,
 ) = range(21)  # fmt: skip
 
 # places of the areas in m
@@ -73,6 +86,7 @@ T_BASE, T_LINES = range(2)
 # places in b, and levels of a request
 RD = 0
 X_WR, X_FLAT, X_LEV, X_LEVELS = range(34, 38)
+X_LOW, X_HIGH = 38, 39  # in m: first and last bank of each level
 
 # sequencer and instruction fetch
 S_AT, S_NEXT, S_WORDS, S_HALT, S_CLOCK, S_ERROR, S_WHO = range(40, 47)
@@ -83,6 +97,8 @@ P_FREE, P_LAST, P_STEND, P_STLEN = range(48, 52)
 
 # traffic
 T_LDBEATS, T_STBEATS, T_FETCHBEATS = range(52, 55)
+
+S_TAKEN = 56  # 1: the sets of this cycle are not empty
 
 # one a unit: queue, completion queue (end of the last completion, cycle it last got space)
 QHEAD, QCOUNT, RHEAD, RCOUNT, RLAST, RSPACE = range(60, 90, 5)

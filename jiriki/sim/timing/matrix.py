@@ -14,7 +14,6 @@ import numpy as np
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.access import (
     bank_span,
-    clear_level,
     compiled,
     flat_levels,
     gather_levels,
@@ -22,6 +21,7 @@ from jiriki.sim.timing.access import (
     level,
     line_level,
     line_mask,
+    one_bank,
     rotate,
     take,
     window_words,
@@ -164,9 +164,8 @@ def gather_at(m: Ints, b: Bits, s: int, group: int) -> int:
     if bank != (m[at.A_GHIGH] + shift) // size:
         return gather_levels(m, b, s, m[at.X_WORDS], m[at.A_GCOUNT], at.ONCE, shift)
     for k in range(m[at.A_GLEVELS]):
-        place = clear_level(m, b, s, k)
-        flat = b[m[at.X_FLAT] + k]
-        b[place + (bank & (banks - 1))] = rotate(flat, shift, m[at.C_COLUMNS])
+        columns = rotate(b[m[at.X_FLAT] + k], shift, m[at.C_COLUMNS])
+        one_bank(m, b, level(m, s, k), bank & (banks - 1), columns)
     return m[at.A_GLEVELS]
 
 
@@ -245,8 +244,11 @@ def run_step(m: Ints, b: Bits, na: int, nb: int, mark: int) -> int:
 @inlined
 def meets(m: Ints, b: Bits, i: int, j: int) -> bool:
     """Say whether level i of port A and level j of port B need one column."""
-    at_a, at_b = level(m, at.L_A, i), level(m, at.L_B, j)
-    for bank in range(m[at.C_BANKS]):
+    at_a, at_b, banks = level(m, at.L_A, i), level(m, at.L_B, j), m[at.C_BANKS]
+    low = max(m[m[at.X_LOW] + at_a], m[m[at.X_LOW] + at_b])
+    high = min(m[m[at.X_HIGH] + at_a], m[m[at.X_HIGH] + at_b])
+    at_a, at_b = m[at.X_LEV] + at_a * banks, m[at.X_LEV] + at_b * banks
+    for bank in range(low, high + 1):  # noqa: SIM110 (Numba compiles no generator)
         if b[at_a + bank] & b[at_b + bank] != _NONE:
             return True
     return False

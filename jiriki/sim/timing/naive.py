@@ -6,61 +6,32 @@ with the kernel: words are enumerated from the operations one by one, requests a
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.control import Fence, Halt, Loop
 from jiriki.isa.dma import DmaMode
 from jiriki.isa.fields import Unit
-from jiriki.isa.operations import (
-    DTYPE_BYTES,
-    ConvOp,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdtOp,
-    LdwOp,
-    Operation,
-    Stream,
-    VrunOp,
-    Window,
-)
+from jiriki.isa.operations import DmaOp, GemvOp, LdtOp, LdwOp, VrunOp
 from jiriki.isa.resolve import Work
-from jiriki.isa.vector import DType, Reduce, TableKind
+from jiriki.isa.vector import TableKind
+from jiriki.sim.timing.naive_work import (
+    Beat,
+    Cell,
+    Level,
+    Request,
+    Step,
+    bursts,
+    chunk,
+    drop,
+    levels,
+    matrix_steps,
+    sp_runs,
+    vector_beats,
+)
 
-Cell = tuple[int, int]  # bank, column
-Level = frozenset[Cell]
 UNITS = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
-
-
-def levels(words: Sequence[int], chip: ChipConfig) -> list[Level]:
-    """Return the accesses that fetch all words: the k-th distinct word of a memory in access k."""
-    by_cell: dict[Cell, int] = {}
-    out: list[set[Cell]] = []
-    for word in dict.fromkeys(words):
-        cell = (word // chip.bank_words % chip.banks, word % chip.columns)
-        k = by_cell.get(cell, 0)
-        by_cell[cell] = k + 1
-        if k == len(out):
-            out.append(set())
-        out[k].add(cell)
-    return [frozenset(level) for level in out]
-
-
-def element_words(
-    window: Window, base: int, width: int, g: int, tap: tuple[int, int], p: int
-) -> list[int]:
-    """Return the words of one element group, none outside the window."""
-    ky, kx = tap
-    oy, ox = divmod(p, window.ow)
-    iy = oy * window.sy + ky * window.dy - window.py
-    ix = ox * window.sx + kx * window.dx - window.px
-    if not (0 <= iy < window.h and 0 <= ix < window.w):
-        return []
-    word = base + (g * window.plane + iy * window.pitch + ix) * width
-    return list(range(word, word + width))
 
 
 @dataclass(eq=False)
@@ -86,32 +57,6 @@ class Front:
     queue: deque[Item] = field(default_factory=deque)
     running: deque[Item] = field(default_factory=deque)  # tracked, not completed
     last_end: int = -1
-
-
-class Bytes:
-    """Byte addresses of both sides of a DMA, in order, with the ends of its runs."""
-
-    def __init__(self, op: DmaOp) -> None:
-        self.runs: list[tuple[int, int]] = []  # first byte in DRAM and in the scratchpad
-        dims = list(op.dims)
-        places = [(op.dram, op.sp)]
-        for dim in reversed(dims):
-            places = [
-                (dram + i * dim.dram_stride, sp + i * dim.sp_stride)
-                for dram, sp in places
-                for i in range(dim.count)
-            ]
-        self.runs = places
-        self.run = op.run
-
-    def folded(self, side: int, op: DmaOp, *, fold: bool) -> list[tuple[int, int]]:
-        """Return (address, bytes) of the runs of one side, dense inner dimensions merged."""
-        strides = [(d.count, (d.dram_stride, d.sp_stride)[side]) for d in op.dims]
-        run, merged = op.run, 1
-        while fold and strides and (strides[0][0] == 1 or strides[0][1] == run):
-            count = strides.pop(0)[0]
-            run, merged = run * count, merged * count
-        return [(place[side], run) for place in self.runs[::merged]]
 
 
 class NaiveTile:
@@ -148,7 +93,7 @@ class NaiveTile:
             held = [first for first, end in loops if (end + per - 1) // per * per - first <= 64]
             keeps.append(min(held, default=index))
             if isinstance(instruction, Loop):
-                loops.append((index + 1, index + 1 + instruction.body))
+                loops.append((index + 1, index + 1 + instruction.values["body"]))
         return keeps
 
     def run(self, limit: int = 1_000_000) -> int:
@@ -331,56 +276,6 @@ def _op(item: Item) -> DmaOp:
     return item.work.op
 
 
-@dataclass
-class Request:
-    """A burst that LD may request or ST may send."""
-
-    address: int
-    bytes: int
-    gathered: bool  # the first burst of a run whose address needs an index
-    index: int  # byte address of that index
-
-
-def bursts(item: Item, chip: ChipConfig) -> deque[Request]:
-    """Cut the DRAM side into requests: runs, at the edges of aligned blocks."""
-    op, size = _op(item), chip.dram_burst_bytes
-    gather = op.mode is DmaMode.GATHER
-    out: deque[Request] = deque()
-    for number, (start, n) in enumerate(Bytes(op).folded(0, op, fold=not gather)):
-        address, end = start, start + n
-        inner = number % op.dims[0].count if gather else 0
-        while address < end:
-            stop = min(end, (address // size + 1) * size)
-            first = gather and address == start
-            index = (op.index or 0) + 4 * inner
-            out.append(Request(address, stop - address, first, index))
-            address = stop
-    return out
-
-
-def sp_runs(item: Item) -> deque[list[int]]:
-    """Return the scratchpad side: the byte addresses of each run."""
-    op = _op(item)
-    if op.mode is DmaMode.SCATTER_BYTES:
-        return deque([sp + j * op.byte_stride for j in range(op.run)] for _, sp in Bytes(op).runs)
-    if op.mode is DmaMode.FILL and op.store:
-        return deque([list(range(op.bytes))])
-    return deque(list(range(sp, sp + n)) for sp, n in Bytes(op).folded(1, op, fold=True))
-
-
-def chunk(runs: deque[list[int]], item: Item, chip: ChipConfig) -> list[int]:
-    """Return the next bytes that one access may move."""
-    most = chip.dram_bytes_per_cycle
-    return runs[0][: min(8, most) if _op(item).mode is DmaMode.SCATTER_BYTES else most]
-
-
-def drop(runs: deque[list[int]], n: int) -> None:
-    """Take n bytes off the first run."""
-    runs[0] = runs[0][n:]
-    if not runs[0]:
-        runs.popleft()
-
-
 class _Ld(_Unit):
     def __init__(self, tile: NaiveTile) -> None:
         super().__init__(tile)
@@ -403,12 +298,12 @@ class _Ld(_Unit):
         if _op(item).mode is DmaMode.FILL:
             self.freed = self.tile.t + 1
             return
-        self.item, self.requests = item, bursts(item, self.chip)
+        self.item, self.requests = item, bursts(_op(item), self.chip)
 
     def follow(self) -> None:
         if self.writer is None and self.pending:
             self.writer = self.pending.popleft()
-            self.runs = sp_runs(self.writer)
+            self.runs = sp_runs(_op(self.writer))
 
     def asks_index(self) -> bool:
         return bool(self.requests) and self.requests[0].gathered
@@ -437,7 +332,7 @@ class _Ld(_Unit):
             return
         fill = _op(self.writer).mode is DmaMode.FILL
         if not self.levels:
-            part = chunk(self.runs, self.writer, self.chip)
+            part = chunk(self.runs, _op(self.writer), self.chip)
             if not fill:
                 if not self.flight:
                     return
@@ -491,13 +386,13 @@ class _St(_Unit):
         return self.item is None and self.tile.t >= max(self.busy_until, self.freed)
 
     def begin(self, item: Item) -> None:
-        self.item, self.runs = item, sp_runs(item)
+        self.item, self.runs = item, sp_runs(_op(item))
         self.pending.append(item)
 
     def follow(self) -> None:
         if self.sender is None and self.pending:
             self.sender = self.pending.popleft()
-            self.requests = bursts(self.sender, self.chip)
+            self.requests = bursts(_op(self.sender), self.chip)
 
     def asks_index(self) -> bool:
         return bool(self.requests) and self.requests[0].gathered
@@ -522,7 +417,7 @@ class _St(_Unit):
         self.refused = False
         if self.item is None:
             return
-        part, t = chunk(self.runs, self.item, self.chip), self.tile.t
+        part, t = chunk(self.runs, _op(self.item), self.chip), self.tile.t
         self.leaving = [(cycle, n) for cycle, n in self.leaving if cycle > t]
         used = self.held + sum(n for _, n in self.leaving)
         if used + len(part) > 4 * self.chip.dram_burst_bytes:
@@ -561,70 +456,6 @@ def _read_index(tile: NaiveTile, request: Request) -> bool:
         return False
     request.gathered = False
     return True
-
-
-Step = tuple[list[int], list[int], bool]  # words of A, words of B, last step of a tile
-
-
-def matrix_steps(op: Operation, chip: ChipConfig) -> Iterator[Step]:
-    """Yield every step of an MX instruction, in order."""
-    if isinstance(op, ConvOp | GemmOp):
-        yield from _dense_steps(op, chip)
-    elif isinstance(op, DwOp):
-        yield from _dw_steps(op, chip)
-    elif isinstance(op, LdwOp):
-        for i in range(op.lines):
-            yield [], [op.b + i * chip.nu + j for j in range(chip.nu)], False
-    else:
-        assert isinstance(op, GemvOp), f"{type(op).__name__} is no MX operation"
-        n = chip.nu // 2 if op.w4 else chip.nu
-        for tile in range(0, op.n_tiles, 2):
-            for s in range(op.steps):
-                lines = [
-                    [op.b + (t * op.steps + s) * n + j for j in range(n)]
-                    for t in range(tile, min(tile + 2, op.n_tiles))
-                ]
-                yield lines[0], lines[1] if len(lines) == 2 else [], s == op.steps - 1
-
-
-def _dense_steps(op: ConvOp | GemmOp, chip: ChipConfig) -> Iterator[Step]:
-    n = chip.nu // 2 if op.w4 else chip.nu
-    pixels = op.m if isinstance(op, GemmOp) else op.p
-    for tile in range(op.n_tiles):
-        for first in range(0, pixels, chip.mu):
-            rows = range(first, min(first + chip.mu, pixels))
-            for s in range(op.steps):
-                if isinstance(op, GemmOp):
-                    a = [op.a + s * op.a_plane + row for row in rows]
-                    line = op.b + tile * op.b_nstride + s * op.b_kstride
-                else:
-                    t, g = divmod(s, op.groups)
-                    tap = divmod(t, op.window.kw)
-                    a = [w for p in rows for w in element_words(op.window, op.a, 1, g, tap, p)]
-                    line = op.b + (tile * op.steps + s) * n
-                yield a, [line + j for j in range(n)], s == op.steps - 1
-
-
-def _dw_steps(op: DwOp, chip: ChipConfig) -> Iterator[Step]:
-    groups, window, ku = chip.nu // chip.ku, op.window, chip.ku
-    for tile in range(op.tiles):
-        for first in range(0, op.p, chip.mu):
-            pixels = range(first, min(first + chip.mu, op.p))
-            for step in range(op.steps(ku)):
-                ky, c = divmod(step, op.chunks(ku))
-                taps = [(ky, kx) for kx in range(c * ku, min(window.kw, c * ku + ku))]
-                ports: list[list[int]] = []
-                for g in range(tile * groups, (tile + 1) * groups):
-                    words = [
-                        w
-                        for tap in taps
-                        for p in pixels
-                        for w in element_words(window, op.a, 1, g, tap, p)
-                    ]
-                    ports.append(words)
-                for i in range(0, groups, 2):
-                    last = step == op.steps(ku) - 1 and i + 2 >= groups
-                    yield ports[i], ports[i + 1] if i + 1 < groups else [], last
 
 
 class _Mx(_Unit):
@@ -676,75 +507,6 @@ class _Mx(_Unit):
         if self.item is not None and isinstance(self.item.work.op, GemvOp):
             return 2 * chip.nu // chip.ku
         return chip.drain_cycles
-
-
-@dataclass
-class Beat:
-    """One cycle or more of VX's front: what is fetched, how long it folds, what is written."""
-
-    streams: list[list[int]]  # words
-    fold: int = 0
-    result: list[int] | None = None  # words written, None: no result
-    last: bool = False
-
-
-def vector_beats(op: VrunOp, chip: ChipConfig) -> list[Beat]:
-    """Return all beats of a VRUN, parameter fetches among them."""
-    beat, out = chip.beat_pixels, list[Beat]()
-    places = range(0, op.p, beat)
-    if op.reduce is Reduce.CHANNELS:
-        order = [(g, p0) for p0 in places for g in range(op.groups)]
-    else:
-        order = [(g, p0) for g in range(op.groups) for p0 in places]
-    before: int | None = None
-    for g, p0 in order:
-        if op.params is not None and g != before:
-            out.append(Beat([[op.params + 8 * g + j for j in range(8)]]))
-        before = g
-        n = min(beat, op.p - p0)
-        for tap in range(op.taps):
-            reads = [_stream_words(s, g, tap, op, p0, n) for s in (op.in0, op.in1, op.in2)]
-            fold, result = _result(op, chip, g, p0, tap, n)
-            out.append(Beat(reads, fold, result))
-    out[-1].last = True
-    return out
-
-
-def _stream_words(
-    stream: Stream | None, g: int, tap: int, op: VrunOp, p0: int, n: int
-) -> list[int]:
-    if stream is None or stream.dtype is DType.ACC:
-        return []
-    window, width = stream.window, DTYPE_BYTES[stream.dtype]
-    kw = op.in0.window.kw if op.taps > 1 and op.in0 is not None else 1
-    ky, kx = divmod(tap, kw)
-    words: list[int] = []
-    for p in range(p0, p0 + n):
-        words += element_words(window, stream.base, width, g, (ky, kx), p)
-    return words
-
-
-def _result(
-    op: VrunOp, chip: ChipConfig, g: int, p0: int, tap: int, n: int
-) -> tuple[int, list[int] | None]:
-    """Return the folding cycles and the words of the result that a beat completes."""
-    fold, at_g, at_p, many = 0, g, p0, n
-    if op.reduce is Reduce.WINDOW and tap < op.taps - 1:
-        return 0, None
-    if op.reduce is Reduce.PIXELS:
-        if p0 + chip.beat_pixels < op.p:
-            return 0, None
-        fold, at_p, many = chip.beat_pixels.bit_length() - 1, 0, 1
-    if op.reduce is Reduce.CHANNELS:
-        if g < op.groups - 1:
-            return 0, None
-        fold, at_g = chip.ku.bit_length() - 1, 0
-    if op.out is None:
-        return fold, None
-    window, width, words = op.out.window, DTYPE_BYTES[op.out.dtype], list[int]()
-    for p in range(at_p, at_p + many):
-        words += element_words(window, op.out.base, width, at_g, (0, 0), p)
-    return fold, words
 
 
 class _Vx(_Unit):

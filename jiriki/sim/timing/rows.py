@@ -1,8 +1,7 @@
 """From a program's dynamic stream to the arrays the kernel works on.
 
-In: the resolved works of a Program and the chip. Out: the kernel's `Memory` at cycle 0. Strided dimensions
-that continue each other are folded here, on each side of a DMA by itself; each window is
-kept once.
+In: the resolved works of a Program and the chip. Out: the kernel's `Memory` at cycle 0. Strided
+dimensions that continue each other are folded here, on each side of a DMA by itself.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from jiriki.chip.config import ChipConfig
 from jiriki.isa.control import Fence, Halt, Loop
 from jiriki.isa.cycles import fold_steps, table_lines
 from jiriki.isa.dma import DmaMode
-from jiriki.isa.fields import Instruction, Unit
+from jiriki.isa.fields import Instruction
 from jiriki.isa.operations import (
     DTYPE_BYTES,
     ConvOp,
@@ -235,6 +234,7 @@ def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
         at.X_RING: 2 * at.UNITS * depth, at.X_FLIGHT: at.FLIGHT * chip.dram_bursts_in_flight,
         at.X_PEND: 2 * (depth + 1), at.X_PRE: MAX_TILES, at.X_LAST: MAX_TILES,
         at.X_WORDS: levels, at.X_SCRATCH: levels, at.X_OUT: at.OUT * out_beats,
+        at.X_LOW: at.LEVEL_SETS * levels, at.X_HIGH: at.LEVEL_SETS * levels,
     }  # fmt: skip
     m = np.zeros(at.REGISTERS + sum(sizes.values()), np.int64)
     place = at.REGISTERS

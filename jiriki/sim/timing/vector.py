@@ -132,9 +132,11 @@ def fetch_beat(m: Ints, b: Bits, par: int) -> bool:
 def set_beat(m: Ints, b: Bits, par: int) -> None:
     """Find the words of each stream of the present beat."""
     m[at.Y_BEAT] = 1
-    p0, kw = m[at.Y_P0], m[par + at.V_KW]
+    p0, kw, ky, kx = m[at.Y_P0], m[par + at.V_KW], 0, 0
     n = min(m[at.C_BEAT], m[par + at.V_P] - p0)
-    ky, kx = m[at.Y_TAP] // kw, m[at.Y_TAP] % kw
+    if m[at.Y_TAP] > 0:
+        ky = m[at.Y_TAP] // kw
+        kx = m[at.Y_TAP] - ky * kw
     for i in range(3):
         stream = par + at.V_STREAM + at.VS * i
         m[at.Y_N + i], m[at.Y_L + i] = 0, 0
