@@ -16,12 +16,15 @@ from jiriki.frontend.context import int_attribute, list_attribute, text_attribut
 
 
 def split_matrix_biases(model: onnx.ModelProto) -> None:
-    """Rewrite Gemm with a bias that is no vector as Gemm and Add: int32 biases are vectors."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    """Make every constant Gemm bias a vector, or else an Add: int32 biases are vectors."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for index, node in reversed(list(enumerate(model.graph.node))):
-        if node.op_type != "Gemm" or len(node.input) < 3 or len(shapes.get(node.input[2], ())) == 1:
+        if node.op_type != "Gemm" or len(node.input) < 3:
             continue
-        if any(a.name == "beta" and a.f != 1.0 for a in node.attribute):
+        shape = None
+        if node.input[2] in constants:
+            shape = _plain_bias(model, node, constants)
+        if (shape is not None and len(shape) == 1) or _beta(node) != 1.0:
             continue
         bias, output = node.input[2], node.output[0]
         product = f"{output}_product"
@@ -29,6 +32,33 @@ def split_matrix_biases(model: onnx.ModelProto) -> None:
         node.output[0] = product
         add = onnx.helper.make_node("Add", [product, bias], [output], name=f"{node.name}_bias")
         model.graph.node.insert(index + 1, add)
+
+
+def _beta(node: onnx.NodeProto) -> float:
+    return next((a.f for a in node.attribute if a.name == "beta"), 1.0)
+
+
+def _plain_bias(
+    model: onnx.ModelProto, node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]
+) -> tuple[int, ...]:
+    """Give the Gemm a bias with beta multiplied in, a vector where it can be one; its shape."""
+    bias = numpy_helper.to_array(constants[node.input[2]])
+    weights = constants.get(node.input[1])
+    plain = (bias * np.float32(_beta(node))).astype(bias.dtype)
+    if weights is not None:
+        outputs = weights.dims[0 if int_attribute(node, "transB", 0) else 1]
+        row = plain.shape[-1:] == (outputs,) and plain.size == outputs
+        if row or plain.size == 1:
+            plain = np.broadcast_to(plain.reshape(-1), (outputs,))
+    if plain.shape == bias.shape and _beta(node) == 1.0:
+        return plain.shape
+    name = f"{node.output[0]}_bias"
+    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(plain), name))
+    node.input[2] = name
+    kept = [a for a in node.attribute if a.name != "beta"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    return plain.shape
 
 
 def replace_sums(model: onnx.ModelProto) -> None:

@@ -49,7 +49,8 @@ def unpack(binding: Binding, data: NDArray[np.uint8], ku: int) -> NDArray:
         inner = flat.reshape(binding.shape)
     else:
         inner = np.moveaxis(flat.reshape(channels, *rest), 0, binding.axis)
-    return _to_external(binding, np.ascontiguousarray(inner))
+    packed = np.ascontiguousarray(inner).reshape(binding.shape)  # a scalar would become a vector
+    return _to_external(binding, packed)
 
 
 def _blocked_shape(binding: Binding, ku: int) -> tuple[int, ...]:
