@@ -175,7 +175,7 @@ EXACT = {
     "nearest": [node("Resize", ["a", "", "scales"], "c", mode="nearest")],
     "pad with zero": [node("Pad", ["a", "pads"], "c")],
     "pad reflect": [node("Pad", ["a", "pads"], "c", mode="reflect")],
-    "slice": [node("Slice", ["a", "from", "to", "axes"], "c")],
+    "slice": [node("Slice", ["a", "from", "to", "axes", "steps"], "c")],
     "concat": [node("Concat", "ab", "c", axis=1)],
     "split": [node("Split", "a", "st", axis=1, num_outputs=2), node("Concat", "ts", "c", axis=1)],
     "softmax": [node("Softmax", "a", "c", axis=1)],
@@ -187,6 +187,7 @@ EXACT_CONSTANTS = {
     "from": np.array([1, -2]),
     "to": np.array([4, -100]),
     "axes": np.array([1, 3]),
+    "steps": np.array([1, -2]),
 }
 
 
