@@ -18,6 +18,7 @@ from jiriki.tiles.tile_program import Area, Buffer, Move, Space
 
 MAX_COUNT = 65_535
 MAX_DIMS = 4
+MANY_MOVES = 32
 
 
 class Loop(NamedTuple):
@@ -153,7 +154,11 @@ def _dma(b: Builder, load: bool, dram: End, sp: End, loops: Sequence[Loop], widt
         run = scatter.count
     rest = [part for loop in rest for part in _countable(loop)]
     room = MAX_DIMS if scatter is None else MAX_DIMS - 1
-    outer, inner = rest[: max(0, len(rest) - room)], rest[max(0, len(rest) - room) :]
+    held = list(range(len(rest)))[-room:]
+    if prod(x.count for x in rest[:-room]) > MANY_MOVES:  # iterate the shortest loops here instead
+        held = sorted(sorted(range(len(rest)), key=lambda i: -rest[i].count)[:room])
+    inner = [rest[i] for i in held]
+    outer = [rest[i] for i in range(len(rest)) if i not in held]
     dims = tuple(reversed([tuple(x) for x in inner]))
     for dram_by, sp_by in _points(outer):
         _emit(b, load, dram.moved(dram_by), sp.moved(sp_by), run, dims, scatter)

@@ -25,6 +25,7 @@ from jiriki.tiles.tile_program import (
     Buffer,
     Stream,
     VectorTile,
+    Window,
     flat_window,
 )
 from jiriki.tiles.vector_int8 import number, quantiser
@@ -40,6 +41,8 @@ from jiriki.tiles.vector_ops import (
     same_blocks,
 )
 
+MAX_TAPS, MAX_ROWS = 127, 8_191  # fields of a window
+MAX_OUTER = 256  # windows in a row; beyond that the axis is moved first
 EXACT_PIXELS = (1 << 24) // 255  # int8 differences that an fp32 sum holds exactly
 LOG2_E, LN_2 = float(np.float32(log2(np.e))), float(np.float32(log(2)))
 COMBINE = {"sum": "fadd", "max": "fmax", "min": "fmin"}
@@ -63,10 +66,64 @@ def budget_of(b: Builder, tensor: Placed) -> int:
 # -- pixels --------------------------------------------------------------------------------
 
 
+def reduce_axis(
+    b: Builder, x: Operand, outer: int, size: int, r: Reduction, result: Result
+) -> None:
+    """Reduce the middle of pixels seen as [outer, size, inner], size at most MAX_TAPS.
+
+    A window's taps are the terms, added in order.
+    """
+    layout = x.tensor.layout
+    inner = layout.pixels // (outer * size)
+    budget = 1 << 40 if x.tensor.resident else budget_of(b, x.tensor)
+    rows = min(outer, MAX_P, MAX_ROWS, budget // (size * layout.group_bytes)) if inner == 1 else 1
+    rows = max(1, rows)
+    columns = max(1, min(inner, MAX_P, budget // (size * layout.group_bytes)))
+    each = size * rows * (inner if inner > 1 else 1) * layout.group_bytes
+    step = max(1, min(layout.groups, MAX_GROUPS, budget // each))
+    for g0 in range(0, layout.groups, step):
+        g1 = min(layout.groups, g0 + step)
+        for i in range(0, outer, rows):
+            n = min(rows, outer - i)
+            for c in range(0, inner, columns):
+                wide = min(columns, inner - c)
+                _taps(b, x, (g0, g1), (i, n), (c, wide, inner), size, r, result)
+
+
+def _taps(
+    b: Builder, x: Operand, groups: tuple[int, int], rows: tuple[int, int],
+    columns: tuple[int, int, int], size: int, r: Reduction, result: Result,
+) -> None:  # fmt: skip
+    """Reduce rows (first, count) or, in one row, columns (first, count, of all)."""
+    (g0, g1), (i, n), (c, wide, inner) = groups, rows, columns
+    p0 = i * size * inner + c
+    p1 = p0 + (n - 1) * size + (size - 1) * inner + wide
+    view = b.fetch(x.tensor, g0, g1, p0, p1)
+    if inner == 1:
+        window = Window(plane=view.plane, pitch=size, h=n, w=size, ow=1, kw=size)
+    else:
+        window = Window(plane=view.plane, pitch=inner, h=size, w=wide, ow=wide, kh=size)
+    out0, p = i * inner + c, n * wide
+    target = b.target(result.tensor, g0, g1, out0, out0 + p)
+    b.emit(
+        VectorTile(
+            layer=b.layer, in0=view.stream(g0, p0, window, x.dtype), p=p, groups=g1 - g0,
+            chain=(*r.before, ("red", None), *r.after), reduce="window", redop=r.redop,
+            out=target.stream(g0, out0, flat_window(target.plane, p), result.dtype),
+            out_quant=result.quant, reads=(view.area(g0, g1, p0, p1),),
+            writes=(target.area(g0, g1, out0, out0 + p),),
+        )
+    )  # fmt: skip
+    b.deliver(target)
+
+
 def reduce_pixels(b: Builder, x: Operand, count: int, r: Reduction, result: Result) -> None:
     """Reduce `count` equal runs of consecutive pixels, each to one pixel of the result."""
     layout = x.tensor.layout
     size = layout.pixels // count
+    if count > 1 and size <= MAX_TAPS:
+        reduce_axis(b, x, count, size, r, result)
+        return
     budget = 1 << 40 if x.tensor.resident else budget_of(b, x.tensor)
     most = max(1, min(MAX_P, budget // layout.group_bytes))
     runs = max(1, min(count, budget // (size * layout.group_bytes)))
@@ -409,6 +466,10 @@ def _reduce_axes(
     if not pixels and not channels:
         plan_map(b, _as_expression(r), [Operand(x, dtype)], Result(final, "f32"))
         return
+    if pixels and not channels and _middle(x, pixels) is not None:
+        outer, size = _middle(x, pixels) or (0, 0)
+        reduce_axis(b, Operand(x, dtype), outer, size, r, Result(final, "f32"))
+        return
     if pixels:
         x = _innermost(b, x, pixels)
         size = prod(x.layout.shape[-len(pixels) :])
@@ -422,6 +483,19 @@ def _reduce_axes(
         x, r = middle, replace(r, before=())
     if channels:
         reduce_channels(b, Operand(x, "f32"), r, Result(final, "f32"))
+
+
+def _middle(x: Placed, pixels: list[int]) -> tuple[int, int] | None:
+    """(outer, size) when the axes are one run of the pixels, short enough for a window's taps."""
+    rest = [(i, n) for i, n in enumerate(x.layout.shape) if i != x.layout.axis and n > 1]
+    where = [k for k, (i, _) in enumerate(rest) if i in pixels]
+    size = prod(rest[k][1] for k in where)
+    if where != list(range(where[0], where[-1] + 1)) or size > MAX_TAPS:
+        return None
+    inner = prod(n for _, n in rest[where[-1] + 1 :])
+    if inner > MAX_P or (prod(n for _, n in rest[: where[0]]) > MAX_OUTER and inner > 1):
+        return None
+    return prod(n for _, n in rest[: where[0]]), size
 
 
 def _innermost(b: Builder, x: Placed, pixels: list[int]) -> Placed:

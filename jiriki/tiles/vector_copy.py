@@ -17,6 +17,8 @@ MAX_STEP = 31
 MAX_PLANE = (1 << 18) - 1
 MAX_GROUPS = (1 << 14) - 1
 MAX_TILES = 64  # more VectorTiles than this: DMA is the better way
+MIN_WORDS = 64  # words that a VectorTile should move at least, where several are needed
+MIN_STAGE = 2_048  # bytes that a stage should move at least
 LONG_RUN = 32  # bytes: with such runs a DMA is as fast
 MAX_WASTE = 4  # bytes loaded per byte that is used
 
@@ -58,11 +60,13 @@ def staged_copy(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: in
     rest = merge_loops(loops)
     if any(x.src < 0 or x.dst < 0 for x in rest) or _joint_run(rest, width) >= LONG_RUN:
         return False
-    start = len(b.ops)
+    start, whole = len(b.ops), width * prod(x.count for x in rest)
     for src_by, dst_by, part in _stages(rest, width, b.available // 2):
         reach = [sum((x.count - 1) * x[side] for x in part) + width for side in (1, 2)]
         moved = width * prod(x.count for x in part)
-        if reach[1] != moved or reach[0] > MAX_WASTE * moved or sum(reach) > b.available:
+        small = len(b.ops) == start and moved < min(whole, MIN_STAGE)
+        waste = reach[1] != moved or reach[0] > MAX_WASTE * moved
+        if small or waste or sum(reach) > b.available:
             b.take_ops(start)
             return False
         buffers = [b.scratch("stage", -(-size // b.chip.ku) * b.chip.ku) for size in reach]
@@ -95,6 +99,7 @@ def _stages(loops: list[Loop], width: int, budget: int) -> Iterator[tuple[int, i
     head, rest = loops[0], loops[1:]
     each = reach - (head.count - 1) * (head.src + head.dst)
     step = max(1, min(head.count, (wish - each) // (head.src + head.dst) + 1))
+    step = -(-head.count // -(-head.count // step))  # parts of one size
     for i in range(0, head.count, step):
         part = Loop(min(step, head.count - i), head.src, head.dst)
         if step > 1:
@@ -109,26 +114,23 @@ Plan = tuple[int, int, int, int, tuple[Window, Window]]
 
 def _windows(loops: list[Loop]) -> list[Plan] | None:
     """Map word loops (outermost first) onto groups, rows and columns; the rest are iterated."""
-    columns = loops[-1]
-    if columns.count == 1 and len(loops) > 1 and _steps(loops[-2]):
-        loops = [*loops[:-2], loops[-2]]
-        columns = loops[-1]
-    if columns.count > MAX_P:
+    fit = [x for x in loops if _steps(x)]
+    columns = max(fit, key=lambda x: x.count, default=None)
+    if columns is None:
         return None
-    rest = loops[:-1]
-    group = rest.pop(0) if rest else Loop(1, 0, 0)
-    rows = rest.pop() if rest else Loop(1, 0, 0)
-    if max(group.src, group.dst) > MAX_PLANE or group.count > MAX_GROUPS:
-        return None
-    if max(rows.src, rows.dst) >= 1 << 15 or rows.count >= 1 << 13:
-        return None
+    rest = sorted((x for x in loops if x is not columns), key=lambda x: -x.count)
+    group = next((x for x in rest if _planes(x)), Loop(1, 0, 0))
+    rest = [x for x in rest if x is not group]
+    rows = next((x for x in rest if _lines(x)), Loop(1, 0, 0))
+    rest = [x for x in rest if x is not rows]
     points = [(0, 0)]
     for loop in rest:
         points = [
             (s + i * loop.src, d + i * loop.dst) for s, d in points for i in range(loop.count)
         ]
     per = max(1, min(rows.count, MAX_P // columns.count))
-    if len(points) * -(-rows.count // per) > MAX_TILES:
+    tiles = len(points) * -(-rows.count // per)
+    if tiles > MAX_TILES or (tiles > 1 and prod(x.count for x in loops) < tiles * MIN_WORDS):
         return None
     plans: list[Plan] = []
     for s, d in points:
@@ -143,10 +145,24 @@ def _windows(loops: list[Loop]) -> list[Plan] | None:
     return plans
 
 
+def _planes(loop: Loop) -> bool:
+    """Whether a loop can be the groups of a vector run."""
+    return min(loop.src, loop.dst) >= 0 and (
+        max(loop.src, loop.dst) <= MAX_PLANE and loop.count <= MAX_GROUPS
+    )
+
+
+def _lines(loop: Loop) -> bool:
+    """Whether a loop can be the rows of a window on both sides."""
+    return max(loop.src, loop.dst) < 1 << 15 and loop.count < 1 << 13
+
+
 def _steps(loop: Loop) -> bool:
     """Whether a loop can be the columns of a window on both sides."""
-    return all(0 <= s <= MAX_STEP for s in (loop.src, loop.dst)) and (
-        loop.count * max(loop.src, loop.dst) < 1 << 15
+    return (
+        loop.count <= MAX_P
+        and max(loop.src, loop.dst) <= MAX_STEP
+        and loop.count * max(loop.src, loop.dst) < 1 << 15
     )
 
 

@@ -81,7 +81,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("chip", ["nano", "vta256", "os256"])
+@pytest.mark.parametrize("chip", ["nano", "vta256"])
 @pytest.mark.parametrize("where", ["dram", "in", "out", "both"])
 @pytest.mark.parametrize("case", CASES)
 def test_movement_is_exact(case: str, where: str, chip: str) -> None:

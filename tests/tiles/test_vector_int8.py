@@ -43,7 +43,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("chip", ["nano", "vta256", "os256"])
+@pytest.mark.parametrize("chip", ["nano", "vta256"])
 @pytest.mark.parametrize("where", ["dram", "in", "both"])
 @pytest.mark.parametrize("case", CASES)
 def test_bit_exact(case: str, where: str, chip: str) -> None:
