@@ -34,6 +34,7 @@ from jiriki.tiles.fuse import (
     lifetimes,
     make_steps,
 )
+from jiriki.tiles.grouped import corrected_bias, weight_blocks
 from jiriki.tiles.interleave import weave
 from jiriki.tiles.layout import layout_of
 from jiriki.tiles.planners import PLANNERS
@@ -275,12 +276,6 @@ def _geometry(b: Builder, node: Node, x: Placed) -> Geometry:
     return conv_geometry(node, x, b.graph.tensors[node.inputs[1]].shape, oh, ow)
 
 
-def corrected_bias(bias: np.ndarray, w: np.ndarray, x_zp: int) -> np.ndarray:
-    """Return bias - x_zp * sum(w) per output channel as int32 (wraps like the accumulator)."""
-    sums = w.reshape(len(w), -1).sum(axis=1, dtype=np.int64)
-    return (bias.astype(np.int64) - x_zp * sums).astype(np.int32)
-
-
 def dense_parts(b: Builder, step: Step) -> list[Dense]:
     """Return the dense convolutions that make up a conv or matmul step."""
     node, graph, chip = step.node, b.graph, b.chip
@@ -302,7 +297,7 @@ def dense_parts(b: Builder, step: Step) -> list[Dense]:
     bias = corrected_bias(graph.constants[node.inputs[2]], w, zero)
     epilogue = make_epilogue(b, node, step.fused, bias, out)
     parts = []
-    for i, block in enumerate(_blocks(w, group, chip.ku)):
+    for i, block in enumerate(weight_blocks(w, group, chip.ku)):
         gi, go = -(-block.shape[1] // chip.ku), -(-block.shape[0] // chip.ku)
         packed = tuple(
             b.constant(f"{node.name}.w{i}", pack_weights(part, chip.ku, chip.nu))
@@ -311,23 +306,3 @@ def dense_parts(b: Builder, step: Step) -> list[Dense]:
         ins, outs = (i * gi, (i + 1) * gi), (i * go, (i + 1) * go)
         parts.append(Dense(geometry, x, zero, *ins, *outs, packed, epilogue, sample))
     return parts
-
-
-def _blocks(w: np.ndarray, group: int, ku: int) -> list[np.ndarray]:
-    """Merge convolution groups until blocks fill whole words; return block-diagonal weights."""
-    outputs, per, kh, kw = w.shape
-    each = outputs // group
-    merge = next(
-        m
-        for m in range(1, group + 1)
-        if group % m == 0 and (m == group or (m * per % ku == 0 and m * each % ku == 0))
-    )
-    blocks = []
-    for start in range(0, group, merge):
-        block = np.zeros((merge * each, merge * per, kh, kw), w.dtype)
-        for j in range(merge):
-            rows = slice(j * each, (j + 1) * each)
-            source = slice((start + j) * each, (start + j + 1) * each)
-            block[rows, j * per : (j + 1) * per] = w[source]
-        blocks.append(block)
-    return blocks
