@@ -4,8 +4,8 @@
     cut              tiles of each piece that fit the chip          (tiles/)
     emit             order, addresses, waits, instructions          (emit/)
 
-Several plans are tried (how much scratchpad resident tensors may take); the one whose program the
-timing simulator finds fastest is kept.
+With more effort several plans are tried (how much scratchpad resident tensors may take); the one
+whose program the timing simulator finds fastest is kept.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def compile_graph(
     graph: Graph,
     chip: ChipConfig,
     *,
-    effort: int = 2,
+    effort: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Program:
     """Compile a graph for a chip.

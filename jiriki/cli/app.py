@@ -73,7 +73,7 @@ def run(
     output: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
     calibration: Calibration = None,
     shape: Shapes = None,
-    effort: Effort = 2,
+    effort: Effort = 1,
     json: Json = False,
 ) -> None:
     """Run a model and compare its outputs with ONNX Runtime's."""
@@ -91,7 +91,7 @@ def compile(
     chip: ChipName = None,
     calibration: Calibration = None,
     shape: Shapes = None,
-    effort: Effort = 2,
+    effort: Effort = 1,
     json: Json = False,
 ) -> None:
     """Compile a model into a program file."""
@@ -113,7 +113,7 @@ def profile(
     ),
     calibration: Calibration = None,
     shape: Shapes = None,
-    effort: Effort = 2,
+    effort: Effort = 1,
     json: Json = False,
 ) -> None:
     """Count a model's cycles and say where they go; write an HTML page and a timeline."""

@@ -39,7 +39,7 @@ class Request:
     reading: Reading = field(default_factory=Reading)
     chip: str | None = None
     engine: str = "functional"
-    effort: int = 2
+    effort: int = 1
     photos: bool = False
     input: Path | None = None
     output: Path | None = None
