@@ -1,17 +1,5 @@
-"""Compile the timing kernel into the disk cache: `python -m jiriki.sim.timing`, part of set-up."""
+"""`python -m jiriki.sim.timing`: compile the kernel into the disk cache, as an installer may."""
 
-from jiriki.chip import load_chip
-from jiriki.isa.control import Halt
-from jiriki.program import Program
-from jiriki.sim.timing.engine import TimingEngine
+from jiriki.sim.timing.compiled import compiled
 
-
-def main() -> None:
-    """Time the shortest program, which compiles everything."""
-    chip = load_chip("e256")
-    program = Program("halt", chip.name, chip.content_hash(), (Halt.new(),), (), 64, (), ())
-    assert TimingEngine(chip).run(program).cycles, "a program takes at least a cycle"
-
-
-if __name__ == "__main__":
-    main()
+compiled()

@@ -11,8 +11,10 @@ from numba import njit
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.layout import Bits, Ints
 
-compiled = njit(error_model="numpy")
-inlined = njit(error_model="numpy", inline="always")  # small, for one caller: compiles sooner
+# Only `compiled.py` calls from Python, so no function needs a wrapper for that.
+_OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+compiled = njit(**_OPTIONS)
+inlined = njit(inline="always", **_OPTIONS)  # small, for one caller: compiles sooner
 
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NONE = np.uint64(0)

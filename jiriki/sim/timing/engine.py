@@ -33,16 +33,16 @@ class TimingEngine:
     name = "timing"
 
     def __init__(self, chip: ChipConfig) -> None:
-        if chip.columns > 64:
-            raise SimError(
-                f"chip {chip.name}: columns = {chip.columns} exceeds 64, the most that the timing "
-                "simulator follows; use more banks"
-            )
-        if chip.columns < 8:
-            raise SimError(
-                f"chip {chip.name}: columns = {chip.columns} is less than 8, the words of a "
-                "group's channel parameters; use more columns"
-            )
+        for holds, what in (
+            (chip.columns <= 64, f"columns = {chip.columns} exceeds 64, the bits of a column set"),
+            (chip.columns >= 8, f"columns = {chip.columns} is less than a parameter line of 8"),
+            (chip.dram_burst_bytes >= 16, "dram_burst_bytes is less than one instruction of 16"),
+        ):
+            if not holds:
+                raise SimError(
+                    f"chip {chip.name}: {what}; the timing simulator cannot follow it, change the "
+                    "chip's TOML"
+                )
         self.chip = chip
 
     def run(

@@ -1,25 +1,87 @@
-"""Random legal instruction streams for the timing tests.
+"""The kernel against the naive stepper: every event, counter and beat of random programs.
 
-In: a seeded generator and a chip. Out: instructions up to HALT. Waits take only tokens that are
-given earlier in the program and each semaphore has one consuming unit, so that none deadlocks.
+Random programs are legal streams for all units. Waits take only tokens that are given earlier in
+the program and each semaphore has one consuming unit, so that none deadlocks.
 """
 
+from __future__ import annotations
+
+from dataclasses import replace
 from random import Random
 
-from jiriki.chip import ChipConfig
+import pytest
+
+from jiriki.chip import ChipConfig, load_chip
 from jiriki.isa.control import Fence, Halt, Loop, Nop, Sig, Wait
 from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
 from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.resolve import resolve
+from jiriki.isa.sequence import unroll_instructions
 from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, Reduce, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.sim.timing import layout as at
+from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works
+from jiriki.sim.timing.naive import NaiveTile
+
+NANO = load_chip("nano")
+CRAMPED = replace(
+    NANO, name="cramped", dram_latency_cycles=20, dram_bursts_in_flight=4, queue_depth=4,
+    vx_latency_cycles=6, banks=2, scratchpad_bytes=16384,
+)  # fmt: skip
+ODD_DRAM = replace(
+    NANO, name="odd-dram", dram_bytes_per_cycle=8, dram_burst_bytes=32, dram_latency_cycles=7
+)
+CHIPS = [CRAMPED, ODD_DRAM, NANO, *(load_chip(name) for name in ("e256", "vta256", "os256"))]
+
+
+def both(chip: ChipConfig, seed: int, length: int) -> tuple[dict[str, object], dict[str, object]]:
+    """Run a random program on the naive stepper and on the kernel."""
+    code = random_program(Random(seed), chip, length)
+    works = resolve(unroll_instructions(code))
+    tile = NaiveTile(works, len(code), chip)
+    slow = {
+        "cycles": tile.run(),
+        "lives": [[i.issue, i.start, i.end] for i in tile.items],
+        "beats": [tile.beats[name] for name in ("ld", "st", "fetch")],
+        "counters": tile.counters,
+    }
+    memory = simulate_works(works, len(code), chip)
+    counters = {unit: counters_of(memory, unit) for unit in TIMED}
+    fast = {
+        "cycles": int(memory.m[at.S_CLOCK]),
+        "lives": memory.records[:, [at.R_ISSUE, at.R_START, at.R_END]].tolist(),
+        "beats": memory.m[[at.T_LDBEATS, at.T_STBEATS, at.T_FETCHBEATS]].tolist(),
+        "counters": {
+            u: dict(c.reasons) | ({"busy": c.busy} if c.busy else {}) for u, c in counters.items()
+        },
+    }
+    return slow, fast
+
+
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+@pytest.mark.parametrize("seed", range(20))
+def test_kernel_equals_naive_stepper(chip: ChipConfig, seed: int) -> None:
+    slow, fast = both(chip, seed, 1 + seed % 12)
+    assert fast == slow
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+@pytest.mark.parametrize("seed", range(100, 400))
+def test_kernel_equals_naive_stepper_at_length(chip: ChipConfig, seed: int) -> None:
+    slow, fast = both(chip, seed, 4 + seed % 40)
+    assert fast == slow
+
+
+# Random programs -----------------------------------------------------------------------------
 
 
 def random_program(rng: Random, chip: ChipConfig, length: int) -> list[Instruction]:
     """Return about `length` pieces of work for all units, with descriptors and semaphores."""
     out: list[Instruction] = [Chain.new(slot=0, half=0, op0=MicroOp.ABS)]
     tokens = dict.fromkeys(range(4), 0)
-    consumers = dict(enumerate((Unit.LD, Unit.ST, Unit.MX, Unit.VX)))
+    consumers: dict[int, Unit] = dict(enumerate((Unit.LD, Unit.ST, Unit.MX, Unit.VX)))
     makers = (_dma, _dma, _array, _dw, _gemv, _vector, _vector, _other)
     for _ in range(length):
         for instruction in rng.choice(makers)(rng, chip):
@@ -127,7 +189,9 @@ def _array(rng: Random, chip: ChipConfig) -> list[Instruction]:
 
 
 def _dw(rng: Random, chip: ChipConfig) -> list[Instruction]:
-    dw = Dw.new(a=_word(rng, chip), win=2, p=rng.randint(1, 2 * chip.mu + 1), tiles=rng.randint(1, 2))
+    dw = Dw.new(
+        a=_word(rng, chip), win=2, p=rng.randint(1, 2 * chip.mu + 1), tiles=rng.randint(1, 2)
+    )
     lines = Ldw.new(b=_word(rng, chip), lines=rng.randint(1, 6))
     return [lines, *_window(rng, chip, Unit.MX, 2), dw]
 
@@ -135,9 +199,11 @@ def _dw(rng: Random, chip: ChipConfig) -> list[Instruction]:
 def _gemv(rng: Random, chip: ChipConfig) -> list[Instruction]:
     return [
         Gemv.new(
-            b=_word(rng, chip), steps=rng.randint(1, 9), n_tiles=rng.randint(1, 5),
+            b=_word(rng, chip),
+            steps=rng.randint(1, 9),
+            n_tiles=rng.randint(1, 5),
             w4=rng.random() < 0.3,
-        )  # fmt: skip
+        )
     ]
 
 
@@ -168,8 +234,11 @@ def _other(rng: Random, chip: ChipConfig) -> list[Instruction]:
     return [
         rng.choice(
             [
-                Sig.new(unit), Wait.new(unit), Nop.new(), Fence.new(),
+                Sig.new(unit),
+                Wait.new(unit),
+                Nop.new(),
+                Fence.new(),
                 Ldt.new(base=_word(rng, chip), slot=0, kind=rng.random() < 0.2),
             ]
-        )  # fmt: skip
+        )
     ]
