@@ -82,6 +82,11 @@ def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.Inferen
                 f"ONNX Runtime, the reference, lacks an operator of the model: {reason[:300]}; "
                 "convert the model to an older opset or rewrite the operator"
             ) from None
+        if "Protobuf serialization failed" in reason:
+            raise ModelFileError(
+                f"ONNX Runtime cannot write the optimised model into {tempfile.gettempdir()}; "
+                "free some space there, or set TMPDIR to another folder"
+            ) from None
         raise ModelFileError(
             f"ONNX Runtime refuses the model: {reason[:300]}; check it with onnx.checker"
         ) from None
