@@ -10,6 +10,7 @@ they fit; else every stripe streams them. The cheapest cut by `_cost` that fits 
 """
 
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -21,6 +22,9 @@ from jiriki.tiles.builder import Builder, Placed, View, row_pitch
 from jiriki.tiles.epilogue import Epilogue, LoadedEpilogue, finish_tile, load_epilogue
 from jiriki.tiles.errors import TileError
 from jiriki.tiles.tile_program import Area, Buffer, ConvTile, Window
+
+MOST_GROUPS = 1023  # of input channels, that one CONV sums
+LONGEST_LINE, MIN_LINE = 256, 32  # pixels of a matrix product's line that need no folding
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,11 @@ def conv_geometry(node: Node, x: Placed, w_shape: tuple[int, ...], oh: int, ow: 
 
 
 def matmul_geometry(rows: int) -> Geometry:
-    return Geometry(1, 1, rows, 1, rows)
+    """One line of pixels; a long one is folded, where it divides, so that it can be cut."""
+    width = rows
+    if rows > LONGEST_LINE:
+        width = next((w for w in range(LONGEST_LINE, MIN_LINE, -1) if rows % w == 0), rows)
+    return Geometry(1, rows // width, width, rows // width, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +164,10 @@ def plan_dense(b: Builder, d: Dense) -> None:
                 size = (geo.h, geo.w)
                 view = b.fetch_sampled(d.x, d.gi0, d.gi1, image, (first, last), size, d.sample)
             else:
+                columns = d.x.layout.columns
+                pitch = geo.pitch(chip) if geo.w == columns else columns  # a folded line is dense
                 view = b.fetch_rows(
-                    d.x, d.gi0, d.gi1, base + first * geo.w, base + last * geo.w, geo.pitch(chip)
+                    d.x, d.gi0, d.gi1, base + first * geo.w, base + last * geo.w, pitch
                 )
             for t0 in range(0, n_tiles, cut.chunk):
                 t1 = min(n_tiles, t0 + cut.chunk)
@@ -220,13 +230,14 @@ def dense_tile(
     stride = acc_stride_of(chip, p)
     acc = b.accumulators(acc_rows_of(chip, t1 - t0, p))
     pixels = pixels or _pixels_read(geo, view, image, rows)
-    for i, weight in enumerate(weights):
+    for i, (weight, g) in enumerate(product(weights, range(d.gi0, d.gi1, MOST_GROUPS))):
+        end = min(d.gi1, g + MOST_GROUPS)
         b.emit(
             ConvTile(
-                layer=b.layer, a=view.buffer, a_offset=view.at(d.gi0, view.p0), window=window, p=p,
-                groups=d.gi1 - d.gi0, b=weight, b_offset=b_offset, n_tiles=t1 - t0, acc=acc,
-                acc_stride=stride, accumulate=i > 0,
-                reads=(view.area(d.gi0, d.gi1, *pixels), Area(weight)),
+                layer=b.layer, a=view.buffer, a_offset=view.at(g, view.p0), window=window, p=p,
+                groups=end - g, b=weight, b_offset=b_offset + (g - d.gi0) * chip.nu * chip.ku,
+                n_tiles=t1 - t0, acc=acc, acc_stride=stride, accumulate=i > 0,
+                reads=(view.area(g, end, *pixels), Area(weight)),
                 writes=(Area(acc),),
             )
         )  # fmt: skip
@@ -282,6 +293,8 @@ def _stripe_candidates(d: Dense) -> list[int]:
 def _chunk_candidates(chip: ChipConfig, d: Dense) -> list[int]:
     n_tiles = -(-(d.go1 - d.go0) // (chip.nu // chip.ku))
     most = min(n_tiles, 255)
+    if d.gi1 - d.gi0 > MOST_GROUPS:  # the sum is split, which the order of weights allows by tile
+        return [1] if d.geometry.kh == d.geometry.kw == 1 else []
     return sorted({-(-n_tiles // parts) for parts in range(-(-n_tiles // most), n_tiles + 1)})
 
 
