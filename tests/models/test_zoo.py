@@ -19,9 +19,18 @@ def test_model_equals_onnx_runtime_in_every_element(name: str) -> None:
 
 
 @pytest.mark.full
-def test_resnet50_differs_by_one_step_of_its_softmax_at_most() -> None:
-    """Its last operator is a softmax of bytes, which decision 0004 bounds at one step."""
-    net = compiled("resnet50")
+@pytest.mark.parametrize("name", ["resnet50", "ppocr-rec"])
+def test_softmax_of_bytes_differs_by_one_step_at_most(name: str) -> None:
+    """Decision 0004 bounds it; measured on these inputs: no element differs."""
+    net = compiled(name)
     found = compare(net, net.zoo.calibration()[:RUNS])
-    assert found.elements == RUNS * 1000
-    assert found.largest_steps <= 1.001
+    assert found.elements > 0 and found.largest_steps <= 1.001, found
+
+
+@pytest.mark.full
+def test_magika_is_within_the_tolerance_of_float_outputs() -> None:
+    """Its softmax is float to the end; decision 0004: 2e-5 relative."""
+    net = compiled("magika")
+    found = compare(net, net.zoo.calibration()[:RUNS])
+    assert net.graph.outputs[0].scale is None
+    assert found.elements == RUNS * 214 and found.largest_steps <= 2e-5, found
