@@ -55,7 +55,8 @@ class Geometry:
     def is_sampling(self) -> bool:
         """Return whether only every sy-th row and sx-th column is read at all."""
         unpadded = self.top == self.left == 0 and self.kh == self.kw == 1
-        return unpadded and self.sy * self.sx > 1 and (self.oh - 1) * self.sy < self.h
+        inside = (self.oh - 1) * self.sy < self.h and (self.ow - 1) * self.sx < self.w
+        return unpadded and self.sy * self.sx > 1 and inside
 
     def pitch(self, chip: ChipConfig) -> int:
         """Element groups between input rows in the scratchpad."""
