@@ -63,6 +63,7 @@ class Plan:
 
 def cut_graph(graph: Graph, chip: ChipConfig, plan: Plan) -> TileProgram:
     """Cut a graph to fit a chip. Raises TileError naming the layer that fits in no way."""
+    _check_ports(graph, chip)
     steps = make_steps(graph)
     if not plan.stream:
         steps = [part for step in steps for part in _unstream(step)]
@@ -87,6 +88,19 @@ def cut_graph(graph: Graph, chip: ChipConfig, plan: Plan) -> TileProgram:
             steps = [part for s in steps for part in (_unstream(s) if s in split else [s])]
             lives = lifetimes(graph, steps, aliases, chip.ku, chip.nu // chip.ku)
         barred |= victims
+
+
+def _check_ports(graph: Graph, chip: ChipConfig) -> None:
+    """Refuse at once what DRAM cannot hold; cutting it into tiles would take long."""
+    names = dict.fromkeys(port.name for port in (*graph.inputs, *graph.outputs))
+    sizes = {name: layout_of(graph.tensors[name], chip.ku).bytes for name in names}
+    if sum(sizes.values()) > chip.dram_bytes:
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise TileError(
+            f"inputs and outputs take {sum(sizes.values())} bytes of DRAM ({largest} "
+            f"{sizes[largest]}), chip {chip.name} has {chip.dram_bytes}; use a chip with more DRAM "
+            "or a smaller input"
+        )
 
 
 def _unstream(step: Step) -> list[Step]:
