@@ -177,9 +177,7 @@ def _move_aside(context: Context, name: str) -> None:
         inputs = tuple(inner if n == name else n for n in node.inputs)
         outputs = tuple(inner if n == name else n for n in node.outputs)
         own = inner if node.name == name else node.name
-        context.nodes[index] = type(node)(
-            node.op, own, inputs, outputs, node.attrs, node.source
-        )
+        context.nodes[index] = type(node)(node.op, own, inputs, outputs, node.attrs, node.source)
     for key, value in context.values.items():
         if value.tensor == name:
             context.values[key] = replace(value, tensor=inner)
