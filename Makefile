@@ -30,8 +30,8 @@ test-full: check
 	@$(BIN)/pytest -n 2
 
 check: $(DEV)
-	@$(BIN)/ruff check jiriki tests docs
-	@$(BIN)/ruff format --check jiriki tests docs
+	@$(BIN)/ruff check jiriki tests docs bench
+	@$(BIN)/ruff format --check jiriki tests docs bench
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
