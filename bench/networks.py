@@ -25,7 +25,7 @@ CHIPS = {"resnet50": ("e256", "vta256")}
 DEFAULT_CHIPS = ("e256",)
 MOST_CYCLES = {"resnet50": 17_500_000, "mobilenetv2": 1_700_000, "efficientnet-lite0": 2_200_000}
 LIMITED_CHIP = "e256"
-EFFORT = 2
+EFFORT = 1
 
 
 def main() -> int:
