@@ -9,6 +9,7 @@ Using a descriptor the program never set is an error, as is a count of zero.
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import IntEnum
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
@@ -97,6 +98,7 @@ class QueueState:
         self._steps: dict[tuple[Unit, int], dict[str, int]] = {}
         self._windows: dict[tuple[Unit, int], Window] = {}
         self._interned: dict[Window, Window] = {}
+        self._checked: set[tuple[object, ...]] = set()  # chains found sound, with what they rest on
         self._gstr: dict[str, int] | None = None
         self._konst: list[int | None] = [None] * 8
         self._quantisers: list[Quantiser | None] = [None] * 4
@@ -254,7 +256,11 @@ class QueueState:
             tuple(self._konst), tuple(self._quantisers), self._out_quantiser(out), reduce,
             RedOp(r["redop"]), r["channels"],
         )  # fmt: skip
-        _check_chain(op)
+        set_ = tuple(x is not None for x in (*self._quantisers, *self._konst))
+        key = (before, after, uses, reduce, in0 and in0.dtype, set_)
+        if key not in self._checked:
+            _check_chain(op)
+            self._checked.add(key)
         return op
 
     def _ldt(self, unit: Unit, v: dict[str, int]) -> LdtOp:
@@ -284,7 +290,7 @@ class QueueState:
         if dtype is DType.ACC:
             if (Unit.VX, idx) not in self._extent:
                 raise IsaError("ACC stream needs window register 0 for its plane; add a WINA")
-            window = replace(_NO_MOVE, plane=self._extent[Unit.VX, idx]["plane"])
+            window = _acc_window(self._extent[Unit.VX, idx]["plane"])
         else:
             window = self._window(Unit.VX, idx)
         return Stream(v["base"] if base is None else base, dtype, bool(v["splat"]), window)
@@ -320,6 +326,12 @@ class QueueState:
             elif reduce is not Reduce.NONE:
                 part = after
         return tuple(before), tuple(after)
+
+
+@cache
+def _acc_window(plane: int) -> Window:
+    """Return the window of an accumulator stream: rows of a plane, one after another."""
+    return replace(_NO_MOVE, plane=plane)
 
 
 def _check_chain(op: VrunOp) -> None:
