@@ -70,11 +70,18 @@ def add_columns(m: Ints, b: Bits, number: int, bank: int, columns: np.uint64) ->
     b[place + bank] |= columns
 
 
+@inlined
+def bank_of(m: Ints, word: int) -> int:
+    """Return the bank of a word (beyond the last bank: not wrapped)."""
+    bits = m[at.C_BANKBITS]
+    return word >> bits if bits >= 0 else word // m[at.C_BANKWORDS]
+
+
 @compiled
 def line_level(m: Ints, b: Bits, s: int, word: int, n: int) -> None:
     """Make request s one level: the n <= columns consecutive words at `word`."""
     banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
-    bank, number = word // size, s * m[at.X_LEVELS]
+    bank, number = bank_of(m, word), s * m[at.X_LEVELS]
     room = (bank + 1) * size - word
     if n <= room:
         one_bank(m, b, number, bank & (banks - 1), line_mask(word, n, columns))
@@ -121,12 +128,12 @@ def repeated(m: Ints, words: int, i: int) -> bool:
 @compiled
 def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, shift: int) -> int:
     """Make the levels of request s: elements of `width` words at words[:count] + shift."""
-    banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
+    banks, columns = m[at.C_BANKS], m[at.C_COLUMNS]
     first, levels = s * m[at.X_LEVELS], 0
     for i in range(count):
         for j in range(width):
             word = m[words + i] + shift + j
-            bank = (word // size) & (banks - 1)
+            bank = bank_of(m, word) & (banks - 1)
             bit = _ONE << np.uint64(word & (columns - 1))
             k = 0
             while k < levels and holds(m, b, first + k, bank, bit):
@@ -168,6 +175,15 @@ def flat_levels(m: Ints, b: Bits, words: int, count: int) -> int:
 
 
 @compiled
+def is_line(m: Ints, stream: int, p0: int, n: int) -> bool:
+    """Say whether a stream's beat is one run of one row: one level, or none in the padding."""
+    w = m[stream + at.VS_WIN]
+    ow = m[w + at.W_OW]
+    ox = p0 - p0 // ow * ow if p0 >= ow else p0
+    return m[w + at.W_SX] == 1 and ox + n <= ow
+
+
+@compiled
 def stream_levels(
     m: Ints, b: Bits, s: int, stream: int, g: int, ky: int, kx: int, p0: int, n: int
 ) -> int:
@@ -175,7 +191,7 @@ def stream_levels(
     w, width = m[stream + at.VS_WIN], m[stream + at.VS_WIDTH]
     origin = m[stream + at.VS_BASE] + g * m[w + at.W_PLANE] * width
     ow = m[w + at.W_OW]
-    oy = p0 // ow
+    oy = p0 // ow if p0 >= ow else 0
     ox = p0 - oy * ow
     if m[w + at.W_SX] == 1 and ox + n <= ow:  # one run of one row: a line
         iy = oy * m[w + at.W_SY] + ky * m[w + at.W_DY] - m[w + at.W_PY]

@@ -209,7 +209,7 @@ def read_burst(m: Ints, t: int) -> None:
         m[d + at.F_ROW], m[d + at.F_FREE], m[at.S_DIRTY] = -1, t + 1, 1
 
 
-@inlined
+@compiled
 def write_burst(m: Ints, t: int) -> None:
     """Send ST's next write burst; the last one completes its instruction."""
     d, walker = at.ST_DMA, at.ST_FAR
@@ -287,9 +287,16 @@ def read_chunk(m: Ints, b: Bits, t: int) -> None:
     if m[d + at.B_LEVEL] < m[d + at.B_LEVELS]:
         return
     m[d + at.B_LEVEL], m[d + at.B_LEVELS] = 0, 0
+    end_read(m, t, n)
+
+
+@compiled
+def end_read(m: Ints, t: int, n: int) -> None:
+    """Count n bytes as read; the last ones free ST's near side."""
+    d = at.ST_DMA
     m[d + at.F_BYTES] += n
-    advance(m, walker, n)
-    if m[walker + at.K_LEFT] == 0:
+    advance(m, at.ST_NEAR, n)
+    if m[at.ST_NEAR + at.K_LEFT] == 0:
         m[d + at.F_ROW], m[d + at.F_FREE], m[at.S_DIRTY] = -1, t + 1, 1
 
 
@@ -324,9 +331,7 @@ def write_time(m: Ints) -> int:
 
 @compiled
 def write_chunk(m: Ints, b: Bits, t: int) -> None:
-    """Let LD write a level of its next chunk if the data are there."""
-    if write_time(m) > t:
-        return
+    """Let LD write a level of its next chunk, whose data are there."""
     d = at.LD_DMA
     par = m[m[d + at.G_ROW] + at.R_PAR]
     n = write_size(m, par)
@@ -358,6 +363,21 @@ def end_chunk(m: Ints, t: int, par: int, n: int) -> None:
 
 
 @inlined
+def several_chunks(m: Ints, par: int, n: int, t: int, until: int) -> tuple[int, int]:
+    """Join full chunks written from cycle t to before `until`; return bytes and last cycle.
+
+    Chunks of one burst and one run follow each other a cycle apart, as their beats arrived.
+    """
+    bits = m[at.C_BPCBITS]
+    room = m[at.LD_FAR + at.K_RUN] - m[at.LD_FAR + at.K_OFF]
+    if m[par + at.D_FILL] == 0:
+        entry = m[at.X_FLIGHT] + m[at.LD_DMA + at.E_HEAD] * at.FLIGHT
+        room = min(room, m[entry + 2] - m[entry + 3])
+    chunks = min(room >> bits, until - t)
+    return (n, t) if chunks < 2 else (chunks << bits, t + chunks - 1)
+
+
+@inlined
 def only_loads(m: Ints, t: int) -> bool:
     """Say whether only LD can act until the next control cycle, each write one level."""
     d, s = at.LD_DMA, at.ST_DMA
@@ -385,12 +405,61 @@ def stream_loads(m: Ints, t: int, wake: int) -> int:
         if then >= wake or then == at.NEVER:
             break
         m[count + (at.N_DRAM if reads else at.N_DATA)] += then - now - 1
-        m[count + at.N_BUSY] += 1
+        now = then
         if read_at == then:
             read_burst(m, then)
         if write_at == then:
             par = m[m[at.LD_DMA + at.G_ROW] + at.R_PAR]
-            end_chunk(m, then, par, write_size(m, par))
-        now = then
+            n = write_size(m, par)
+            if read_at > then + 1:
+                n, now = several_chunks(m, par, n, then, min(read_at, wake))
+            end_chunk(m, now, par, n)
+        m[count + at.N_BUSY] += now - then + 1
     m[at.LD_DMA + at.F_ACT] = 0
+    return now
+
+
+@inlined
+def only_stores(m: Ints, t: int) -> bool:
+    """Say whether only ST can act for a while, each read one level that MX cannot refuse."""
+    d, g = at.ST_DMA, at.LD_DMA
+    if m[at.Y_ROW] >= 0 or m[at.Y_COUNT] > 0 or m[d + at.B_LEVELS] > 0:
+        return False
+    if m[d + at.F_ROW] < 0 and m[d + at.G_ROW] < 0:
+        return False
+    if m[d + at.F_ROW] >= 0:
+        if m[m[m[d + at.F_ROW] + at.R_PAR] + at.D_STRIDE] != 1:
+            return False
+        if t < m[at.A_LAST] and m[d + at.F_BANKS] & m[at.A_BANKS] != 0:
+            return False
+    if m[d + at.G_ROW] >= 0 and m[m[m[d + at.G_ROW] + at.R_PAR] + at.D_GATHER] != 0:
+        return False
+    return m[g + at.F_ROW] < 0 and fetch_end(m) < 0
+
+
+@compiled
+def stream_stores(m: Ints, t: int, wake: int) -> int:
+    """Let ST alone act after cycle t, before `wake`; return the last cycle in which it did."""
+    d, now, count = at.ST_DMA, t, at.COUNT + at.ST * at.COUNTERS
+    while m[at.S_DIRTY] == 0:
+        then = at.NEVER
+        if wants_write(m):
+            then = max(now + 1, m[at.P_FREE])
+        if m[at.P_STEND] > now:
+            then = min(then, m[at.P_STEND])
+        if m[d + at.F_ROW] >= 0 and st_room(m, now + 1, read_size(m)):
+            then = now + 1
+        if then >= wake or then == at.NEVER:
+            break
+        m[count + (at.N_BUSY if now + 1 < m[at.P_STEND] else at.N_DRAM)] += then - now - 1
+        acts = False
+        if m[at.P_FREE] <= then and wants_write(m):
+            write_burst(m, then)
+        if m[d + at.F_ROW] >= 0:
+            n = read_size(m)
+            if st_room(m, then, n):
+                acts = True
+                end_read(m, then, n)
+        m[count + (at.N_BUSY if acts or then < m[at.P_STEND] else at.N_DRAM)] += 1
+        now = then
     return now

@@ -19,11 +19,13 @@ from jiriki.sim.timing.dma import (
     fetch_end,
     needs_index,
     only_loads,
+    only_stores,
     read_chunk,
     read_index,
     read_size,
     st_room,
     stream_loads,
+    stream_stores,
     wants_read,
     wants_write,
     write_chunk,
@@ -51,12 +53,16 @@ def simulate(m: Ints, b: Bits) -> None:
             break
         if m[at.S_DIRTY]:
             wake = settle(m, t)
+        now = t
         if only_loads(m, t):
             now = stream_loads(m, t, wake)
             classify(m, at.ST, t + 1, now - t)
-            t = now
-            if m[at.S_DIRTY]:
-                wake = settle(m, t)
+        elif only_stores(m, t):
+            now = stream_stores(m, t, min(wake, write_time(m)))
+            classify(m, at.LD, t + 1, now - t)
+        if m[at.S_DIRTY]:
+            wake = settle(m, now)
+        t = now
         after = next_cycle(m, t, wake)
         if after == at.NEVER:
             m[at.S_ERROR] = at.E_DEADLOCK
@@ -257,6 +263,7 @@ def access(m: Ints, b: Bits, t: int) -> None:
             b[i] = np.uint64(0)
     index_ld, index_st = needs_index(m, at.LD), needs_index(m, at.ST)
     reads_st, reads_vx = m[at.ST_DMA + at.F_ROW] >= 0, m[at.Y_ROW] >= 0
+    m[at.S_READS] = 1 if reads_st or index_ld or index_st else 0
     if t <= m[at.A_LAST] and m[at.A_BANKS] != 0:
         banks = -1 if index_ld or index_st else 0
         if reads_st:
@@ -265,6 +272,7 @@ def access(m: Ints, b: Bits, t: int) -> None:
             banks |= m[at.Y_BANKS]
         if banks & m[at.A_BANKS] != 0:
             occupy(m, b, t)
+            m[at.S_READS] = 1
     m[at.ST_DMA + at.F_REFUSED] = 0
     if reads_st:
         read_chunk(m, b, t)
@@ -274,8 +282,11 @@ def access(m: Ints, b: Bits, t: int) -> None:
         read_index(m, b, at.LD)
     if index_st:
         read_index(m, b, at.ST)
-    write_chunk(m, b, t)
-    write_beat(m, b, t)
+    m[at.S_WRITES] = 1 if write_time(m) <= t else 0
+    if m[at.S_WRITES]:
+        write_chunk(m, b, t)
+    if m[at.Y_COUNT] > 0:
+        write_beat(m, b, t)
 
 
 @compiled

@@ -98,7 +98,10 @@ P_FREE, P_LAST, P_STEND, P_STLEN = range(48, 52)
 # traffic
 T_LDBEATS, T_STBEATS, T_FETCHBEATS = range(52, 55)
 
+C_BANKBITS = 57  # log2 of the words of a bank, -1 if they are no power of two
+
 S_TAKEN = 56  # 1: the sets of this cycle are not empty
+S_READS, S_WRITES = 58, 59  # 1: in this cycle others than VX may read, write
 
 # one a unit: queue, completion queue (end of the last completion, cycle it last got space)
 QHEAD, QCOUNT, RHEAD, RCOUNT, RLAST, RSPACE = range(60, 90, 5)

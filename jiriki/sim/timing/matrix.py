@@ -13,6 +13,7 @@ import numpy as np
 
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.access import (
+    bank_of,
     bank_span,
     compiled,
     flat_levels,
@@ -124,8 +125,7 @@ def uniform(m: Ints) -> bool:
         return True
     par = m[at.A_PAR]
     shift = (m[par + at.M_GROUPS] - 1) * m[m[par + at.M_WIN] + at.W_PLANE]
-    size = m[at.C_BANKWORDS]
-    return m[at.A_GLOW] // size == (m[at.A_GHIGH] + shift) // size
+    return bank_of(m, m[at.A_GLOW]) == bank_of(m, m[at.A_GHIGH] + shift)
 
 
 @compiled
@@ -158,10 +158,10 @@ def gather_at(m: Ints, b: Bits, s: int, group: int) -> int:
     """Make the levels of the gather at a channel group, as request s; return their number."""
     if m[at.A_GCOUNT] == 0:
         return 0
-    size, banks = m[at.C_BANKWORDS], m[at.C_BANKS]
+    banks = m[at.C_BANKS]
     shift = group * m[m[m[at.A_PAR] + at.M_WIN] + at.W_PLANE]
-    bank = (m[at.A_GLOW] + shift) // size
-    if bank != (m[at.A_GHIGH] + shift) // size:
+    bank = bank_of(m, m[at.A_GLOW] + shift)
+    if bank != bank_of(m, m[at.A_GHIGH] + shift):
         return gather_levels(m, b, s, m[at.X_WORDS], m[at.A_GCOUNT], at.ONCE, shift)
     for k in range(m[at.A_GLEVELS]):
         columns = rotate(b[m[at.X_FLAT] + k], shift, m[at.C_COLUMNS])
@@ -200,7 +200,7 @@ def step_cycles(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
     return run_step(m, b, na, nb, at.NO_MARK)
 
 
-@inlined
+@compiled
 def dense_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
     """Return the cycles of a dense step whose gather is one level in one bank, else 0."""
     if m[at.A_KIND] != at.DENSE or m[at.A_GLEVELS] > 1:
@@ -209,13 +209,14 @@ def dense_step(m: Ints, b: Bits, o: int, tap: int, g: int) -> int:
         return 1
     par, size, columns = m[at.A_PAR], m[at.C_BANKWORDS], m[at.C_COLUMNS]
     shift = g * m[m[par + at.M_WIN] + at.W_PLANE]
-    bank = (m[at.A_GLOW] + shift) // size
+    bank = bank_of(m, m[at.A_GLOW] + shift)
     line = m[par + at.M_B] + (tap * m[par + at.M_GROUPS] + g) * m[par + at.M_BSTEP]
     line += o * m[par + at.M_BTILE]
     n = m[par + at.M_BWORDS]
-    if bank != (m[at.A_GHIGH] + shift) // size or line % size + n > size:
+    b_bank = bank_of(m, line)
+    if bank != bank_of(m, m[at.A_GHIGH] + shift) or line + n > (b_bank + 1) * size:
         return 0
-    if bank != line // size:
+    if bank != b_bank:
         return 1
     meet = rotate(b[m[at.X_FLAT]], shift, columns) & line_mask(line, n, columns)
     return 2 if meet != _NONE else 1
@@ -288,8 +289,33 @@ def occupy(m: Ints, b: Bits, t: int) -> None:
         set_gather(m, b, m[at.A_T], m[at.A_TAP])
     else:
         walk_to(m, b, t)
+    if mark_dense(m, b, t - m[at.A_STEP]):
+        return
     na, nb = set_step(m, b, m[at.A_O], m[at.A_TAP], m[at.A_G])
     run_step(m, b, na, nb, t - m[at.A_STEP])
+
+
+@inlined
+def mark_dense(m: Ints, b: Bits, cycle: int) -> bool:
+    """Add to `rd` what a dense step reads in one of its cycles, if that is simple; say if it was.
+
+    Simple: one level, neither operand beyond the end of its bank. B is read in the last cycle.
+    """
+    cost = dense_step(m, b, m[at.A_O], m[at.A_TAP], m[at.A_G])
+    if cost == 0 or m[at.A_GLEVELS] == 0:
+        return False
+    par, columns, last = m[at.A_PAR], m[at.C_COLUMNS], m[at.C_BANKS] - 1
+    m[at.S_TAKEN] = 1
+    if cycle == 0:
+        shift = m[at.A_G] * m[m[par + at.M_WIN] + at.W_PLANE]
+        bank = bank_of(m, m[at.A_GLOW] + shift) & last
+        b[at.RD + bank] |= rotate(b[m[at.X_FLAT]], shift, columns)
+    if cycle == cost - 1:
+        step = m[at.A_TAP] * m[par + at.M_GROUPS] + m[at.A_G]
+        line = m[par + at.M_B] + m[at.A_O] * m[par + at.M_BTILE] + step * m[par + at.M_BSTEP]
+        bank = bank_of(m, line) & last
+        b[at.RD + bank] |= line_mask(line, m[par + at.M_BWORDS], columns)
+    return True
 
 
 @compiled

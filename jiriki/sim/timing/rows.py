@@ -251,6 +251,8 @@ def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
     m[[at.C_DRAMLAT, at.C_INFLIGHT]] = chip.dram_latency_cycles, chip.dram_bursts_in_flight
     m[[at.C_QUEUE, at.C_SEMMAX, at.C_FETCHWORDS]] = depth, chip.semaphore_max, FETCH_WORDS
     m[[at.C_KUBITS, at.C_BPCBITS]] = chip.ku.bit_length() - 1, bpc.bit_length() - 1
+    words = chip.bank_words
+    m[at.C_BANKBITS] = words.bit_length() - 1 if words & (words - 1) == 0 else -1
     m[at.C_STBUFFER] = ST_BUFFER_BURSTS * chip.dram_burst_bytes
     m[m[at.X_TAG] : m[at.X_TAG] + FETCH_WORDS] = -1
     m[at.RLAST : at.RLAST + at.UNITS] = -1

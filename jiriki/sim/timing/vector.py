@@ -6,6 +6,7 @@ from jiriki.sim.timing.access import (
     compiled,
     grant,
     inlined,
+    is_line,
     line_level,
     stream_levels,
     wrap,
@@ -116,6 +117,8 @@ def no_credit(m: Ints, par: int) -> bool:
 def fetch_beat(m: Ints, b: Bits, par: int) -> bool:
     """Ask for the next words of each stream; say whether the beat is complete."""
     if m[at.Y_BEAT] == 0:
+        if m[at.S_READS] == 0 and is_free(m, par):
+            return True
         set_beat(m, b, par)
     missing = 0
     for i in range(3):
@@ -126,6 +129,19 @@ def fetch_beat(m: Ints, b: Bits, par: int) -> bool:
     if missing == 0:
         m[at.Y_BEAT] = 0
     return missing == 0
+
+
+@inlined
+def is_free(m: Ints, par: int) -> bool:
+    """Say whether a beat takes one cycle when nobody else reads: at most one stream, a line."""
+    stream, used = 0, 0
+    for i in range(3):
+        if m[par + at.V_STREAM + at.VS * i + at.VS_WIDTH] > 0:
+            stream, used = par + at.V_STREAM + at.VS * i, used + 1
+    if used != 1:
+        return used == 0
+    n = min(m[at.C_BEAT], m[par + at.V_P] - m[at.Y_P0])
+    return is_line(m, stream, m[at.Y_P0], n)
 
 
 @inlined
@@ -192,12 +208,18 @@ def next_beat(m: Ints, par: int) -> bool:
 
 @compiled
 def write_beat(m: Ints, b: Bits, t: int) -> None:
-    """Try to write the oldest result."""
+    """Try to write the oldest result; there is one."""
     entry = m[at.X_OUT] + m[at.Y_HEAD] * at.OUT
-    if m[at.Y_COUNT] == 0 or m[entry + at.O_READY] > t:
+    if m[entry + at.O_READY] > t:
         return
     if m[at.Y_LEVELS] < 0:
-        m[at.Y_LEVEL], m[at.Y_LEVELS] = 0, output_levels(m, b, entry)
+        par, p0 = m[m[entry + at.O_ROW] + at.R_PAR], m[entry + at.O_P0]
+        n = 1 if m[par + at.V_EVERY] == at.EVERY_GROUP else m[at.C_BEAT]
+        n, stream = min(n, m[par + at.V_P] - p0), par + at.V_STREAM + 3 * at.VS
+        m[at.Y_LEVEL], m[at.Y_LEVELS] = 0, 0
+        if m[at.S_WRITES] or not is_line(m, stream, p0, n):
+            group = m[entry + at.O_G]
+            m[at.Y_LEVELS] = stream_levels(m, b, at.L_OUT, stream, group, at.FIRST, at.FIRST, p0, n)
     if m[at.Y_LEVELS] > 0:
         if not grant(m, b, at.L_OUT, m[at.Y_LEVEL], m[at.X_WR]):
             return
@@ -209,13 +231,3 @@ def write_beat(m: Ints, b: Bits, t: int) -> None:
     m[at.Y_COUNT] -= 1
     if m[entry + at.O_LAST]:
         complete(m, at.VX, m[entry + at.O_ROW], t)
-
-
-@inlined
-def output_levels(m: Ints, b: Bits, entry: int) -> int:
-    """Make the levels of the words that a result is written to; return their number."""
-    par, p0 = m[m[entry + at.O_ROW] + at.R_PAR], m[entry + at.O_P0]
-    n = 1 if m[par + at.V_EVERY] == at.EVERY_GROUP else m[at.C_BEAT]
-    n = min(n, m[par + at.V_P] - p0)
-    stream = par + at.V_STREAM + 3 * at.VS
-    return stream_levels(m, b, at.L_OUT, stream, m[entry + at.O_G], at.FIRST, at.FIRST, p0, n)
