@@ -143,10 +143,6 @@ class ChipConfig:
         return self.scratchpad_words // self.banks
 
     @property
-    def acc_bytes(self) -> int:
-        return self.acc_rows * self.vx_lanes * 4
-
-    @property
     def drain_cycles(self) -> int:
         """Cycles in which a register tile of mu x nu int32 moves to the accumulators."""
         return max(1, self.mu * self.nu // self.vx_lanes)

@@ -72,9 +72,6 @@ class Memory:
             (self.spans[b].end - self.spans[a].start for a, b in self._free_runs()), default=0
         )
 
-    def free_bytes(self) -> int:
-        return sum(s.end - s.start for s in self.spans if s.buffer is None)
-
     def _coalesce(self, freed_by: int) -> None:
         """Join neighbouring spans that have been free since `freed_by`."""
         joined: list[Span] = []

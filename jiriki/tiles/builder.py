@@ -131,10 +131,8 @@ class Builder:
         spread: leave space between channel groups so that neighbours sit in different columns
         (for depthwise reads).
         """
-        width = tensor.layout.group_bytes
         if tensor.resident:
-            offset = (g0 * tensor.plane + p0) * width
-            return View(tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False)
+            return _inside(tensor, g0, g1, p0, p1)
         view = self._new_view(tensor, g0, g1, p0, p1, spread)
         self._move(view, load=True)
         return view
@@ -205,10 +203,8 @@ class Builder:
 
     def target(self, tensor: Placed, g0: int, g1: int, p0: int, p1: int) -> View:
         """Return where to write groups [g0, g1) x pixels [p0, p1); `deliver` it afterwards."""
-        width = tensor.layout.group_bytes
         if tensor.resident:
-            offset = (g0 * tensor.plane + p0) * width
-            return View(tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False)
+            return _inside(tensor, g0, g1, p0, p1)
         return self._new_view(tensor, g0, g1, p0, p1, False)
 
     def deliver(self, view: View) -> None:
@@ -249,6 +245,13 @@ class Builder:
                 writes=(here,) if load else (inside,),
             )
         )  # fmt: skip
+
+
+def _inside(tensor: Placed, g0: int, g1: int, p0: int, p1: int) -> View:
+    """Return the view of a part of a resident tensor, where it lies."""
+    width = tensor.layout.group_bytes
+    offset = (g0 * tensor.plane + p0) * width
+    return View(tensor.buffer, offset, tensor.plane, width, g0, g1, p0, p1, tensor, False)
 
 
 def spread_plane(pixels: int, chip: ChipConfig) -> int:

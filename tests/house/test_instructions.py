@@ -114,7 +114,6 @@ def test_what_is_no_work_is_control_or_a_descriptor() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.skipif(not MANUAL.is_file(), reason="the manual is not generated yet")
 @pytest.mark.parametrize("kind", KINDS)
 def test_manual_has_the_instruction_and_its_fields(kind: type[Instruction]) -> None:
     manual = MANUAL.read_text("utf-8")
