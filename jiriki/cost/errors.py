@@ -1,0 +1,7 @@
+"""Errors of the cost room."""
+
+from jiriki.numerics.errors import JirikiError
+
+
+class CostError(JirikiError):
+    """A figure, a chip of the catalogue or a rule is unknown, malformed or out of range."""
