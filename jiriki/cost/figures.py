@@ -2,7 +2,7 @@
 
 In: tables of TOML such as `{ value = 825, unit = "TOPS", source = "S1", date = "2020-08-18" }` or
 `{ low = 280, base = 376, high = 400, ... }` where sources differ. Out: figures in SI units, or in
-one of the few units of the trade of `SI_UNITS`. Source keys (`S1, S17`, or `[S1]` inside a sentence)
+one of the few units of the trade of `SI_UNITS`. Source keys (`S1, S17`, or `[S1]` in a sentence)
 are spelled out in `sources.toml`.
 """
 
