@@ -45,6 +45,9 @@ _UNITS: dict[str, dict[str, float]] = {
     "1": {"1": 1, "%": 1e-2, "million": 1e6, "billion": 1e9},
     "1/mm2": {"1/mm2": 1, "1/cm2": 1e-2, "MTr/mm2": 1e6},
     "byte/mm2": {"byte/mm2": 1, "KB/mm2": 1e3, "MB/mm2": 1e6, "Mbit/mm2": 0.125e6},
+    "TPP": {"TPP": 1},  # TOPS x bit length, as export rules count
+    "TPP/mm2": {"TPP/mm2": 1},
+    "byte/(s mm2)": {"GB/(s mm2)": 1e9, "byte/(s mm2)": 1},
     "USD": {"USD": 1, "kUSD": 1e3, "MUSD": 1e6},
     "USD/byte": {"USD/GB": 1e-9, "USD/byte": 1},
     "USD/J": {"USD/kWh": 1 / 3.6e6, "USD/J": 1},
