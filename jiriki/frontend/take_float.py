@@ -133,10 +133,18 @@ def clip(context: Context, node: onnx.NodeProto) -> None:
 
 @takes("Pow")
 def power(context: Context, node: onnx.NodeProto) -> None:
-    """A constant scalar exponent; small integers and halves become mul and sqrt."""
-    exponent = float(context.scalar(node, 1))
+    """A float base; of one constant exponent, small integers and halves become mul and sqrt."""
     x = float_input(context, node)
-    if exponent == 2:
+    given = context.array_of(context.value(node, 1))
+    if given is None:
+        context.result(node, "power", [x, float_input(context, node, 1)], {})
+        return
+    exponents = _float_exponents(context, node, given)
+    exponent = float(exponents.reshape(-1)[0])
+    if exponents.size != 1 or exponents.ndim > len(context.tensors[x].shape):
+        constant = context.add_constant(f"{node.output[0]}/exponents", exponents)
+        context.result(node, "power", [x, constant], {})
+    elif exponent == 2:
         finish(context, node, step(context, node, "mul", x, x))
     elif exponent == 3:
         finish(context, node, step(context, node, "mul", step(context, node, "mul", x, x), x))
@@ -144,6 +152,18 @@ def power(context: Context, node: onnx.NodeProto) -> None:
         finish(context, node, step(context, node, "sqrt", x))
     else:
         finish(context, node, step(context, node, "pow", x, exponent=exponent))
+
+
+def _float_exponents(context: Context, node: onnx.NodeProto, array: np.ndarray) -> np.ndarray:
+    """Return constant exponents as float32, which must hold integers exactly: parity counts."""
+    exponents = array.astype(f32)
+    if array.dtype.kind in "iu" and any(
+        int(e) != int(a) for e, a in zip(exponents.flat, array.flat, strict=True)
+    ):
+        raise context.unsupported(
+            node, "an integer exponent is not exact in float32", "use exponents below 2^24"
+        )
+    return exponents
 
 
 _BINARY = {
@@ -171,8 +191,9 @@ takes(*_BINARY)(_binary)
 def compared(context: Context, node: onnx.NodeProto) -> list[str]:
     """Return both operands as float32, for a comparison.
 
-    An int32 operand against constants below 2^24 compares the same after conversion, because
-    rounding keeps order and leaves those constants alone.
+    Bytes convert exactly; both uint8 operands are shifted alike. An int32 operand against constants
+    below 2^24 compares the same after conversion, because rounding keeps order and leaves those
+    constants alone.
     """
     values = [context.value(node, i) for i in (0, 1)]
     if all(value.dtype not in ("int32", "int64", "int8", "uint8") for value in values):
@@ -182,12 +203,11 @@ def compared(context: Context, node: onnx.NodeProto) -> list[str]:
         raise context.unsupported(
             node, "comparing integers that may exceed 2^24 is not taken", "cast to float32 first"
         )
-    if any(value.dtype == "uint8" and value.array is None for value in values):
-        raise context.unsupported(node, "comparing uint8 is not taken", "cast to float32 first")
     out = []
     for index, value in enumerate(values):
         if value.array is not None:
-            out.append(context.add_constant(f"{node.output[0]}/c", value.array.astype(f32)))
+            shifted = value.array.astype(f32) - f32(value.shift)
+            out.append(context.add_constant(f"{node.output[0]}/c", shifted))
         else:
             out.append(step(context, node, "cast", context.tensor(node, index), to="f32"))
     return out

@@ -166,6 +166,7 @@ _BINARY: dict[str, tuple[Binary, str]] = {
     "greater": (lambda a, b: a > b, "1.0 where a > b, else 0.0"),
     "less": (lambda a, b: a < b, "1.0 where a < b, else 0.0"),
     "equal": (lambda a, b: a == b, "1.0 where a = b, else 0.0"),
+    "power": (lambda a, b: np.power(a, b), "a to the power b"),
 }
 
 

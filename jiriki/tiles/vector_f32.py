@@ -44,6 +44,7 @@ TOLERANCE: dict[str, tuple[float, float]] = {
     "erf": (2.5e-7, 0), "gelu": (1e-6, 1e-12), "elu": (3e-7, 0), "selu": (3e-7, 0),
     "celu": (3e-7, 0), "softplus": (3e-7, 0), "softsign": (2.5e-7, 0), "mish": (5e-7, 0),
     "pow": (1e-5, 0),  # grows with |exponent * log2 x|: 5e-8 each
+    "power": (1e-5, 0),  # like pow
 }  # fmt: skip
 
 
@@ -226,6 +227,22 @@ def power(x: Ex, exponent: float) -> Ex:
     return value
 
 
+def tensor_power(a: Ex, b: Ex) -> Ex:
+    """a^b = 2^(b log2 |a|), negative for a negative base and an odd b.
+
+    As NumPy has it: NaN for a negative base and a b that is not whole; a^0 = 1^b = 1. Only minus
+    infinity to a power that is not whole differs: NaN, where NumPy forgets the sign.
+    """
+    whole = binary("eq", unary("floor", b), b)
+    base = select(whole, absolute(a), a)
+    always_one = maximum(binary("eq", b, 0.0), binary("eq", base, 1.0))
+    value = select(always_one, 1.0, exp2_of(b * unary("log2", base)))
+    half = b * 0.5
+    odd = binary("eq", half - unary("floor", half), 0.5)
+    negative = less(minimum(a, recip(a)), 0.0)  # the reciprocal tells -0 from 0
+    return value * select(odd * negative, -1.0, 1.0)
+
+
 # -- op table ------------------------------------------------------------------------------
 
 UNARY: dict[str, Callable[[Ex, Node], Ex]] = {
@@ -269,6 +286,7 @@ BINARY: dict[str, Callable[[Ex, Ex], Ex]] = {
     "greater": greater,
     "less": less,
     "equal": lambda a, b: binary("eq", a, b),
+    "power": tensor_power,
 }
 
 

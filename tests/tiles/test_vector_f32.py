@@ -65,7 +65,7 @@ def test_exact_functions_are_bit_exact(op: str) -> None:
     assert np.array_equal(got, reference(op, {"x": x}, ATTRS.get(op, {})), equal_nan=True)
 
 
-@pytest.mark.parametrize("op", sorted(set(TOLERANCE) - {"div"}))
+@pytest.mark.parametrize("op", sorted(set(TOLERANCE) - set(BINARY)))
 def test_functions_are_within_their_stated_tolerance(op: str) -> None:
     x = _range(op)
     got = run_node(op, {"x": x}, ATTRS.get(op, {})).astype(np.float64)
@@ -82,7 +82,7 @@ def test_functions_are_within_their_stated_tolerance(op: str) -> None:
     assert (error <= relative * scale).all(), (ratio, x[normal][worst])
 
 
-@pytest.mark.parametrize("op", sorted(set(TOLERANCE) - {"div", "pow"}))
+@pytest.mark.parametrize("op", sorted(set(TOLERANCE) - set(BINARY) - {"pow"}))
 def test_infinities_and_nan_behave_as_in_numpy(op: str) -> None:
     x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 100.0, -100.0, 1e30, -1e30], np.float32)
     if op == "gelu":
@@ -99,6 +99,27 @@ def test_pow(exponent: float) -> None:
     got = run_node("pow", {"x": x}, {"exponent": float(exponent)})
     want = reference("pow", {"x": x}, {"exponent": float(exponent)})
     np.testing.assert_allclose(got, want, rtol=5e-6)
+
+
+def test_power_of_two_tensors_is_within_its_stated_tolerance() -> None:
+    rng = np.random.default_rng(9)
+    a = np.exp(rng.uniform(-8, 8, 4000)).astype(np.float32)
+    b = rng.uniform(-6, 6, 4000).astype(np.float32)
+    a[:1000], b[:1000] = -a[:1000], np.rint(b[:1000])
+    got = run_node("power", {"a": a, "b": b}, {}).astype(np.float64)
+    want = np.array([math.pow(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)])
+    assert (np.abs(got - want) <= TOLERANCE["power"][0] * np.abs(want)).all()
+
+
+def test_power_of_special_values_is_ieee() -> None:
+    inf, nan = math.inf, math.nan
+    bases = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, inf, -inf, nan]
+    exponents = [0.0, -0.0, 1.0, -1.0, 2.0, 3.0, -2.0, -3.0, 0.5, inf, -inf, nan]
+    pairs = [(a, b) for a in bases for b in exponents if (a, b) != (-inf, 0.5)]
+    a, b = (np.array(side, np.float32) for side in zip(*pairs, strict=True))
+    with np.errstate(all="ignore"):
+        want = np.power(a.astype(np.float64), b)  # C's pow
+    np.testing.assert_allclose(run_node("power", {"a": a, "b": b}, {}), want, rtol=1e-6)
 
 
 def test_gelu_tanh() -> None:
@@ -122,8 +143,8 @@ def test_binary(op: str, left: tuple[int, ...], right: tuple[int, ...]) -> None:
         inputs["b"] = np.where(inputs["b"] == 0, np.float32(0.3), inputs["b"])
         got = run_node(op, inputs, {})
         want = reference(op, inputs, {})
-        if op == "div":
-            np.testing.assert_allclose(got, want, rtol=TOLERANCE["div"][0])
+        if op in TOLERANCE:
+            np.testing.assert_allclose(got, want, rtol=TOLERANCE[op][0])
         else:
             assert np.array_equal(got, want)
 
