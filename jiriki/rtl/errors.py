@@ -1,0 +1,7 @@
+"""Errors of the rtl room."""
+
+from jiriki.numerics import JirikiError
+
+
+class RtlError(JirikiError):
+    """Gates that cannot be built, or a simulation of them that cannot go on."""
