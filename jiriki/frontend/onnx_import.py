@@ -14,7 +14,14 @@ from dataclasses import replace
 import onnx
 from onnx import numpy_helper
 
-from jiriki.frontend import take_float, take_linear, take_move, take_quant, take_resize
+from jiriki.frontend import (
+    take_float,
+    take_linear,
+    take_move,
+    take_quant,
+    take_resize,
+    take_training,
+)
 from jiriki.frontend.context import INSIDE, Context, Value
 from jiriki.frontend.errors import OpenShapeError, UnsupportedOperatorError
 from jiriki.frontend.load import ModelSource, load_model
@@ -27,7 +34,7 @@ from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
 
 # Importing these fills the registry.
-TAKERS = (take_float, take_linear, take_move, take_quant, take_resize)
+TAKERS = (take_float, take_linear, take_move, take_quant, take_resize, take_training)
 
 
 def import_onnx(

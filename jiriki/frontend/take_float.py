@@ -275,22 +275,6 @@ def prelu(context: Context, node: onnx.NodeProto) -> None:
     finish(context, node, step(context, node, "add", above, below))
 
 
-@takes("BatchNormalization")
-def batch_normalization(context: Context, node: onnx.NodeProto) -> None:
-    """scale and shift per channel; training mode is refused."""
-    if int_attribute(node, "training_mode", 0):
-        raise context.unsupported(node, "training mode is not taken", "export for inference")
-    x = context.value(node, 0)
-    gamma, beta, mean, variance = (context.constant(node, i).astype(f32) for i in range(1, 5))
-    scale = gamma / np.sqrt(variance + f32(float_attribute(node, "epsilon", 1e-5)))
-    shape = (-1, *[1] * (len(x.shape) - 2))
-    base = node.output[0]
-    factor = context.add_constant(f"{base}/scale", scale.reshape(shape))
-    offset = context.add_constant(f"{base}/shift", (beta - mean * scale).reshape(shape))
-    scaled = step(context, node, "mul", float_input(context, node), factor)
-    finish(context, node, step(context, node, "add", scaled, offset))
-
-
 @dataclass(frozen=True)
 class Moments:
     """A normalised tensor with the mean and 1/deviation that made it so."""

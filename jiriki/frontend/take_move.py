@@ -46,16 +46,10 @@ def axes_of(context: Context, node: onnx.NodeProto, index: int, rank: int) -> tu
     return tuple(sorted(a % rank for a in axes)) if rank else ()
 
 
-@takes("Identity", "Dropout")
+@takes("Identity")
 def identity(context: Context, node: onnx.NodeProto) -> None:
-    """Nothing happens at inference; Dropout in training mode is refused."""
-    if node.op_type == "Dropout" and context.has(node, 2) and context.constant(node, 2).any():
-        raise context.unsupported(node, "training mode is not taken", "export for inference")
-    x = context.value(node, 0)
-    context.values[node.output[0]] = x
-    if len(node.output) > 1 and node.output[1]:  # Dropout's mask keeps everything
-        mask = np.ones(x.shape, np.bool_)
-        context.values[node.output[1]] = Value("bool", x.shape, array=mask)
+    """The same value under another name."""
+    context.values[node.output[0]] = context.value(node, 0)
 
 
 @takes("Shape")

@@ -19,6 +19,7 @@ from jiriki.frontend.context import (
     list_attribute,
 )
 from jiriki.frontend.geometry import lift, lower, read_window
+from jiriki.frontend.granular import dequantise_spread, quantise_spread, spread
 from jiriki.frontend.match import AddMatch, QParam, match_add, match_float_add, match_mul
 from jiriki.frontend.registry import takes
 from jiriki.frontend.tables import lookup_table, single_node_table, unary_region
@@ -41,24 +42,46 @@ def read_param(
 @takes("DequantizeLinear")
 @takes("DequantizeLinear", domain=MS)
 def dequantize_linear(context: Context, node: onnx.NodeProto) -> None:
-    """Remember the int8 tensor with its scale; a graph node is made only when needed."""
+    """Remember the int8 tensor with its scale; a graph node is made only when needed.
+
+    Scales a block, and zero points that differ along an axis, are applied at once.
+    """
     x = context.value(node, 0)
     scale = context.constant(node, 1).astype(np.float32)
     raw = context.optional(node, 2)
     zero_point = np.zeros(scale.shape, np.int32) if raw is None else raw.astype(np.int32)
+    if x.dtype not in ("int8", "uint8") and x.array is None:
+        raise context.unsupported(node, f"input format {x.dtype} is not taken", "use int8 or uint8")
     axis = -1
     if scale.size == 1:
         scale, zero_point = scale.reshape(()), zero_point.reshape(-1)[:1].reshape(())
+    elif scale.ndim > 1 or (x.array is None and np.unique(zero_point).size > 1):
+        _dequantise_now(context, node, x, scale, zero_point)
+        return
     else:
         axis = int_attribute(node, "axis", 1) % len(x.shape)
-        if scale.ndim != 1 or scale.size != x.shape[axis] or zero_point.shape != scale.shape:
+        if scale.size != x.shape[axis] or zero_point.shape != scale.shape:
             raise context.unsupported(
-                node, f"scale of shape {scale.shape} (blocked) is not taken", "use per-axis scales"
+                node,
+                f"scale of shape {scale.shape} does not fit axis {axis}",
+                "use one scale per element of the axis",
             )
-    if x.dtype not in ("int8", "uint8") and x.array is None:
-        raise context.unsupported(node, f"input format {x.dtype} is not taken", "use int8 or uint8")
     quant = Quant(x, scale, zero_point, axis)
     context.values[node.output[0]] = Value("float32", x.shape, quant=quant)
+
+
+def _dequantise_now(
+    context: Context, node: onnx.NodeProto, x: Value, scale: np.ndarray, zero_point: np.ndarray
+) -> None:
+    """Carry out a DequantizeLinear whose scales or zero points vary."""
+    scale, zero_point = (spread(context, node, a, x.shape) for a in (scale, zero_point))
+    if x.array is not None:
+        array = (x.array.astype(np.int32) - zero_point).astype(np.float32) * scale
+        context.values[node.output[0]] = Value("float32", x.shape, array=array)
+        return
+    inner = zero_point - x.shift
+    tensor = dequantise_spread(context, node, context.tensor(node, 0), scale, inner)
+    context.bind(node, tensor, "float32")
 
 
 @takes("QuantizeLinear")
@@ -69,6 +92,9 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
     name = node.input[0]
     if name in context.boundary:
         context.bind(node, name, dtype)
+        return
+    if context.constant(node, 1).size != 1:
+        _quantise_spread(context, node, dtype)
         return
     param = read_param(context, node, 1, 2, dtype)
     constant = context.array_of(context.value(node, 0))
@@ -99,6 +125,25 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
     inverse = float(np.float32(1) / np.float32(param.scale))
     attrs: dict[str, Attr] = {"inv_scale": inverse, "zp": param.zero_point, **LIMITS}
     context.result(node, "quantize", [context.tensor(node, 0)], attrs, dtype)
+
+
+def _quantise_spread(context: Context, node: onnx.NodeProto, dtype: str) -> None:
+    """Carry out a QuantizeLinear whose scale varies along an axis."""
+    x = context.value(node, 0)
+    scale = context.constant(node, 1)
+    given = context.optional(node, 2)
+    zero_point = np.zeros(scale.shape, np.int32) if given is None else given.astype(np.int32)
+    scale, zero_point = (spread(context, node, a, x.shape) for a in (scale, zero_point))
+    constant = context.array_of(x)
+    if constant is not None:
+        limits = np.iinfo(dtype)
+        steps = np.rint(constant / scale.astype(np.float32)) + zero_point
+        array = np.clip(steps, limits.min, limits.max).astype(dtype)
+        context.values[node.output[0]] = Value(dtype, x.shape, array=array)
+        return
+    inner = zero_point - (128 if dtype == "uint8" else 0)
+    tensor = quantise_spread(context, node, context.tensor(node, 0), scale, inner)
+    context.bind(node, tensor, dtype)
 
 
 def _requantise(
