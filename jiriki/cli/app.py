@@ -146,6 +146,33 @@ def chips(
 
 
 @app.command()
+def products(
+    name: Annotated[
+        str | None, typer.Argument(help="One product, or path of its .toml: every figure.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the chips as bought or built: published figures with their ranges and sources."""
+    from jiriki.cli.products import products
+
+    products(name, json)
+
+
+@app.command()
+def export_check(
+    chip: Annotated[str, typer.Argument(help="A product's id, or path of its .toml.")],
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="DATE", help="Rules of that day; today if absent.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say under which export class a chip falls on a day, and by what margin. Not legal advice."""
+    from jiriki.cli.export_check import check
+
+    check(chip, on, json)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="One model, everything about it.")] = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch its package now.")] = False,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jiriki.chip import chip_names
@@ -77,8 +78,14 @@ def product_ids() -> tuple[str, ...]:
 
 @cache
 def product(id: str) -> Product:
-    """Read a chip of the catalogue. Raises CostError for an unknown id or a broken file."""
+    """Read a chip by its id in the catalogue or by the path of a TOML file.
+
+    Raises CostError for an unknown id (naming near ones) or a broken file.
+    """
     known = product_ids()
+    path = Path(id)
+    if id not in known and path.suffix == ".toml" and path.is_file():
+        return parse_product(path.stem, path.read_text("utf-8"))
     if id not in known:
         near = get_close_matches(id.lower(), known, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"choose {', '.join(known)}"

@@ -123,7 +123,7 @@ def read_figure(table: dict[str, Any], key: str, unit: str, where: str) -> Figur
         )
     for name in entry.keys() - _KEYS:
         raise CostError(f"{what}: unknown key {name!r}; known are {', '.join(sorted(_KEYS))}")
-    factor = _factor(entry, unit, what)
+    factor = _factor(entry.get("unit"), unit, what)
     low, base, high = (value * factor for value in _range(entry, what))
     unverified = entry.get("unverified", False)
     if not isinstance(unverified, bool):
@@ -131,14 +131,18 @@ def read_figure(table: dict[str, Any], key: str, unit: str, where: str) -> Figur
     return Figure(low, base, high, unit, _source(entry, what), _date(entry, what), unverified)
 
 
-def _factor(entry: dict[str, Any], unit: str, what: str) -> float:
+def convert(value: object, written: object, unit: str, what: str) -> float:
+    """Return `value`, as written in unit `written`, in `unit` (of SI_UNITS). Raises CostError."""
+    return _number(value, what) * _factor(written, unit, what)
+
+
+def _factor(written: object, unit: str, what: str) -> float:
     if unit not in _UNITS:
         raise CostError(f"{what}: kind {unit!r} is none of {', '.join(SI_UNITS)}")
     fitting = ", ".join(_UNITS[unit])
-    written = entry.get("unit")
     if written is None:
         raise CostError(f"{what}: unit is missing; write one of {fitting}")
-    if written not in _KIND:
+    if not isinstance(written, str) or written not in _KIND:
         raise CostError(f"{what}: unit {written!r} is unknown; write one of {fitting}")
     if _KIND[written] != unit:
         raise CostError(f"{what}: unit {written!r} is no measure of {unit}; use one of {fitting}")

@@ -1,0 +1,90 @@
+"""`jiriki export-check`: the class of a chip under the export rules of a day.
+
+In: a chip's id or TOML, a day. Out: class, deciding number, margins and sources, as text or JSON.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from rich.console import RenderableType
+
+from jiriki.cli.screen import Screen
+from jiriki.cost.chips import product
+from jiriki.cost.export import ExportResult, export_check
+from jiriki.cost.export.classify import DISCLAIMER, PLANAR
+from jiriki.cost.export.wording import show
+from jiriki.cost.figures import Figure, read_date
+from jiriki.report.tables import Sheet, rich_table
+
+
+def check(chip: str, on: str | None, as_json: bool) -> None:
+    """Print the class of `chip` under the rules of the day `on` (today if None)."""
+    day = date.today() if on is None else read_date(on, "--on")
+    result = export_check(product(chip), day)
+    Screen(as_json).result(_payload(result), lambda: _page(result))
+
+
+def _payload(result: ExportResult) -> dict[str, Any]:
+    density = result.performance_density
+    return {
+        "chip": result.chip,
+        "on": result.on.isoformat(),
+        "class": result.cls,
+        "classes": list(result.classes),
+        "decided_by": result.decided_by,
+        "tpp": result.tpp.base,
+        "tpp_range": [result.tpp.low, result.tpp.high],
+        "performance_density": PLANAR if result.planar else density and density.base,
+        "performance_density_range": density and [density.low, density.high],
+        "margins": {margin.name: asdict(margin) for margin in result.margins},
+        "findings": [asdict(finding) for finding in result.findings],
+        "notes": list(result.notes),
+        "sources": list(result.sources),
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def _page(result: ExportResult) -> Iterable[RenderableType]:
+    yield f"{result.chip} on {result.on}: {result.cls}"
+    yield f"  {result.decided_by}"
+    yield f"  TPP {_figure(result.tpp)}, performance density {_density(result)}"
+    for note in result.notes:
+        yield f"  note: {note}"
+    rows = tuple((one.topic, " or ".join(one.results), one.decided_by) for one in result.findings)
+    yield rich_table(Sheet("what the rules of that day say", ("topic", "result", "because"), rows))
+    yield rich_table(_margins(result))
+    rules = tuple(
+        (f.rule, f.title + (f" ({f.note})" if f.note else ""), f.source) for f in result.findings
+    )
+    yield rich_table(Sheet("rules and their sources", ("rule", "what it is", "source"), rules))
+    yield f"This is arithmetic on published rules, {DISCLAIMER}."
+
+
+def _margins(result: ExportResult) -> Sheet:
+    rows = tuple(
+        (
+            m.rule,
+            m.name,
+            show(m.quantity, m.limit),
+            "not known" if m.value is None else show(m.quantity, m.value),
+            "not known" if m.margin is None else show(m.quantity, m.margin),
+        )
+        for m in result.margins
+    )
+    heads = ("rule", "limit of", ">limit", ">chip", ">below it by")
+    return Sheet("margins (negative: beyond the limit)", heads, rows)
+
+
+def _density(result: ExportResult) -> str:
+    if result.planar:
+        return PLANAR
+    found = result.performance_density
+    return "not known: no die area" if found is None else _figure(found)
+
+
+def _figure(figure: Figure) -> str:
+    pattern = ",.0f" if figure.high >= 100 else ".2f"
+    low, base, high = (format(v, pattern) for v in (figure.low, figure.base, figure.high))
+    return base if low == high else f"{base} ({low} to {high})"

@@ -1,0 +1,75 @@
+"""`jiriki products`: the catalogue of real chips and of our chips built of tiles.
+
+In: at most one id. Out: a table or JSON; of one chip every figure with source and date.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any
+
+from jiriki.cli.screen import Screen
+from jiriki.cost.chips import Product, product
+from jiriki.cost.chips import products as all_products
+from jiriki.cost.figures import Figure
+from jiriki.report.tables import Sheet, rich_table
+
+_UNVERIFIED = "?"
+# Unit at load -> (factor, unit) as shown.
+_SHOWN = {
+    "op/s": (1e-12, "T"),
+    "byte/s": (1e-9, "GB/s"),
+    "byte": (1e-9, "GB"),
+    "Hz": (1e-9, "GHz"),
+    "1": (1e-9, "billion"),
+}
+
+
+def products(id: str | None, as_json: bool) -> None:
+    """List the products, or every figure of one."""
+    found = [product(id)] if id else list(all_products())
+    payload = {"products": [asdict(one) for one in found]}
+    sheet = _figures_sheet(found[0]) if id else products_sheet(found)
+    legend = f"{_UNVERIFIED} unverified; a-b: sources differ; empty: not published"
+    Screen(as_json).result(payload, lambda: [rich_table(sheet), legend])
+
+
+def products_sheet(found: Iterable[Product]) -> Sheet:
+    """Return one row a product."""
+    heads = (
+        "chip", "made", "process", ">int8", ">fp16", ">memory", "kind", ">GB/s", ">W", ">mm2",
+        ">USD",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            one.id, one.made_in, one.process, number(one.peak.get("int8")),
+            number(one.peak.get("fp16")), number(one.dram), one.dram_kind,
+            number(one.dram_bandwidth), number(one.tdp), number(one.die_area), number(one.price),
+        )
+        for one in found
+    )  # fmt: skip
+    return Sheet("products (dense peaks in TOPS or TFLOPS, memory in GB)", heads, rows)
+
+
+def number(figure: Figure | None) -> str:
+    """Return a figure without its unit: its range where it is one, `?` where unverified."""
+    if figure is None:
+        return ""
+    factor, _ = _SHOWN.get(figure.unit, (1.0, figure.unit))
+    ends = dict.fromkeys((figure.low * factor, figure.high * factor))
+    text = "-".join(f"{end:,.0f}" if end >= 1000 else f"{end:.4g}" for end in ends)
+    return text + (_UNVERIFIED if figure.unverified else "")
+
+
+def _figures_sheet(one: Product) -> Sheet:
+    rows: list[tuple[str, ...]] = []
+    for field in fields(one):
+        value: Any = getattr(one, field.name)
+        named = value.items() if field.name == "peak" else [("", value)]
+        for format_name, item in named:
+            name = f"{field.name} {format_name}".strip()
+            if isinstance(item, Figure):
+                unit = _SHOWN.get(item.unit, (1.0, item.unit))[1]
+                rows.append((name, f"{number(item)} {unit}", item.date, item.source))
+            elif item is not None:
+                rows.append((name, f"{item}", "", ""))
+    return Sheet(one.name, ("field", "value", "date", "source"), tuple(rows))

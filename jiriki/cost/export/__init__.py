@@ -1,0 +1,18 @@
+"""Export rules as dated data, and the class of a chip under the rules of a day. Not legal advice.
+
+In: a `Product` and a date. Out: an `ExportResult` (class, deciding number, margins, sources). The
+thresholds and the days on which they hold are in `rules.toml`; code only compares.
+"""
+
+from jiriki.cost.export.classify import ExportResult, Finding, Margin, export_check
+from jiriki.cost.export.rules import Rule, Rulebook, rulebook
+
+__all__ = [
+    "ExportResult",
+    "Finding",
+    "Margin",
+    "Rule",
+    "Rulebook",
+    "export_check",
+    "rulebook",
+]
