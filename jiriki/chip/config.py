@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass
 
 from jiriki.chip.errors import ChipError
 
+STAGE_CYCLES = {"A": 3, "F": 4}  # of a stage of the vector unit's chain
+CHAIN_OVERHEAD_CYCLES = 8  # read and convert the operands, quantise and write the result
+
 
 @dataclass(frozen=True, slots=True)
 class ChipConfig:
@@ -42,7 +45,9 @@ class ChipConfig:
     dram_latency_cycles: int
     dram_bursts_in_flight: int
     mx_latency_cycles: int  # last operand fetched -> result readable in the accumulators
-    vx_latency_cycles: int  # operands of a beat fetched -> result readable in the scratchpad
+    vx_latency_cycles: int  # operands of a beat fetched -> its result written, one pass
+    vx_stages: str  # the vector unit's chain: A an ALU a lane, F a function unit a lane
+    vx_contexts: int  # vector instructions that may be in work at once
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
@@ -51,6 +56,7 @@ class ChipConfig:
             value = getattr(self, name)
             self._require(value & (value - 1) == 0, name, value, "must be a power of two")
         self._check_array()
+        self._check_chain()
         self._check_memory()
 
     def _check_array(self) -> None:
@@ -79,6 +85,22 @@ class ChipConfig:
             self.columns,
             "must hold one access of each port: at least "
             f"{max(self.mu, self.nu, 4 * self.beat_pixels)}",
+        )
+
+    def _check_chain(self) -> None:
+        self._require(
+            {*self.vx_stages} == {"A", "F"},
+            "vx_stages",
+            self.vx_stages,
+            "must be a row of A and F with at least one of each, such as AAAAFA",
+        )
+        least = self.vx_pass_cycles + CHAIN_OVERHEAD_CYCLES
+        self._require(
+            self.vx_latency_cycles >= least,
+            "vx_latency_cycles",
+            self.vx_latency_cycles,
+            f"is less than {least}: one pass of {self.vx_pass_cycles} cycles, reading, converting "
+            "and writing",
         )
 
     def _check_memory(self) -> None:
@@ -135,6 +157,11 @@ class ChipConfig:
         return self.vx_lanes // self.ku
 
     @property
+    def vx_pass_cycles(self) -> int:
+        """Cycles of one pass through the vector unit's chain."""
+        return sum(STAGE_CYCLES[stage] for stage in self.vx_stages)
+
+    @property
     def scratchpad_words(self) -> int:
         return self.scratchpad_bytes // self.ku
 
@@ -157,5 +184,5 @@ _POSITIVE = (
     "mu", "nu", "ku", "vx_lanes", "scratchpad_bytes", "banks", "columns", "acc_rows",
     "weight_file_lines", "semaphore_max", "queue_depth", "address_registers", "loop_depth",
     "clock_hz", "dram_bytes", "dram_bytes_per_cycle", "dram_burst_bytes", "dram_latency_cycles",
-    "dram_bursts_in_flight", "mx_latency_cycles", "vx_latency_cycles",
+    "dram_bursts_in_flight", "mx_latency_cycles", "vx_latency_cycles", "vx_contexts",
 )  # fmt: skip

@@ -5,6 +5,8 @@ between an instruction's start and the start of the next, for a cost model and f
 (DRAM, MX, VX) are not in it. The rules are those of docs/reference/timing.md.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import singledispatch
 
 from jiriki.chip.config import ChipConfig
@@ -17,14 +19,32 @@ from jiriki.isa.operations import (
     GemvOp,
     LdtOp,
     LdwOp,
+    Micro,
     Operation,
     VrunOp,
 )
-from jiriki.isa.vector import Reduce, TableKind
+from jiriki.isa.vector import MicroOp, RedOp, Reduce, TableKind
 
 LUT8_BYTES = 256
 SEGMENT_BYTES = 16 * 257  # the largest image; LDT always reads that much
 SCATTER_BYTES = 8  # bytes a cycle of SCATTER_BYTES
+SUM_CYCLES = 3  # of a step of a SUM reduction
+FUNCTIONS = frozenset(
+    (MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT, MicroOp.TBL, MicroOp.LUT)
+)  # micro-ops done by the F stages of the chain; all others by the A stages
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Rounds of a chain: up to RED, and beyond; one more goes through the reduction."""
+
+    before: int
+    after: int
+    reduces: bool
+
+    @property
+    def rounds(self) -> int:
+        return self.before + self.after + self.reduces
 
 
 def ideal_cycles(op: Operation, chip: ChipConfig) -> int:
@@ -98,6 +118,37 @@ def _tiles(steps: int, tiles: int, drain: int) -> int:
     return steps + (tiles - 1) * max(steps, drain)
 
 
+def step_cycles(op: VrunOp) -> int:
+    """Return the cycles of a step of the reduction, which every beat takes."""
+    return SUM_CYCLES if op.reduce is not Reduce.NONE and op.redop is RedOp.SUM else 1
+
+
+def chain_passes(op: VrunOp, chip: ChipConfig) -> Passes:
+    """Return how often a beat and a result go through the chain's stages."""
+    return Passes(
+        max(1, _passes(op.before, chip.vx_stages)),
+        _passes(op.after, chip.vx_stages),
+        op.reduce is not Reduce.NONE,
+    )
+
+
+def _passes(micros: Iterable[Micro], stages: str) -> int:
+    """Place micro-ops in order in the next stage that can do them; return the passes."""
+    place = 0
+    for micro in micros:
+        wanted = "F" if micro.op in FUNCTIONS else "A"
+        while stages[place % len(stages)] != wanted:
+            place += 1
+        place += 1
+    return -(-place // len(stages))
+
+
+def _sent(beats: int, passes: int, pass_cycles: int) -> int:
+    """Return the cycles in which `beats` enter a chain that each goes through `passes` times."""
+    whole, rest = divmod(beats - 1, pass_cycles)
+    return whole * pass_cycles * passes + rest + 1
+
+
 @singledispatch
 def _ideal(op: object, chip: ChipConfig) -> int:
     raise AssertionError(f"{type(op).__name__} has no cycle rule; add one in isa/cycles.py")
@@ -142,15 +193,16 @@ def _(op: GemvOp, chip: ChipConfig) -> int:
 
 @_ideal.register
 def _(op: VrunOp, chip: ChipConfig) -> int:
-    """Count one cycle a beat and tap, one a group for its parameters, folds of results."""
+    """Count passes of the chain a beat and tap, one cycle a group for parameters, halvings."""
     places = -(-op.p // chip.beat_pixels)
-    beats = op.groups * places * op.taps
+    beats, step = op.groups * places * op.taps, step_cycles(op)
+    sent = _sent(beats, chain_passes(op, chip).before, chip.vx_pass_cycles)
     by_pixel = op.reduce is Reduce.CHANNELS
     results = places if by_pixel else op.groups
     parameters = 0
     if op.params is not None:
         parameters = op.groups * (places if by_pixel and op.groups > 1 else 1)
-    return beats + parameters + results * fold_steps(op, chip)
+    return max(step * beats + parameters + results * step * fold_steps(op, chip), sent)
 
 
 @_ideal.register

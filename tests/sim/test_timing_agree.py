@@ -27,7 +27,7 @@ from jiriki.sim.timing.naive import NaiveTile
 NANO = load_chip("nano")
 CRAMPED = replace(
     NANO, name="cramped", dram_latency_cycles=20, dram_bursts_in_flight=4, queue_depth=4,
-    vx_latency_cycles=6, banks=2, scratchpad_bytes=16384,
+    vx_latency_cycles=18, vx_contexts=2, banks=2, scratchpad_bytes=16384,
 )  # fmt: skip
 ODD_DRAM = replace(
     NANO, name="odd-dram", dram_bytes_per_cycle=8, dram_burst_bytes=32, dram_latency_cycles=7

@@ -1,7 +1,7 @@
 """Scratchpad accesses: which (bank, column) memories a request needs, cycle by cycle.
 
 In: word addresses. Out: *levels*. A request for several words takes its words in levels: level k
-holds the (k+1)-th distinct word of every (bank, column), one level a cycle. So a request without
+holds the (k+1)-th distinct word of every column, one level a cycle. So a request without
 collisions is one level, and equal words are read once.
 """
 
@@ -136,7 +136,7 @@ def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, 
             bank = bank_of(m, word) & (banks - 1)
             bit = _ONE << np.uint64(word & (columns - 1))
             k = 0
-            while k < levels and holds(m, b, first + k, bank, bit):
+            while k < levels and holds(m, b, first + k, bit):
                 k += 1
             if k > 0 and j == 0 and repeated(m, words, i):
                 break
@@ -149,11 +149,12 @@ def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, 
 
 
 @inlined
-def holds(m: Ints, b: Bits, number: int, bank: int, bit: np.uint64) -> bool:
-    """Say whether a level needs a column of a bank."""
-    if not m[m[at.X_LOW] + number] <= bank <= m[m[at.X_HIGH] + number]:
-        return False
-    return b[m[at.X_LEV] + number * m[at.C_BANKS] + bank] & bit != _NONE
+def holds(m: Ints, b: Bits, number: int, bit: np.uint64) -> bool:
+    """Say whether a level needs a column, of whatever bank."""
+    place, columns = m[at.X_LEV] + number * m[at.C_BANKS], _NONE
+    for bank in range(m[m[at.X_LOW] + number], m[m[at.X_HIGH] + number] + 1):
+        columns |= b[place + bank]
+    return columns & bit != _NONE
 
 
 @inlined

@@ -22,7 +22,7 @@ from jiriki.sim.timing.rows import Memory, build
 STARVED = {"instruction": at.N_INSTRUCTION, "semaphore": at.N_SEMAPHORE, "data": at.N_DATA}
 BLOCKED = {
     "bank": at.N_BANK, "drain": at.N_DRAIN, "dram": at.N_DRAM, "write": at.N_WRITE,
-    "completion": at.N_COMPLETION,
+    "completion": at.N_COMPLETION, "chain": at.N_CHAIN,
 }  # fmt: skip
 TIMED = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
 

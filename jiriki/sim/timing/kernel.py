@@ -118,6 +118,10 @@ def retire(m: Ints, unit: int, t: int) -> None:
                 m[at.S_ERROR], m[at.S_WHO] = at.E_SEMAPHORE, row
         if m[at.RCOUNT + unit] == depth:
             m[at.RSPACE + unit] = t
+        if unit == at.VX and m[row + at.R_KIND] != at.ONE:
+            if m[at.Y_WORKS] == m[at.C_CONTEXTS]:
+                m[at.Y_SPACE] = t
+            m[at.Y_WORKS] -= 1
         m[at.RHEAD + unit] = (m[at.RHEAD + unit] + 1) % depth
         m[at.RCOUNT + unit] -= 1
 
@@ -187,10 +191,20 @@ def is_tracked(m: Ints, row: int) -> bool:
 
 
 @compiled
+def no_place(m: Ints, unit: int, row: int) -> bool:
+    """Say whether the completion queue, or VX, has no place for the instruction."""
+    if not is_tracked(m, row):
+        return False
+    if unit == at.VX and m[row + at.R_KIND] != at.ONE and m[at.Y_WORKS] == m[at.C_CONTEXTS]:
+        return True
+    return m[at.RCOUNT + unit] == m[at.C_QUEUE]
+
+
+@compiled
 def can_start(m: Ints, unit: int) -> bool:
     """Say whether the head of the queue has its tokens and a place in the completion queue."""
     row = head(m, unit)
-    if m[at.RCOUNT + unit] == m[at.C_QUEUE] and is_tracked(m, row):
+    if no_place(m, unit, row):
         return False
     semaphore = m[row + at.R_WAIT]
     return semaphore < 0 or m[at.SEM + semaphore] >= m[row + at.R_WAITN]
@@ -202,7 +216,7 @@ def try_start(m: Ints, b: Bits, unit: int, t: int) -> None:
     if m[at.QCOUNT + unit] == 0 or free_at(m, unit) > t:
         return
     row, depth = head(m, unit), m[at.C_QUEUE]
-    if m[row + at.R_ISSUE] >= t or not can_start(m, unit):
+    if m[row + at.R_ISSUE] + at.DISPATCH > t or not can_start(m, unit):
         return
     if unit >= at.MX:
         count_idle(m, unit, row, t)
@@ -221,6 +235,7 @@ def try_start(m: Ints, b: Bits, unit: int, t: int) -> None:
         elif unit == at.MX:
             m[entry + 1] = begin(m, b, row, t)
         elif unit == at.VX:
+            m[at.Y_WORKS] += 1
             begin_vector(m, row)
         else:
             begin_dma(m, unit, row, t)
@@ -247,8 +262,10 @@ def spend_one(m: Ints, unit: int, t: int) -> None:
 def count_idle(m: Ints, unit: int, row: int, t: int) -> None:
     """Count MX's or VX's cycles between its last instruction and this one."""
     free, count = free_at(m, unit), at.COUNT + unit * at.COUNTERS
-    arrived = max(free, m[row + at.R_ISSUE] + 1)
+    arrived = max(free, m[row + at.R_ISSUE] + at.DISPATCH)
     space = min(t, max(arrived, m[at.RSPACE + unit])) if is_tracked(m, row) else arrived
+    if unit == at.VX and m[row + at.R_KIND] != at.ONE:
+        space = min(t, max(space, m[at.Y_SPACE]))
     m[count + at.N_INSTRUCTION] += arrived - free
     m[count + at.N_COMPLETION] += space - arrived
     m[count + at.N_SEMAPHORE] += t - space
@@ -304,9 +321,12 @@ def classify(m: Ints, unit: int, t: int, cycles: int) -> None:
         reason = at.N_DRAM
     elif unit == at.LD and m[d + at.G_ROW] >= 0:
         reason = at.N_DATA
-    elif m[at.QCOUNT + unit] > 0 and m[head(m, unit) + at.R_ISSUE] < t:
-        full = m[at.RCOUNT + unit] == m[at.C_QUEUE] and is_tracked(m, head(m, unit))
-        reason = at.N_COMPLETION if full else at.N_SEMAPHORE
+    elif m[at.QCOUNT + unit] > 0:
+        row = head(m, unit)
+        early = min(cycles, max(0, m[row + at.R_ISSUE] + at.DISPATCH - t))
+        m[at.COUNT + unit * at.COUNTERS + at.N_INSTRUCTION] += early
+        cycles -= early
+        reason = at.N_COMPLETION if no_place(m, unit, row) else at.N_SEMAPHORE
     m[at.COUNT + unit * at.COUNTERS + reason] += cycles
     m[d + at.F_ACT] = 0
 
@@ -346,7 +366,8 @@ def next_control(m: Ints, t: int) -> int:
             if own != at.NEVER:
                 best = min(best, max(soon, max(own, m[at.RLAST + unit] + 1) + 1))
         if m[at.QCOUNT + unit] > 0 and can_start(m, unit):
-            best = min(best, max(soon, free_at(m, unit)))
+            early = m[head(m, unit) + at.R_ISSUE] + at.DISPATCH
+            best = min(best, max(soon, max(early, free_at(m, unit))))
     if m[at.S_AT] >= m[at.X_COUNT]:
         return soon
     row = m[at.X_ROWS] + m[at.S_AT] * at.ROW

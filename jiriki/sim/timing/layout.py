@@ -61,7 +61,12 @@ D_TOTAL, D_DRAM, D_SP, D_STRIDE, D_CHUNK, D_FILL, D_GATHER, D_INDEX, D_LOW, D_HI
 M_WIN, M_A, M_P, M_GROUPS, M_B, M_BSTEP, M_BTILE, M_BWORDS, M_OUTER, M_TAPS, M_CHUNKS = range(11)
 
 # VRUN: sizes, then base, width (0: not fetched) and window of streams 0, 1, 2, 3
-V_P, V_GROUPS, V_TAPS, V_KW, V_PARAM, V_BYPIXEL, V_FOLD, V_EVERY, V_USES, V_STREAM = range(10)
+# (V_STEP, V_FOLD: cycles after the first of a beat, of one with a result; V_BEFORE, V_ROUNDS:
+# cycles in the chain up to the reduction, in all; V_AGAIN: cycles a result goes round for)
+(
+    V_P, V_GROUPS, V_TAPS, V_KW, V_PARAM, V_BYPIXEL, V_STEP, V_FOLD, V_BEFORE, V_ROUNDS, V_AGAIN,
+    V_EVERY, V_USES, V_STREAM,
+) = range(14)  # fmt: skip
 VS_BASE, VS_WIDTH, VS_WIN = range(3)
 VS = 3
 EVERY_BEAT, EVERY_WINDOW, EVERY_GROUP, EVERY_PIXEL = range(4)  # V_EVERY: when a result comes out
@@ -106,14 +111,18 @@ S_READS, S_WRITES = 58, 59  # 1: in this cycle others than VX may read, write
 # one a unit: queue, completion queue (end of the last completion, cycle it last got space)
 QHEAD, QCOUNT, RHEAD, RCOUNT, RLAST, RSPACE = range(60, 90, 5)
 
+C_PASS, C_CONTEXTS = 90, 91  # cycles of a pass of the chain; VRUNs and LDTs tracked at most
+X_ROUND = 92  # place of the last cycle in which each slot (cycle modulo C_PASS) goes round
+
 SEM = 96  # 16 semaphores
 
 # counters: COUNT + unit * COUNTERS + reason
-N_BUSY, N_INSTRUCTION, N_SEMAPHORE, N_DATA, N_BANK, N_DRAIN, N_DRAM, N_WRITE, N_COMPLETION = range(
-    9
-)
-COUNTERS = 9
-COUNT = 112
+(
+    N_BUSY, N_INSTRUCTION, N_SEMAPHORE, N_DATA, N_BANK, N_DRAIN, N_DRAM, N_WRITE, N_COMPLETION,
+    N_CHAIN,
+) = range(10)  # fmt: skip
+COUNTERS = 10
+COUNT = 320
 
 # DMA units: base LD_DMA or ST_DMA plus these. Near side (LD: requests, ST: scratchpad reads), far
 # side (LD: scratchpad writes, ST: requests); B: the chunk's levels; E: bursts in flight
@@ -143,8 +152,11 @@ LD_NEAR, LD_FAR, ST_NEAR, ST_FAR = 192, 208, 224, 240
     Y_HEAD, Y_COUNT, Y_LEVEL, Y_LEVELS,
 ) = range(290, 306)  # fmt: skip
 Y_N, Y_L = 306, 309
+# a beat is fetched and not sent; last cycles of the beats sent, at the reduction and in all; VRUNs
+# and LDTs tracked, and since when there is a context
+Y_READY, Y_REACH, Y_LEAVE, Y_WORKS, Y_SPACE = range(312, 317)
 
-REGISTERS = 320
+REGISTERS = 372
 
 # an output beat in flight: when ready, row (place), group, first pixel, 1 if the last of its VRUN
 O_READY, O_ROW, O_G, O_P0, O_LAST = range(5)
@@ -159,6 +171,8 @@ LEVEL_SETS = 9
 
 # named so that Numba takes them as plain integers: a literal argument would compile a function anew
 START, FIRST, ONCE, NO_MARK = 0, 0, 1, -1
+
+DISPATCH = 4  # cycles from the sending of an instruction to its first chance to start
 
 # errors
 E_NONE, E_DEADLOCK, E_SEMAPHORE, E_END = range(4)

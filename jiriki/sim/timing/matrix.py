@@ -106,7 +106,7 @@ def tile_cycles(m: Ints, b: Bits, o: int, tile: int) -> tuple[int, int]:
     groups, total, last = m[par + at.M_GROUPS], 0, 0
     for tap in range(m[par + at.M_TAPS]):
         set_gather(m, b, tile, tap)
-        if apart and uniform(m):
+        if apart:
             last = max(1, m[at.A_GLEVELS])
             total += groups * last
         else:
@@ -116,16 +116,6 @@ def tile_cycles(m: Ints, b: Bits, o: int, tile: int) -> tuple[int, int]:
     if apart:
         m[m[at.X_PRE] + tile], m[m[at.X_LAST] + tile] = total - last, last
     return total - last, last
-
-
-@compiled
-def uniform(m: Ints) -> bool:
-    """Say whether every step of the tap takes as long, ports A and B never meeting."""
-    if m[at.A_GLEVELS] <= 1:
-        return True
-    par = m[at.A_PAR]
-    shift = (m[par + at.M_GROUPS] - 1) * m[m[par + at.M_WIN] + at.W_PLANE]
-    return bank_of(m, m[at.A_GLOW]) == bank_of(m, m[at.A_GHIGH] + shift)
 
 
 @compiled
@@ -324,7 +314,7 @@ def walk_to(m: Ints, b: Bits, t: int) -> None:
     groups = m[m[at.A_PAR] + at.M_GROUPS]
     while True:
         set_gather(m, b, m[at.A_T], m[at.A_TAP])
-        if m[at.A_MIXED] == 0 and uniform(m):
+        if m[at.A_MIXED] == 0:
             cost = max(1, m[at.A_GLEVELS])
             skip = min((t - m[at.A_STEP]) // cost, groups - m[at.A_G])
             m[at.A_G] += skip

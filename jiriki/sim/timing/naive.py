@@ -23,6 +23,7 @@ from jiriki.sim.timing.naive_work import (
     Request,
     Step,
     bursts,
+    chain,
     chunk,
     drop,
     levels,
@@ -31,6 +32,7 @@ from jiriki.sim.timing.naive_work import (
     vector_beats,
 )
 
+DISPATCH = 4  # cycles from sending to the first chance to start
 UNITS = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
 
 
@@ -173,10 +175,15 @@ class NaiveTile:
 
     def _head(self, unit: Unit) -> Item | None:
         queue = self.fronts[unit].queue
-        return queue[0] if queue and queue[0].issue < self.t else None
+        return queue[0] if queue and queue[0].issue + DISPATCH <= self.t else None
 
     def _full(self, unit: Unit, item: Item) -> bool:
-        return item.tracked and len(self.fronts[unit].running) == self.chip.queue_depth
+        running = self.fronts[unit].running
+        if unit is Unit.VX and item.work.op is not None:
+            works = [other for other in running if other.work.op is not None]
+            if len(works) == self.chip.vx_contexts:
+                return True
+        return item.tracked and len(running) == self.chip.queue_depth
 
     def _start(self, unit: Unit) -> bool:
         """Start the head if it may; say whether it was a one-cycle instruction."""
@@ -516,7 +523,11 @@ class _Vx(_Unit):
         self.freed = 0
         self.beats: deque[Beat] = deque()
         self.streams: list[list[Level]] | None = None
-        self.folding = 0
+        self.fetched = False  # and not sent
+        self.more = 0  # cycles of the beat to come
+        self.passes = (1, 0, 1)  # before, after, rounds
+        self.rounds: set[int] = set()  # cycles in which something goes round
+        self.reach = self.leave = 0
         self.out: deque[tuple[int, list[Level], Item | None]] = deque()
         self.writing: list[Level] | None = None
 
@@ -532,45 +543,67 @@ class _Vx(_Unit):
             words = [[op.base + i * line + j for j in range(line)] for i in range(lines)]
             self.beats = deque(Beat([w]) for w in words)
             self.beats[-1].last = True
+            self.passes = (1, 0, 1)
         else:
             assert isinstance(op, VrunOp), f"{type(op).__name__} is no VX operation"
             self.beats = deque(vector_beats(op, self.chip))
+            self.passes = chain(op, self.chip)
 
     def step(self) -> str | None:
         if self.item is None:
             return None
-        beat = self.beats[0]
-        if self.folding:
-            self.folding -= 1
-            if not self.folding:
+        beat, t = self.beats[0], self.tile.t
+        if self.more:
+            if self.more == 1 and beat.completes and self.passes[1] and t in self.rounds:
+                return "chain"
+            self.more -= 1
+            if not self.more:
                 self._end(beat)
             return "busy"
-        if self.streams is None:
-            if beat.result is not None and len(self.out) == self.chip.vx_latency_cycles + 4:
-                return "write"
-            self.streams = [levels(words, self.chip) for words in beat.streams]
-        for stream in self.streams:
-            if stream and self.tile.grant(stream[0], self.tile.reads):
-                stream.pop(0)
-        if any(self.streams):
-            return "bank"
-        self.streams = None
-        self.folding = beat.fold
-        if not beat.fold:
+        if not self.fetched:
+            if self.streams is None:
+                if beat.result is not None and len(self.out) == self.chip.vx_latency_cycles + 4:
+                    return "write"
+                self.streams = [levels(words, self.chip) for words in beat.streams]
+            for stream in self.streams:
+                if stream and self.tile.grant(stream[0], self.tile.reads):
+                    stream.pop(0)
+            if any(self.streams):
+                return "bank"
+            self.streams, self.fetched = None, True
+        if beat.sent and not self._send():
+            return "chain"
+        self.fetched, self.more = False, beat.more
+        if not beat.more:
             self._end(beat)
         return "busy"
 
+    def _send(self) -> bool:
+        """Send a beat into the chain if it may go."""
+        t, one = self.tile.t, self.chip.vx_pass_cycles
+        before, _, rounds = self.passes
+        if t in self.rounds or t + before * one <= self.reach or t + rounds * one <= self.leave:
+            return False
+        self.rounds |= {t + j * one for j in range(1, before)}
+        return True
+
     def _end(self, beat: Beat) -> None:
         self.beats.popleft()
-        ready = self.tile.t + self.chip.vx_latency_cycles
+        t, one = self.tile.t, self.chip.vx_pass_cycles
+        before, after, rounds = self.passes
+        ready = t + self.chip.vx_latency_cycles + (rounds - 1) * one
         assert self.item is not None, "a beat belongs to an instruction"
+        if beat.sent:
+            self.reach, self.leave = t + before * one, t + rounds * one
+        if beat.completes and after:
+            self.rounds |= {t + j * one for j in range(1, before + after + 1)}
         if beat.result is not None:
             last = self.item if beat.last else None
             self.out.append((ready, levels(beat.result, self.chip), last))
         elif beat.last:
             self.item.own = ready
         if beat.last:
-            self.item, self.freed = None, self.tile.t + 1
+            self.item, self.freed = None, t + 1
 
     def write(self) -> None:
         if not self.out or self.out[0][0] > self.tile.t:

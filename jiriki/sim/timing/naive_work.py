@@ -23,20 +23,20 @@ from jiriki.isa.operations import (
     VrunOp,
     Window,
 )
-from jiriki.isa.vector import DType, Reduce
+from jiriki.isa.vector import DType, RedOp, Reduce
 
 Cell = tuple[int, int]  # bank, column
 Level = frozenset[Cell]
 
 
 def levels(words: Sequence[int], chip: ChipConfig) -> list[Level]:
-    """Return the accesses that fetch all words: the k-th distinct word of a memory in access k."""
-    by_cell: dict[Cell, int] = {}
+    """Return the accesses that fetch all words: the k-th distinct word of a column in access k."""
+    by_column: dict[int, int] = {}
     out: list[set[Cell]] = []
     for word in dict.fromkeys(words):
         cell = (word // chip.bank_words % chip.banks, word % chip.columns)
-        k = by_cell.get(cell, 0)
-        by_cell[cell] = k + 1
+        k = by_column.get(cell[1], 0)
+        by_column[cell[1]] = k + 1
         if k == len(out):
             out.append(set())
         out[k].add(cell)
@@ -201,9 +201,35 @@ class Beat:
     """One cycle or more of VX's front: what is fetched, how long it folds, what is written."""
 
     streams: list[list[int]]  # words
-    fold: int = 0
+    more: int = 0  # cycles after the first: steps of the reduction, halvings
     result: list[int] | None = None  # words written, None: no result
     last: bool = False
+    sent: bool = True  # into the chain; parameters are not
+    completes: bool = False  # a result, written or not
+
+
+def chain(op: VrunOp, chip: ChipConfig) -> tuple[int, int, int]:
+    """Return the passes before and beyond the reduction, and the rounds in all."""
+
+    def passes(names: list[str]) -> int:
+        stages, used = list(chip.vx_stages), list[str]()
+        functions = {"EXP2", "LOG2", "RECIP", "RSQRT", "TBL", "LUT"}
+        rest = ["F" if name in functions else "A" for name in names]
+        count = 0
+        while rest:
+            count, used = count + 1, [*stages]
+            while used:
+                if used.pop(0) == rest[0]:
+                    rest.pop(0)
+                if not rest:
+                    break
+        return count
+
+    before = max(1, passes([micro.op.name for micro in op.before]))
+    if op.reduce is Reduce.NONE:
+        return before, 0, before
+    after = passes([micro.op.name for micro in op.after])
+    return before, after, before + 1 + after
 
 
 def vector_beats(op: VrunOp, chip: ChipConfig) -> list[Beat]:
@@ -217,13 +243,15 @@ def vector_beats(op: VrunOp, chip: ChipConfig) -> list[Beat]:
     before: int | None = None
     for g, p0 in order:
         if op.params is not None and g != before:
-            out.append(Beat([[op.params + 8 * g + j for j in range(8)]]))
+            out.append(Beat([[op.params + 8 * g + j for j in range(8)]], sent=False))
         before = g
         n = min(beat, op.p - p0)
         for tap in range(op.taps):
             reads = [_stream_words(s, g, tap, op, p0, n) for s in (op.in0, op.in1, op.in2)]
-            fold, result = _result(op, chip, g, p0, tap, n)
-            out.append(Beat(reads, fold, result))
+            halvings, result, completes = _result(op, chip, g, p0, tap, n)
+            step = 3 if op.reduce is not Reduce.NONE and op.redop is RedOp.SUM else 1
+            more = step * (1 + halvings) - 1
+            out.append(Beat(reads, more, result, completes=completes))
     out[-1].last = True
     return out
 
@@ -244,22 +272,22 @@ def _stream_words(
 
 def _result(
     op: VrunOp, chip: ChipConfig, g: int, p0: int, tap: int, n: int
-) -> tuple[int, list[int] | None]:
-    """Return the folding cycles and the words of the result that a beat completes."""
+) -> tuple[int, list[int] | None, bool]:
+    """Return halvings, words of the result that a beat completes, and whether it completes one."""
     fold, at_g, at_p, many = 0, g, p0, n
     if op.reduce is Reduce.WINDOW and tap < op.taps - 1:
-        return 0, None
+        return 0, None, False
     if op.reduce is Reduce.PIXELS:
         if p0 + chip.beat_pixels < op.p:
-            return 0, None
+            return 0, None, False
         fold, at_p, many = chip.beat_pixels.bit_length() - 1, 0, 1
     if op.reduce is Reduce.CHANNELS:
         if g < op.groups - 1:
-            return 0, None
+            return 0, None, False
         fold, at_g = chip.ku.bit_length() - 1, 0
     if op.out is None:
-        return fold, None
+        return fold, None, True
     window, width, words = op.out.window, DTYPE_BYTES[op.out.dtype], list[int]()
     for p in range(at_p, at_p + many):
         words += element_words(window, op.out.base, width, at_g, (0, 0), p)
-    return fold, words
+    return fold, words, True

@@ -11,7 +11,7 @@ import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.control import Fence, Halt, Loop
-from jiriki.isa.cycles import fold_steps, table_lines
+from jiriki.isa.cycles import chain_passes, fold_steps, step_cycles, table_lines
 from jiriki.isa.dma import DmaMode
 from jiriki.isa.fields import Instruction
 from jiriki.isa.operations import (
@@ -145,9 +145,12 @@ class TraceBuilder:
         }[op.reduce]  # fmt: skip
         kw = op.in0.window.kw if op.taps > 1 and op.in0 is not None else 1
         uses = (8 if op.out is not None else 0) | (16 if op.params is not None else 0)
+        step, passes, one = step_cycles(op), chain_passes(op, self.chip), self.chip.vx_pass_cycles
+        again = passes.before + passes.after if passes.after else 0
         values = [
             op.p, op.groups, op.taps, kw, op.params or 0, int(op.reduce is Reduce.CHANNELS),
-            fold_steps(op, self.chip), every, uses,
+            step - 1, step * (1 + fold_steps(op, self.chip)) - 1, passes.before * one,
+            passes.rounds * one, again * one, every, uses,
         ]  # fmt: skip
         for stream in (op.in0, op.in1, op.in2, op.out):
             values += self._stream(stream)
@@ -234,7 +237,8 @@ def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
         at.X_RING: 2 * at.UNITS * depth, at.X_FLIGHT: at.FLIGHT * chip.dram_bursts_in_flight,
         at.X_PEND: 2 * (depth + 1), at.X_PRE: MAX_TILES, at.X_LAST: MAX_TILES,
         at.X_WORDS: levels, at.X_SCRATCH: levels, at.X_OUT: at.OUT * out_beats,
-        at.X_LOW: at.LEVEL_SETS * levels, at.X_HIGH: at.LEVEL_SETS * levels,
+        at.X_ROUND: chip.vx_pass_cycles, at.X_LOW: at.LEVEL_SETS * levels,
+        at.X_HIGH: at.LEVEL_SETS * levels,
     }  # fmt: skip
     m = np.zeros(at.REGISTERS + sum(sizes.values()), np.int64)
     place = at.REGISTERS
@@ -250,12 +254,14 @@ def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
     m[[at.C_BPC, at.C_BURST]] = bpc, chip.dram_burst_bytes
     m[[at.C_DRAMLAT, at.C_INFLIGHT]] = chip.dram_latency_cycles, chip.dram_bursts_in_flight
     m[[at.C_QUEUE, at.C_SEMMAX, at.C_FETCHWORDS]] = depth, chip.semaphore_max, FETCH_WORDS
+    m[[at.C_PASS, at.C_CONTEXTS]] = chip.vx_pass_cycles, chip.vx_contexts
     m[[at.C_KUBITS, at.C_BPCBITS]] = chip.ku.bit_length() - 1, bpc.bit_length() - 1
     words = chip.bank_words
     m[at.C_BANKBITS] = words.bit_length() - 1 if words & (words - 1) == 0 else -1
     m[at.C_STBUFFER] = ST_BUFFER_BURSTS * chip.dram_burst_bytes
     m[m[at.X_TAG] : m[at.X_TAG] + FETCH_WORDS] = -1
     m[at.RLAST : at.RLAST + at.UNITS] = -1
+    m[m[at.X_ROUND] : m[at.X_ROUND] + chip.vx_pass_cycles] = -1
     m[at.P_LAST] = at.ST
     nothing_yet = [at.S_HALT, at.A_LAST, at.A_GTILE, at.Y_ROW, at.Y_LEVELS]
     nothing_yet += [unit + side for unit in (at.LD_DMA, at.ST_DMA) for side in (at.F_ROW, at.G_ROW)]

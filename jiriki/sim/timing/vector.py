@@ -25,6 +25,7 @@ def begin_vector(m: Ints, row: int) -> None:
     par = m[row + at.R_PAR]
     m[at.Y_ROW], m[at.Y_PAR], m[at.Y_KIND] = row, par, m[row + at.R_KIND]
     m[at.Y_G] = m[at.Y_P0] = m[at.Y_TAP] = m[at.Y_BEAT] = m[at.Y_FOLD] = m[at.Y_LINE] = 0
+    m[at.Y_READY] = 0
     if m[at.Y_KIND] == at.VRUN:
         m[at.Y_PARAM] = m[par + at.V_USES] >> 4 & 1
         m[at.Y_BANKS] = read_banks(m, par)
@@ -56,8 +57,11 @@ def step_vector(m: Ints, b: Bits, t: int) -> None:
     if m[at.Y_KIND] == at.LDT:
         reason = load_table(m, b, t)
     elif m[at.Y_FOLD] > 0:
-        m[at.Y_FOLD] -= 1
-        ends = m[at.Y_FOLD] == 0
+        if m[at.Y_FOLD] > 1 or may_go_on(m, t, par):
+            m[at.Y_FOLD] -= 1
+            ends = m[at.Y_FOLD] == 0
+        else:
+            reason = at.N_CHAIN
     elif m[at.Y_PARAM]:
         base = m[par + at.V_PARAM] + m[at.Y_G] * PARAMETER_WORDS
         line_level(m, b, at.L_V0, base, PARAMETER_WORDS)
@@ -65,26 +69,57 @@ def step_vector(m: Ints, b: Bits, t: int) -> None:
             m[at.Y_PARAM] = 0
         else:
             reason = at.N_BANK
-    elif m[at.Y_BEAT] == 0 and no_credit(m, par):
+    elif m[at.Y_BEAT] == 0 and m[at.Y_READY] == 0 and no_credit(m, par):
         reason = at.N_WRITE
-    elif not fetch_beat(m, b, par):
+    elif m[at.Y_READY] == 0 and not fetch_beat(m, b, par):
         reason = at.N_BANK
-    elif m[par + at.V_FOLD] > 0 and gives_result(m, par):
-        m[at.Y_FOLD] = m[par + at.V_FOLD]
+    elif not may_send(m, t, m[par + at.V_BEFORE], m[par + at.V_ROUNDS]):
+        m[at.Y_READY], reason = 1, at.N_CHAIN
     else:
-        ends = True
+        m[at.Y_READY] = 0
+        go_round(m, t, m[par + at.V_BEFORE] - m[at.C_PASS])
+        m[at.Y_FOLD] = m[par + at.V_FOLD] if gives_result(m, par) else m[par + at.V_STEP]
+        ends = m[at.Y_FOLD] == 0
     if ends:
         end_beat(m, t, par)
     m[_COUNT + reason] += 1
 
 
+@compiled
+def may_send(m: Ints, t: int, before: int, rounds: int) -> bool:
+    """Say whether the chain takes a beat: none goes round now, and it overtakes none."""
+    if m[m[at.X_ROUND] + t % m[at.C_PASS]] >= t:
+        return False
+    return t + before > m[at.Y_REACH] and t + rounds > m[at.Y_LEAVE]
+
+
+@inlined
+def may_go_on(m: Ints, t: int, par: int) -> bool:
+    """Say whether the last halving (or step) of a beat may end."""
+    if m[par + at.V_AGAIN] == 0 or not gives_result(m, par):
+        return True
+    return m[m[at.X_ROUND] + t % m[at.C_PASS]] < t
+
+
+@inlined
+def go_round(m: Ints, t: int, cycles: int) -> None:
+    """Note that what enters the chain now goes round until `cycles` later."""
+    slot = m[at.X_ROUND] + t % m[at.C_PASS]
+    m[slot] = max(m[slot], t + cycles)
+
+
 @inlined
 def load_table(m: Ints, b: Bits, t: int) -> int:
-    """Try to read one line of a table; return what the cycle counts as."""
-    par, n = m[at.Y_PAR], 4 * m[at.C_BEAT]
-    line_level(m, b, at.L_V0, m[par + at.T_BASE] + m[at.Y_LINE] * n, n)
-    if not grant(m, b, at.L_V0, at.FIRST, at.RD):
-        return at.N_BANK
+    """Try to read one line of a table and send it on; return what the cycle counts as."""
+    par, n, one = m[at.Y_PAR], 4 * m[at.C_BEAT], m[at.C_PASS]
+    if m[at.Y_READY] == 0:
+        line_level(m, b, at.L_V0, m[par + at.T_BASE] + m[at.Y_LINE] * n, n)
+        if not grant(m, b, at.L_V0, at.FIRST, at.RD):
+            return at.N_BANK
+    if not may_send(m, t, one, one):
+        m[at.Y_READY] = 1
+        return at.N_CHAIN
+    m[at.Y_READY], m[at.Y_REACH], m[at.Y_LEAVE] = 0, t + one, t + one
     m[at.Y_LINE] += 1
     if m[at.Y_LINE] == m[par + at.T_LINES]:
         complete(m, at.VX, m[at.Y_ROW], t + m[at.C_VXLAT])
@@ -164,13 +199,18 @@ def set_beat(m: Ints, b: Bits, par: int) -> None:
 def end_beat(m: Ints, t: int, par: int) -> None:
     """Send the beat's result, if any, into the pipeline; go to the next beat, or to the end."""
     row, group, p0 = m[at.Y_ROW], m[at.Y_G], m[at.Y_P0]
-    sends = gives_result(m, par) and m[par + at.V_USES] >> 3 & 1 == 1
+    result = gives_result(m, par)
+    sends = result and m[par + at.V_USES] >> 3 & 1 == 1
+    if result and m[par + at.V_AGAIN]:
+        go_round(m, t, m[par + at.V_AGAIN])
+    m[at.Y_REACH], m[at.Y_LEAVE] = t + m[par + at.V_BEFORE], t + m[par + at.V_ROUNDS]
+    ready = t + m[at.C_VXLAT] + m[par + at.V_ROUNDS] - m[at.C_PASS]
     done = next_beat(m, par)
     if sends:
         slot = wrap(m[at.Y_HEAD] + m[at.Y_COUNT], m[at.C_OUTBEATS])
         m[at.Y_COUNT] += 1
         entry, every = m[at.X_OUT] + slot * at.OUT, m[par + at.V_EVERY]
-        m[entry + at.O_READY] = t + m[at.C_VXLAT]
+        m[entry + at.O_READY] = ready
         m[entry + at.O_ROW] = row
         m[entry + at.O_G] = 0 if every == at.EVERY_PIXEL else group
         m[entry + at.O_P0] = 0 if every == at.EVERY_GROUP else p0
@@ -178,7 +218,7 @@ def end_beat(m: Ints, t: int, par: int) -> None:
     if done:
         m[at.Y_ROW], m[at.Y_FREE], m[at.S_DIRTY] = -1, t + 1, 1
         if not sends:
-            complete(m, at.VX, row, t + m[at.C_VXLAT])
+            complete(m, at.VX, row, ready)
 
 
 @inlined
