@@ -1,7 +1,8 @@
 """Resize and Upsample: gathers along each axis, with constant weights when they interpolate.
 
-In: modes nearest, linear and cubic, any coordinate mode but tf_crop_and_resize. Out: gather nodes,
-and mul and add with constants. A linear axis costs two gathers, a cubic one four.
+In: modes nearest, linear and cubic, every coordinate mode, antialias. Out: gather nodes, and mul
+and add with constants; a where for what tf_crop_and_resize takes from outside. A linear axis costs
+two gathers, a cubic one four, an antialiased one as many times more as it shrinks.
 """
 
 from __future__ import annotations
@@ -26,16 +27,19 @@ from jiriki.frontend.registry import takes
 from jiriki.frontend.take_move import gathered
 
 f32 = np.float32
+CROP = "tf_crop_and_resize"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One resized axis: sizes and the scale between them."""
+    """One resized axis: sizes, the scale between them, and the part of it that is resized."""
 
     index: int
     old: int
     new: int
     scale: float
+    start: float = 0.0
+    end: float = 1.0
 
 
 @takes("Resize", "Upsample")
@@ -45,27 +49,64 @@ def resize(context: Context, node: onnx.NodeProto) -> None:
     mode = text_attribute(node, "mode", "nearest")
     if mode not in ("nearest", "linear", "bilinear", "cubic"):
         raise context.unsupported(node, f"mode {mode} is not taken", "use nearest, linear, cubic")
-    if int_attribute(node, "antialias", 0):
-        raise context.unsupported(node, "antialias is not taken", "export without it")
+    narrow = x.dtype in ("int8", "uint8")
+    if int_attribute(node, "antialias", 0) and (narrow or mode == "nearest"):
+        raise context.unsupported(
+            node, "antialias of bytes or of mode nearest is not taken", "resize float32 linearly"
+        )
     axes = _resized_axes(context, node, x)
-    if mode == "nearest":
+    positions = [(axis, _coordinates(context, node, axis)) for axis in axes]
+    outside = _outside(node, positions, len(x.shape))
+    if mode == "nearest" and outside is None:
         carrier = context.carrier(node)
-        tensor = carrier.tensor
-        for axis in axes:
-            indices = _nearest(node, _coordinates(context, node, axis), axis.old)
-            tensor = gathered(context, node, tensor, axis.index, tuple(indices.tolist()))
+        tensor = _pick_nearest(context, node, carrier.tensor, positions)
         context.bind_moved(node, carrier, tensor)
         return
     tensor = context.tensor(node, 0)
-    narrow = x.dtype in ("int8", "uint8")
     if narrow:
         tensor = context.emit("cast", [tensor], {"to": "f32"}, f"{tensor}/f32", label(node))
-    for axis in axes:
-        taps = _taps(node, mode, _coordinates(context, node, axis), axis.old)
-        tensor = _interpolate(context, node, tensor, axis.index, taps)
+    if mode == "nearest":
+        tensor = _pick_nearest(context, node, tensor, positions)
+    else:
+        for axis, at in positions:
+            tensor = _interpolate(context, node, tensor, axis.index, _taps(node, mode, at, axis))
+    if outside is not None:
+        tensor = _extrapolated(context, node, tensor, outside, x.shift)
     if narrow:
         tensor = _narrowed(context, node, tensor, x.shift)
     context.bind(node, tensor, x.dtype)
+
+
+Positions = list[tuple[Axis, np.ndarray]]  # of every output index, where in the source it lies
+
+
+def _pick_nearest(context: Context, node: onnx.NodeProto, tensor: str, positions: Positions) -> str:
+    for axis, at in positions:
+        indices = _nearest(node, at, axis.old)
+        tensor = gathered(context, node, tensor, axis.index, tuple(indices.tolist()))
+    return tensor
+
+
+def _outside(node: onnx.NodeProto, positions: Positions, rank: int) -> np.ndarray | None:
+    """Return where a cropping takes what the source lacks, bool of the output's rank, or None."""
+    if text_attribute(node, "coordinate_transformation_mode", "") != CROP:
+        return None
+    total = np.zeros([1] * rank, np.bool_)
+    for axis, at in positions:
+        shape = [-1 if i == axis.index else 1 for i in range(rank)]
+        total = total | ((at < 0) | (at > axis.old - 1)).reshape(shape)
+    return total if total.any() else None
+
+
+def _extrapolated(
+    context: Context, node: onnx.NodeProto, tensor: str, outside: np.ndarray, shift: int
+) -> str:
+    """Put the node's extrapolation value where nothing was to crop."""
+    base = node.output[0]
+    value = f32(float_attribute(node, "extrapolation_value", 0.0) - shift)
+    mask = context.add_constant(f"{base}/outside", outside.astype(f32))
+    constant = context.add_constant(f"{base}/extrapolation", np.array(value, f32))
+    return context.emit("where", [mask, constant, tensor], {}, f"{base}/where", label(node))
 
 
 def _narrowed(context: Context, node: onnx.NodeProto, tensor: str, shift: int) -> str:
@@ -97,11 +138,25 @@ def _resized_axes(context: Context, node: onnx.NodeProto, x: Value) -> list[Axis
     else:
         scales = _scales(context, node, len(indices))
         sizes = [int(np.floor(x.shape[i] * s)) for i, s in zip(indices, scales, strict=True)]
-    return [
-        Axis(i, x.shape[i], size, scale)
-        for i, size, scale in zip(indices, sizes, scales, strict=True)
-        if size != x.shape[i] or scale != 1
+    parts = _parts(context, node, len(indices))
+    axes = [
+        Axis(i, x.shape[i], size, scale, *part)
+        for i, size, scale, part in zip(indices, sizes, scales, parts, strict=True)
     ]
+    kept = [a for a in axes if a.new != a.old or a.scale != 1]
+    if any((a.start, a.end) != (0, 1) for a in axes if a not in kept):
+        raise context.unsupported(
+            node, "ONNX Runtime crops no axis whose size stays the same", "crop it by Slice"
+        )
+    return kept
+
+
+def _parts(context: Context, node: onnx.NodeProto, count: int) -> list[tuple[float, float]]:
+    """Return (start, end) of the region of interest along each axis, in parts of the axis."""
+    if text_attribute(node, "coordinate_transformation_mode", "") != CROP:
+        return [(0.0, 1.0)] * count
+    region = context.constant(node, 1).astype(f32).reshape(2, count)
+    return [(float(start), float(end)) for start, end in region.T]
 
 
 def _from_sizes(
@@ -142,7 +197,17 @@ def _coordinates(context: Context, node: onnx.NodeProto, axis: Axis) -> np.ndarr
         adjustment = f32(axis.new) / (factor * f32(axis.old))
         centre = f32(axis.old) / f32(2)
         return centre * (1 - adjustment) + (out + half) / factor - half
+    if mode == CROP:
+        return _cropped(axis, out)
     raise context.unsupported(node, f"coordinates {mode} are not taken", "use half_pixel")
+
+
+def _cropped(axis: Axis, out: np.ndarray) -> np.ndarray:
+    """Spread the output's positions evenly over the region of interest, ends included."""
+    start, end, last = f32(axis.start), f32(axis.end), f32(axis.old - 1)
+    if axis.new == 1:
+        return np.array([f32(0.5) * (start + end) * last], f32)
+    return start * last + out * (end - start) * last / f32(axis.new - 1)
 
 
 _ROUNDING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -162,31 +227,41 @@ def _nearest(node: onnx.NodeProto, at: np.ndarray, old: int) -> np.ndarray:
 Taps = list[tuple[np.ndarray, np.ndarray]]  # (indices int64 [new], weights float32 [new])
 
 
-def _taps(node: onnx.NodeProto, mode: str, at: np.ndarray, old: int) -> Taps:
-    if mode == "cubic":
-        return _cubic_taps(node, at, old)
-    inside = np.clip(at, 0, old - 1)
+def _taps(node: onnx.NodeProto, mode: str, at: np.ndarray, axis: Axis) -> Taps:
+    """Return the source elements that each output element weighs; their weights add up to 1."""
+    stretch = max(1.0, 1 / axis.scale) if int_attribute(node, "antialias", 0) else 1.0
+    if mode == "cubic" or stretch > 1:
+        return _kernel_taps(node, mode, at, axis.old, stretch)
+    inside = np.clip(at, 0, axis.old - 1)
     low = np.floor(inside).astype(np.int64)
     weight = (inside - low).astype(f32)
-    return [(low, f32(1) - weight), (np.minimum(low + 1, old - 1), weight)]
+    return [(low, f32(1) - weight), (np.minimum(low + 1, axis.old - 1), weight)]
 
 
-def _cubic_taps(node: onnx.NodeProto, at: np.ndarray, old: int) -> Taps:
-    """Keys' kernel over four neighbours; outside ones repeat the edge or count as absent."""
-    a = float_attribute(node, "cubic_coeff_a", -0.75)
+def _kernel_taps(node: onnx.NodeProto, mode: str, at: np.ndarray, old: int, stretch: float) -> Taps:
+    """Weigh neighbours by a kernel `stretch` wide; outside ones repeat the edge or are absent."""
+    reach = int(np.ceil((2 if mode == "cubic" else 1) * stretch))
     base = np.floor(at)
     taps = []
-    for offset in range(-1, 3):
-        distance = np.abs(at - (base + offset)).astype(np.float64)
-        near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
-        far = a * (((distance - 5) * distance + 8) * distance - 4)
-        weight = np.where(distance <= 1, near, far)
+    for offset in range(1 - reach, 1 + reach):
+        distance = np.abs(at - (base + offset)).astype(np.float64) / stretch
+        weight = _keys(node, distance) if mode == "cubic" else np.maximum(1 - distance, 0)
         taps.append(((base + offset).astype(np.int64), weight))
-    if int_attribute(node, "exclude_outside", 0):
+    exclude = int_attribute(node, "exclude_outside", 0)
+    if exclude:
         taps = [(i, np.where((i < 0) | (i >= old), 0, w)) for i, w in taps]
+    if exclude or stretch > 1:
         total = np.sum([w for _, w in taps], axis=0)
         taps = [(i, w / total) for i, w in taps]
-    return [(np.clip(i, 0, old - 1), w.astype(f32)) for i, w in taps]
+    return [(np.clip(i, 0, old - 1), w.astype(f32)) for i, w in taps if w.any()]
+
+
+def _keys(node: onnx.NodeProto, distance: np.ndarray) -> np.ndarray:
+    """Keys' cubic kernel: two pieces, 0 from distance 2 on."""
+    a = float_attribute(node, "cubic_coeff_a", -0.75)
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = a * (((distance - 5) * distance + 8) * distance - 4)
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0))
 
 
 def _interpolate(context: Context, node: onnx.NodeProto, tensor: str, axis: int, taps: Taps) -> str:
