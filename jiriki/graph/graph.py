@@ -55,7 +55,10 @@ class Graph:
     def verify(self) -> None:
         """Raise GraphError, naming the object and rule, unless the document is well formed."""
         defined = self._verify_sources()
+        names: set[str] = set()
         for node in self.nodes:
+            _need(node.name not in names, f"node {node.name}: another node has this name")
+            names.add(node.name)
             self._verify_node(node, defined)
             for output in node.outputs:
                 _need(output not in defined, f"node {node.name}: {output} is defined twice")

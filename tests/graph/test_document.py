@@ -68,6 +68,7 @@ def test_verify_names_what_is_wrong(graph):
         (break_graph(graph, inputs=("x", "w", "m", "b")), "bias must be i32"),
         (replace(graph, nodes=graph.nodes[::-1]), "is not defined before it"),
         (replace(graph, nodes=graph.nodes[:1]), "output out is computed by no node"),
+        (break_graph(graph, name=graph.nodes[1].name), "another node has this name"),
         (replace(graph, inputs=(Port("x", "complex64", (1,), None, 0),)), "complex64"),
     ):
         with pytest.raises(GraphError, match=message):
