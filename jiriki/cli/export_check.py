@@ -55,10 +55,10 @@ def _page(result: ExportResult) -> Iterable[RenderableType]:
     rows = tuple((one.topic, " or ".join(one.results), one.decided_by) for one in result.findings)
     yield rich_table(Sheet("what the rules of that day say", ("topic", "result", "because"), rows))
     yield rich_table(_margins(result))
-    rules = tuple(
-        (f.rule, f.title + (f" ({f.note})" if f.note else ""), f.source) for f in result.findings
-    )
-    yield rich_table(Sheet("rules and their sources", ("rule", "what it is", "source"), rules))
+    yield "rules and their sources"
+    for one in result.findings:
+        yield f"  {one.rule}: {one.title}" + (f"; {one.note}" if one.note else "")
+        yield f"    {one.source}"
     yield f"This is arithmetic on published rules, {DISCLAIMER}."
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
 
+from rich.console import RenderableType
+
 from jiriki.cli.screen import Screen
 from jiriki.cost.chips import Product, product
 from jiriki.cost.chips import products as all_products
@@ -16,11 +18,12 @@ from jiriki.report.tables import Sheet, rich_table
 _UNVERIFIED = "?"
 # Unit at load -> (factor, unit) as shown.
 _SHOWN = {
-    "op/s": (1e-12, "T"),
-    "byte/s": (1e-9, "GB/s"),
+    "op/s": (1e-12, "TOPS"),
+    "byte/s": (1e-12, "TB/s"),
     "byte": (1e-9, "GB"),
     "Hz": (1e-9, "GHz"),
     "1": (1e-9, "billion"),
+    "USD": (1e-3, "kUSD"),
 }
 
 
@@ -28,21 +31,20 @@ def products(id: str | None, as_json: bool) -> None:
     """List the products, or every figure of one."""
     found = [product(id)] if id else list(all_products())
     payload = {"products": [asdict(one) for one in found]}
-    sheet = _figures_sheet(found[0]) if id else products_sheet(found)
     legend = f"{_UNVERIFIED} unverified; a-b: sources differ; empty: not published"
-    Screen(as_json).result(payload, lambda: [rich_table(sheet), legend])
+    parts = _figures(found[0]) if id else [rich_table(products_sheet(found))]
+    Screen(as_json).result(payload, lambda: [*parts, legend])
 
 
 def products_sheet(found: Iterable[Product]) -> Sheet:
     """Return one row a product."""
     heads = (
-        "chip", "made", "process", ">int8", ">fp16", ">memory", "kind", ">GB/s", ">W", ">mm2",
-        ">USD",
+        "chip", "made in", ">int8", ">fp16", ">memory", ">TB/s", ">W", ">mm2", ">kUSD",
     )  # fmt: skip
     rows = tuple(
         (
-            one.id, one.made_in, one.process, number(one.peak.get("int8")),
-            number(one.peak.get("fp16")), number(one.dram), one.dram_kind,
+            one.id, one.made_in, number(one.peak.get("int8")),
+            number(one.peak.get("fp16")), f"{number(one.dram)} {one.dram_kind}",
             number(one.dram_bandwidth), number(one.tdp), number(one.die_area), number(one.price),
         )
         for one in found
@@ -60,8 +62,10 @@ def number(figure: Figure | None) -> str:
     return text + (_UNVERIFIED if figure.unverified else "")
 
 
-def _figures_sheet(one: Product) -> Sheet:
+def _figures(one: Product) -> list[RenderableType]:
+    """Return every field of a product, its sources numbered and spelled out below."""
     rows: list[tuple[str, ...]] = []
+    sources: dict[str, int] = {}
     for field in fields(one):
         value: Any = getattr(one, field.name)
         named = value.items() if field.name == "peak" else [("", value)]
@@ -69,7 +73,9 @@ def _figures_sheet(one: Product) -> Sheet:
             name = f"{field.name} {format_name}".strip()
             if isinstance(item, Figure):
                 unit = _SHOWN.get(item.unit, (1.0, item.unit))[1]
-                rows.append((name, f"{number(item)} {unit}", item.date, item.source))
+                mark = sources.setdefault(item.source, len(sources) + 1)
+                rows.append((name, f"{number(item)} {unit}", item.date, f"[{mark}]"))
             elif item is not None:
                 rows.append((name, f"{item}", "", ""))
-    return Sheet(one.name, ("field", "value", "date", "source"), tuple(rows))
+    sheet = Sheet(one.name, ("field", "value", "date", "source"), tuple(rows))
+    return [rich_table(sheet), *(f"[{mark}] {source}" for source, mark in sources.items())]

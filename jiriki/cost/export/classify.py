@@ -36,8 +36,8 @@ class Margin:
     unit: str
     value: float | None
     margin: float | None  # limit - value
-    low: float | None  # the margin at the other ends of the range
-    high: float | None
+    margin_low: float | None  # the margin at the ends of the chip's range
+    margin_high: float | None
 
     @property
     def name(self) -> str:

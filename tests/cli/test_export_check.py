@@ -1,0 +1,51 @@
+"""`jiriki export-check` and `jiriki products` print what the library says, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+
+def test_json_has_the_promised_keys(jiriki: Callable) -> None:
+    result = jiriki("export-check", "h20", "--on", "2025-08-29", "--json")
+    found = json.loads(result.out)
+    wanted = {"chip", "on", "class", "tpp", "performance_density", "margins", "sources"}
+    assert wanted <= found.keys()
+    assert (found["chip"], found["on"], found["class"]) == ("h20", "2025-08-29", "none")
+    assert found["tpp"] == 2368 and found["performance_density"] == pytest.approx(2.909, abs=1e-3)
+    assert all("http" in source for source in found["sources"])
+
+
+def test_page_says_class_reason_and_that_it_is_no_advice(jiriki: Callable) -> None:
+    result = jiriki("export-check", "hanguang-800", "--on", "2026-03-01")
+    assert "hanguang-800 on 2026-03-01: 3A090.a.1" in result.out
+    assert "TPP 6,600 is at least 4,800" in result.out and "not legal advice" in result.out
+    assert "..." not in result.out.split("rules and their sources")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("export-check", "h21"), "did you mean h20"),
+        (("export-check", "h20", "--on", "2020-01-01"), "the data begins on 2022-10-21"),
+        (("export-check", "h20", "--on", "31.8.2025"), "is not a date; write it as 2025-01-31"),
+        (("products", "hanguang"), "did you mean hanguang-800"),
+    ],
+)
+def test_mistake_is_one_line(jiriki: Callable, arguments: tuple[str, ...], said: str) -> None:
+    result = jiriki(*arguments)
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err and result.err.count("\n") == 1
+
+
+def test_products_lists_ranges_and_doubts(jiriki: Callable) -> None:
+    result = jiriki("products")
+    assert "hanguang-800" in result.out and "626-800?" in result.out
+    listed = json.loads(jiriki("products", "--json").out)["products"]
+    assert {"h20", "b200"} <= {one["id"] for one in listed}
+
+
+def test_one_product_spells_out_its_sources(jiriki: Callable) -> None:
+    assert "[1] https://anandtech.com/show/16009" in jiriki("products", "hanguang-800").out
