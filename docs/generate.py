@@ -43,6 +43,45 @@ def chips_page() -> str:
     )
 
 
+def products_page() -> str:
+    """Return the page of products: figures and export class of each, and the export rules."""
+    from jiriki.cli.products import number
+    from jiriki.cost.chips import products
+    from jiriki.cost.export import export_check, rulebook
+    from jiriki.report.tables import Sheet, markdown
+
+    book = rulebook()
+    day = max(rule.first for rule in book.rules if rule.topic == "class")
+    found = products()
+    heads = (
+        "chip", "made in", "process", ">int8", ">fp16", ">memory", ">TB/s", ">W", ">mm2",
+        f"class since {day}",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            p.id, p.made_in, p.process, number(p.peak.get("int8")), number(p.peak.get("fp16")),
+            f"{number(p.dram)} {p.dram_kind}".strip(), number(p.dram_bandwidth), number(p.tdp),
+            number(p.die_area), export_check(p, day).cls,
+        )
+        for p in found
+    )  # fmt: skip
+    rules = tuple(
+        (rule.id, rule.topic, f"{rule.first}", f"{rule.last or ''}", rule.title, rule.source)
+        for rule in book.rules
+    )
+    reasons = "".join(f"- **{p.id}** ({p.name}): {p.why}\n" for p in found)
+    return (
+        f"{MADE}# Products and export rules\n\nChips as bought or built, one TOML each in "
+        "`jiriki/cost/catalogue/`. Peaks are dense, in TOPS or TFLOPS; memory in GB. `?` is "
+        "unverified, `a-b` says that sources differ, an empty cell that nothing is published. "
+        "`jiriki products NAME` prints every figure with source and date, `jiriki export-check "
+        "NAME --on DATE` the class with its reason. **Not legal advice.**\n\n"
+        f"{markdown(Sheet('', heads, rows))}\n{reasons}\n## Export rules as data\n\n"
+        "`jiriki/cost/export/rules.toml`; the rules of a day are those whose days hold it.\n\n"
+        f"{markdown(Sheet('', ('rule', 'topic', 'from', 'until', 'what it is', 'source'), rules))}"
+    )
+
+
 def _plain(value: float) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
@@ -169,6 +208,7 @@ PAGES = {
     "reference/cli.md": cli_page,
     "reference/errors.md": errors_page,
     "reference/isa.md": isa_page,
+    "reference/products.md": products_page,
     "index.md": index_page,
 }
 
