@@ -139,7 +139,7 @@ def test_day_before_any_rule_is_refused() -> None:
         ("h200", "2026-01-15", "review", "case by case"),
         ("mi325x", "2026-01-15", "review", "case by case"),
         ("b200", "2026-01-15", "review", "presumption of denial"),
-        ("h20", "2026-01-15", "review", "not covered: no 3A090.a"),
+        ("h20", "2026-01-15", "review", "not covered: no 3A090.a for data centers"),
         ("h200", "2026-01-15", "tariff", "25 % tariff"),
         ("mi325x", "2026-01-15", "tariff", "25 % tariff"),
         ("h100", "2026-01-15", "tariff", "outside the bands"),
