@@ -1,0 +1,112 @@
+"""The analytic engine beside every published result: predicted, published, error, and whether the
+entry calibrated it or was held out; and the statistics.
+
+In: nothing. Out: one table a workload, medians, the share of entries inside their range.
+`--fit` fits the efficiencies again and stores them (half a minute); `--write-resnet50` makes the
+layers of cost/workloads/resnet50.toml from the zoo's graph.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from jiriki.cost.analytic.calibrate import Check, checks, fit, median_error
+
+COST = Path(__file__).parents[1] / "jiriki" / "cost"
+EFFICIENCIES = COST / "analytic" / "efficiencies.toml"
+SDXL = COST / "workloads" / "sdxl.toml"
+RESNET50 = COST / "workloads" / "resnet50.toml"
+
+
+def main() -> int:
+    """Fit where asked, then print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--write-resnet50", action="store_true")
+    asked = parser.parse_args()
+    if asked.write_resnet50:
+        RESNET50.write_text(resnet50_toml(RESNET50.read_text("utf-8")), "utf-8")
+    if asked.fit:
+        for path, value in fit().items():
+            store(path, value)
+            print(".".join(path), f"= {value:.4g}")
+        return 0  # the stored values are read once a process: run again for the table
+    found = checks()
+    for workload in dict.fromkeys(one.result.workload for one in found):
+        print_table(workload, [one for one in found if one.result.workload == workload])
+    print_statistics(found)
+    return 0
+
+
+def print_table(workload: str, found: Sequence[Check]) -> None:
+    """Print one workload's entries."""
+    unit = found[0].result.unit
+    print(f"\n{workload} ({unit} and accelerator)\n")
+    print("| accelerator | mode | weights | round | predicted | range | published | error | |")
+    print("|---|---|---|---|--:|--:|--:|--:|---|")
+    for one in found:
+        r, (low, base, high) = one.result, one.predicted
+        mark = "calibration" if r.calibration else "held out"
+        note = f"; {r.note}" if r.note else ""
+        print(
+            f"| {r.chip} | {r.mode} | {r.weights_format} | {r.round} | {base:,.4g} | "
+            f"{low:,.4g} to {high:,.4g} | {r.per_s:,.4g} | {one.error:+.1%} | {mark}{note} |"
+        )
+
+
+def print_statistics(found: Sequence[Check]) -> None:
+    """Print medians of |error|: calibration, held out, held out by workload and by mode."""
+    held = [one for one in found if not one.result.calibration]
+    print(f"\ncalibration entries: {len(found) - len(held)}, held out: {len(held)}")
+    print(f"median |error|, calibration: {median_error(found, True):.1%}")
+    print(f"median |error|, held out:    {median_error(found, False):.1%}")
+    for title, key in (("workload", lambda r: r.workload), ("mode", lambda r: r.mode)):
+        for name in dict.fromkeys(key(one.result) for one in held):
+            errors = [abs(one.error) for one in held if key(one.result) == name]
+            print(
+                f"  {title} {name}: {median(errors):.1%} of {len(errors)}, worst {max(errors):.0%}"
+            )
+    inside = sum(one.in_range for one in held) / len(held)
+    print(f"held out and inside the stated range: {inside:.0%}")
+
+
+def store(path: tuple[str, ...], value: float) -> None:
+    """Put one fitted number into its file; the rest of the file stays as it is."""
+    if path[0] == "sdxl":
+        text = re.sub(r"(?m)^traffic_elements = \S+", f"{path[1]} = {value:.4g}", SDXL.read_text())
+        SDXL.write_text(text, "utf-8")
+        return
+    lines, section = EFFICIENCIES.read_text("utf-8").splitlines(), ()
+    for number, line in enumerate(lines):
+        if line.startswith("["):
+            section = tuple(line.strip("[]").split("."))
+        elif section == path[:-1] and line.split(" = ")[0] == path[-1]:
+            comment = line.partition(" #")
+            lines[number] = f"{path[-1]} = {value:.4g}{comment[1]}{comment[2]}"
+            EFFICIENCIES.write_text("\n".join(lines) + "\n", "utf-8")
+            return
+    raise SystemExit(f"{EFFICIENCIES}: no line for {'.'.join(path)}")
+
+
+def resnet50_toml(text: str) -> str:
+    """Return the workload's file with its layers as the zoo's graph has them."""
+    from jiriki.cli.screen import Screen
+    from jiriki.cli.source import Reading, open_model
+    from jiriki.cost.analytic.graph_workload import from_graph
+
+    graph = open_model("resnet50", Reading(), Screen(as_json=False)).graph()
+    rows = "".join(
+        f'  ["{layer.name.replace("_QuantizeLinear_Output", "")}", {layer.ops:.0f}, '
+        f"{layer.weights:.0f}, {layer.activations:.0f}],\n"
+        for layer in from_graph(graph, "resnet50").phases[0].layers
+    )
+    return text[: text.index("layers = [")] + f"layers = [\n{rows}]\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

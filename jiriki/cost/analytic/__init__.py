@@ -1,0 +1,37 @@
+"""The analytic engine: time and throughput of a workload on chips that are not ours.
+
+In: a `Workload` (a network's layers, a transformer's architecture, or a Graph), a `Product` of the
+catalogue. Out: a `Prediction` with its range; beside it the published results, and how far off the
+predictions of those are. `calibrate` and `graph_workload` are imported by who needs them.
+"""
+
+from jiriki.cost.analytic.efficiency import Efficiencies, load_efficiencies
+from jiriki.cost.analytic.engine import Prediction, predict
+from jiriki.cost.analytic.published import Result, accelerator, accelerator_ids, results
+from jiriki.cost.analytic.workload import (
+    MODES,
+    Layer,
+    Phase,
+    Work,
+    Workload,
+    load_workload,
+    workload_ids,
+)
+
+__all__ = [
+    "MODES",
+    "Efficiencies",
+    "Layer",
+    "Phase",
+    "Prediction",
+    "Result",
+    "Work",
+    "Workload",
+    "accelerator",
+    "accelerator_ids",
+    "load_efficiencies",
+    "load_workload",
+    "predict",
+    "results",
+    "workload_ids",
+]

@@ -1,0 +1,1 @@
+"""Published results, one TOML a workload; read by `cost.analytic.published`."""

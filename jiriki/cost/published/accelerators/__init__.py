@@ -1,0 +1,1 @@
+"""Accelerators that only the published results know: products outside the catalogue."""
