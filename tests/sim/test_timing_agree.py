@@ -18,7 +18,7 @@ from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, Reduce, Strm, Vrun
+from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, RedOp, Reduce, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works
@@ -221,12 +221,28 @@ def _vector(rng: Random, chip: ChipConfig) -> list[Instruction]:
             dtype = DType.F32 if rng.random() < 0.5 else DType.BF16
         out.append(Strm.new(idx=idx, base=_word(rng, chip), dtype=dtype))
     out.append(Strm.new(idx=4, base=_word(rng, chip)))
-    out.append(Red.new(reduce=reduce, channels=4))
+    out += _chain(rng)
+    out.append(Red.new(reduce=reduce, channels=4, redop=rng.choice([RedOp.SUM, RedOp.MAX])))
     vrun = Vrun.new(
         in0=_word(rng, chip), in1=_word(rng, chip), out=_word(rng, chip),
         p=rng.randint(1, 4 * chip.beat_pixels + 1), groups=rng.randint(1, 4), slot=0, uses=uses,
     )  # fmt: skip
     return [*out, vrun]
+
+
+def _chain(rng: Random) -> list[Instruction]:
+    """Return a chain of 0 to 10 micro-ops, often with functions, often with RED inside."""
+    micros = [
+        rng.choice([MicroOp.ABS, MicroOp.NEG, MicroOp.EXP2]) for _ in range(rng.randint(0, 9))
+    ]
+    if rng.random() < 0.5:
+        micros.insert(rng.randint(0, len(micros)), MicroOp.RED)
+    micros += [MicroOp.END] * (10 - len(micros))
+    halves = range(2 if micros[5] is not MicroOp.END else 1)
+    return [
+        Chain.new(slot=0, half=half, **{f"op{i}": micros[5 * half + i] for i in range(5)})
+        for half in halves
+    ]
 
 
 def _other(rng: Random, chip: ChipConfig) -> list[Instruction]:
