@@ -15,9 +15,11 @@ import onnx
 from onnx import numpy_helper
 
 from jiriki.frontend import (
+    take_conv,
     take_float,
     take_linear,
     take_move,
+    take_pool,
     take_quant,
     take_resize,
     take_training,
@@ -34,7 +36,10 @@ from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
 
 # Importing these fills the registry.
-TAKERS = (take_float, take_linear, take_move, take_quant, take_resize, take_training)
+TAKERS = (
+    take_conv, take_float, take_linear, take_move, take_pool, take_quant, take_resize,
+    take_training,
+)  # fmt: skip
 
 
 def import_onnx(

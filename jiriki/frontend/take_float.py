@@ -1,4 +1,4 @@
-"""float32 operators: element-wise, comparisons, pooling, softmax, reductions, normalisations.
+"""float32 operators: element-wise, comparisons, softmax, reductions, normalisations.
 
 In: standard ONNX nodes. Out: graph operations of the same meaning; what has no operation of its
 own (PRelu, Mean, LayerNormalization, ...) is rewritten into ones that do.
@@ -18,10 +18,8 @@ from jiriki.frontend.context import (
     float_attribute,
     int_attribute,
     label,
-    list_attribute,
     text_attribute,
 )
-from jiriki.frontend.geometry import lift, lower, read_window
 from jiriki.frontend.registry import takes
 from jiriki.frontend.take_linear import clip_bounds
 from jiriki.frontend.take_move import axes_of
@@ -86,6 +84,7 @@ _UNARY: dict[str, tuple[str, dict[str, tuple[str, float]]]] = {
 
 
 def _unary(context: Context, node: onnx.NodeProto) -> None:
+    """One function of each element, its parameters read from the node's attributes."""
     op, attributes = _UNARY[node.op_type]
     attrs: dict[str, Attr] = {
         key: float_attribute(node, name, default) for key, (name, default) in attributes.items()
@@ -178,6 +177,7 @@ _BINARY = {
 
 
 def _binary(context: Context, node: onnx.NodeProto) -> None:
+    """Arithmetic on two floats, or a comparison, with broadcasting."""
     if node.op_type in ("Greater", "Less", "Equal"):
         context.result(node, _BINARY[node.op_type], compared(context, node), {}, "bool")
         return
@@ -355,6 +355,7 @@ _REDUCE = {
 
 
 def _reduce(context: Context, node: onnx.NodeProto) -> None:
+    """Reduce over the axes named, or all; the extremes of bytes are taken in float, exactly."""
     value = context.value(node, 0)
     rank = len(value.shape)
     axes = axes_of(context, node, 1, rank)
@@ -408,57 +409,3 @@ def cast(context: Context, node: onnx.NodeProto) -> None:
 
 def _cast_constant(array: np.ndarray, to: str) -> Value:
     return Value(to, array.shape, array=array.astype(to))
-
-
-# -- pooling -------------------------------------------------------------------------------
-
-
-@takes("MaxPool")
-def max_pool(context: Context, node: onnx.NodeProto) -> None:
-    """int8 or float; the indices output is refused."""
-    if any(node.output[1:]):
-        raise context.unsupported(node, "the Indices output is not taken", "drop it")
-    x = context.value(node, 0)
-    window = read_window(node, x.shape[2:], tuple(list_attribute(node, "kernel_shape", [])))
-    attrs: dict[str, Attr] = {
-        "kernel": window.kernel,
-        "strides": window.strides,
-        "pads": window.pads,
-        "dilations": window.dilations,
-    }
-    carrier = context.carrier(node)
-    if carrier.quant is not None and carrier.quant.param().scale <= 0:
-        raise context.unsupported(node, "a scale is not positive", "calibrate the model again")
-    pooled = step(context, node, "maxpool", lift(context, node, carrier.tensor), **attrs)
-    context.bind_moved(node, carrier, lower(context, node, pooled, len(x.shape)))
-
-
-@takes("AveragePool")
-def average_pool(context: Context, node: onnx.NodeProto) -> None:
-    """float; the divisor counts padding only with count_include_pad."""
-    x = context.value(node, 0)
-    window = read_window(node, x.shape[2:], tuple(list_attribute(node, "kernel_shape", [])))
-    include = int_attribute(node, "count_include_pad", 0)
-    if window.dilations != (1, 1) or (include and int_attribute(node, "ceil_mode", 0)):
-        raise context.unsupported(
-            node, "dilations, or count_include_pad with ceil_mode, are not taken", "pad first"
-        )
-    attrs: dict[str, Attr] = {
-        "kernel": window.kernel,
-        "strides": window.strides,
-        "pads": window.pads,
-        "count_include_pad": include,
-    }
-    pooled = step(
-        context, node, "avgpool", lift(context, node, float_input(context, node)), **attrs
-    )
-    finish(context, node, lower(context, node, pooled, len(x.shape)))
-
-
-@takes("GlobalAveragePool", "GlobalMaxPool")
-def global_pool(context: Context, node: onnx.NodeProto) -> None:
-    """A reduction over the spatial axes."""
-    x = float_input(context, node)
-    axes = tuple(range(2, len(context.tensors[x].shape)))
-    op = "reduce_mean" if node.op_type == "GlobalAveragePool" else "reduce_max"
-    context.result(node, op, [x], {"axes": axes, "keepdims": 1})

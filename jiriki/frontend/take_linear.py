@@ -1,8 +1,8 @@
-"""Convolutions and matrix products: every ONNX form of them to conv, conv_transpose, matmul.
+"""Matrix products, and what they share with convolutions: weights, biases, epilogues.
 
-In: QLinearConv, QLinearMatMul, QGemm, ConvInteger, MatMulInteger, and float Conv, ConvTranspose,
-Gemm, MatMul whose operands are dequantised int8. Out: graph nodes with int32 bias and float32
-multiplier per output channel. Raises when an accumulator could overflow int32.
+In: QLinearMatMul, QGemm, MatMulInteger, and float Gemm, MatMul whose operands are dequantised
+int8. Out: matmul nodes with int32 bias and float32 multiplier per output channel. Raises when an
+accumulator could overflow int32.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from jiriki.frontend.context import (
     float_attribute,
     int_attribute,
     label,
-    list_attribute,
 )
 from jiriki.frontend.errors import NotQuantisedError
-from jiriki.frontend.geometry import Window, lift, lower, make_window, read_window
 from jiriki.frontend.match import QParam
 from jiriki.frontend.registry import takes
 from jiriki.graph import Attr, Node
@@ -30,15 +28,6 @@ from jiriki.graph import Attr, Node
 MS = "com.microsoft"
 INT32_MAX = 2**31 - 1
 f32 = np.float32
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Constant int8 weights [o, ...] with one zero point and a scale per output channel."""
-
-    array: np.ndarray  # int8
-    zero_point: int
-    scale: np.ndarray  # float32 [o]
 
 
 @dataclass(frozen=True)
@@ -101,45 +90,14 @@ def largest_sum(array: np.ndarray, zero_point: int, axis: int, x_zero_point: int
     return int(sums.max(initial=0)) * reach(x_zero_point)
 
 
-def emit_conv(
-    context: Context,
-    node: onnx.NodeProto,
-    x: tuple[str, int],
-    weights: tuple[np.ndarray, int],
-    bias: np.ndarray | None,
-    epilogue: Epilogue,
-    window: Window | None = None,
-) -> str:
-    """Emit a conv on x (tensor, zero point); return its output tensor, 1-D lifted."""
-    array, w_zp = weights
-    rank = array.ndim
-    if rank not in (3, 4):
-        raise context.unsupported(node, f"{rank - 2}-D convolution is not taken", "use 1-D or 2-D")
-    spatial = context.tensors[x[0]].shape[2:]
-    window = window or read_window(node, spatial, array.shape[2:])
-    k = int(np.prod(array.shape[1:]))
-    check_accumulator(context, node, largest_sum(array, w_zp, 0, x[1]), k, bias)
-    attrs: dict[str, Attr] = {
-        "strides": window.strides,
-        "pads": window.pads,
-        "dilations": window.dilations,
-        "group": int_attribute(node, "group", 1),
-        "x_zp": x[1],
-        "w_zp": w_zp,
-        **epilogue.attrs(),
-    }
-    array = array if rank == 4 else array[:, :, None, :]
-    operands = [lift(context, node, x[0]), *_parameters(context, node, array, bias, epilogue)]
-    return context.emit("conv", operands, attrs, node.output[0], label(node))
-
-
-def _parameters(
+def parameters_of(
     context: Context,
     node: onnx.NodeProto,
     array: np.ndarray,
     bias: np.ndarray | None,
     epilogue: Epilogue,
 ) -> list[str]:
+    """Store weights, bias and multiplier; return their names."""
     base = node.output[0]
     outputs = epilogue.multiplier.size
     offsets = np.zeros(outputs, np.int32) if bias is None else bias.astype(np.int32)
@@ -150,42 +108,18 @@ def _parameters(
     ]
 
 
-def _scalar_point(context: Context, node: onnx.NodeProto, index: int, dtype: str) -> int:
+def scalar_point(context: Context, node: onnx.NodeProto, index: int, dtype: str) -> int:
     """Return an activation's zero point, shifted to int8."""
     shift = 128 if dtype == "uint8" else 0
     return int(context.scalar(node, index, 0)) - shift
 
 
-def _scale(context: Context, node: onnx.NodeProto, index: int) -> np.floating:
+def scale_of(context: Context, node: onnx.NodeProto, index: int) -> np.floating:
+    """Return a per-tensor scale."""
     return f32(context.scalar(node, index))
 
 
 # -- integer forms -------------------------------------------------------------------------
-
-
-@takes("QLinearConv")
-def qlinear_conv(context: Context, node: onnx.NodeProto) -> None:
-    """int8 in, int8 out; the multiplier is (x_scale * w_scale) / y_scale in float32."""
-    x = context.value(node, 0)
-    weights = int8_weights(context, node, context.constant(node, 3), context.optional(node, 5))
-    scale = per_output(context.constant(node, 4), weights[0].shape[0])
-    multiplier = (_scale(context, node, 1) * scale) / _scale(context, node, 6)
-    dtype = context.value(node, 7).dtype
-    epilogue = Epilogue(multiplier, "i8", _scalar_point(context, node, 7, dtype))
-    source = (context.tensor(node, 0), _scalar_point(context, node, 2, x.dtype))
-    tensor = emit_conv(context, node, source, weights, context.optional(node, 8), epilogue)
-    context.bind(node, lower(context, node, tensor, len(x.shape)), dtype)
-
-
-@takes("ConvInteger")
-def conv_integer(context: Context, node: onnx.NodeProto) -> None:
-    """int8 in, int32 out."""
-    x = context.value(node, 0)
-    weights = int8_weights(context, node, context.constant(node, 1), context.optional(node, 3))
-    epilogue = Epilogue(np.ones(weights[0].shape[0], f32), "i32")
-    source = (context.tensor(node, 0), _scalar_point(context, node, 2, x.dtype))
-    tensor = emit_conv(context, node, source, weights, None, epilogue)
-    context.bind(node, lower(context, node, tensor, len(x.shape)), "int32")
 
 
 @dataclass(frozen=True)
@@ -272,10 +206,10 @@ def qlinear_matmul(context: Context, node: onnx.NodeProto) -> None:
     """int8 in, int8 out."""
     a, b = context.value(node, 0), context.value(node, 3)
     scale = per_output(context.constant(node, 4), _outputs_of(b))
-    multiplier = (_scale(context, node, 1) * scale) / _scale(context, node, 6)
+    multiplier = (scale_of(context, node, 1) * scale) / scale_of(context, node, 6)
     dtype = context.value(node, 7).dtype
-    epilogue = Epilogue(multiplier, "i8", _scalar_point(context, node, 7, dtype))
-    product = Product(a, b, _scalar_point(context, node, 2, a.dtype), context.optional(node, 5))
+    epilogue = Epilogue(multiplier, "i8", scalar_point(context, node, 7, dtype))
+    product = Product(a, b, scalar_point(context, node, 2, a.dtype), context.optional(node, 5))
     context.bind(node, emit_matmul(context, node, product, None, epilogue), dtype)
 
 
@@ -284,7 +218,7 @@ def matmul_integer(context: Context, node: onnx.NodeProto) -> None:
     """int8 in, int32 out."""
     a, b = context.value(node, 0), context.value(node, 1)
     epilogue = Epilogue(np.ones(_outputs_of(b), f32), "i32")
-    product = Product(a, b, _scalar_point(context, node, 2, a.dtype), context.optional(node, 3))
+    product = Product(a, b, scalar_point(context, node, 2, a.dtype), context.optional(node, 3))
     context.bind(node, emit_matmul(context, node, product, None, epilogue), "int32")
 
 
@@ -293,8 +227,8 @@ def matmul_integer_to_float(context: Context, node: onnx.NodeProto) -> None:
     """int8 in, float out: what remains of MatMul with dequantised operands."""
     a, b = context.value(node, 0), context.value(node, 1)
     scale = per_output(context.constant(node, 3), _outputs_of(b))
-    epilogue = Epilogue(_scale(context, node, 2) * scale)
-    a_zp = _scalar_point(context, node, 4, a.dtype)
+    epilogue = Epilogue(scale_of(context, node, 2) * scale)
+    a_zp = scalar_point(context, node, 4, a.dtype)
     product = Product(a, b, a_zp, context.optional(node, 5))
     tensor = emit_matmul(context, node, product, None, epilogue)
     if context.has(node, 6):
@@ -309,16 +243,16 @@ def qgemm(context: Context, node: onnx.NodeProto) -> None:
     a, b = _gemm_operands(context, node, context.value(node, 0), context.value(node, 3))
     alpha = f32(float_attribute(node, "alpha", 1.0))
     scale = per_output(context.constant(node, 4), _outputs_of(b))
-    multiplier = alpha * _scale(context, node, 1) * scale
+    multiplier = alpha * scale_of(context, node, 1) * scale
     bias = context.optional(node, 6)
     offsets = None if bias is None else np.broadcast_to(bias.reshape(-1), (scale.size,))
-    a_zp = _scalar_point(context, node, 2, a.dtype)
+    a_zp = scalar_point(context, node, 2, a.dtype)
     product = Product(a, b, a_zp, context.optional(node, 5))
     epilogue, dtype = Epilogue(multiplier), "float32"
     if context.has(node, 7):
         dtype = context.value(node, 8).dtype
-        out_zp = _scalar_point(context, node, 8, dtype)
-        epilogue = Epilogue(multiplier / _scale(context, node, 7), "i8", out_zp)
+        out_zp = scalar_point(context, node, 8, dtype)
+        epilogue = Epilogue(multiplier / scale_of(context, node, 7), "i8", out_zp)
     context.bind(node, emit_matmul(context, node, product, offsets, epilogue), dtype)
 
 
@@ -345,7 +279,7 @@ def _transposed(context: Context, node: onnx.NodeProto, value: Value) -> Value:
 # -- float forms over dequantised operands -------------------------------------------------
 
 
-def _operands(context: Context, node: onnx.NodeProto) -> tuple[Quant, Quant]:
+def operands_of(context: Context, node: onnx.NodeProto) -> tuple[Quant, Quant]:
     """Return both operands' int8 tensors; NotQuantisedError when one is float."""
     quants = [context.value(node, i).quant for i in (0, 1)]
     first, second = quants
@@ -358,7 +292,7 @@ def _operands(context: Context, node: onnx.NodeProto) -> tuple[Quant, Quant]:
     return first, second
 
 
-def _float_bias(
+def float_bias(
     context: Context, node: onnx.NodeProto, index: int, scale: np.ndarray, factor: float = 1.0
 ) -> np.ndarray | None:
     """Return a float bias in steps of the accumulator's scale, int64 [o]."""
@@ -372,100 +306,17 @@ def _float_bias(
     return np.broadcast_to(steps, scale.shape).astype(np.int64)
 
 
-@takes("Conv")
-def conv(context: Context, node: onnx.NodeProto) -> None:
-    """A float Conv over dequantised operands; a QuantizeLinear behind it is absorbed."""
-    x, w = _operands(context, node)
-    array = w.value.array
-    if array is None:
-        raise context.unsupported(node, "weights must be constant", "fold them first")
-    weights = int8_weights(context, node, array, w.zero_point)
-    if w.axis > 0:
-        raise context.unsupported(node, f"weight scales along axis {w.axis}", "use axis 0")
-    scale = x.scale.astype(f32) * per_output(w.scale, array.shape[0])
-    bias = _float_bias(context, node, 2, scale)
-    source = (context.tensor_of(x.value, f"{node.output[0]}/x"), x.param().zero_point)
-    tensor = emit_conv(context, node, source, weights, bias, Epilogue(scale))
-    context.bind(node, lower(context, node, tensor, array.ndim), "float32")
-
-
-@takes("ConvTranspose")
-def conv_transpose(context: Context, node: onnx.NodeProto) -> None:
-    """A float ConvTranspose over dequantised operands."""
-    x, w = _operands(context, node)
-    array = w.value.array
-    if array is None:
-        raise context.unsupported(node, "weights must be constant", "fold them first")
-    if array.ndim not in (3, 4):
-        raise context.unsupported(node, f"{array.ndim - 2}-D is not taken", "use 1-D or 2-D")
-    group = int_attribute(node, "group", 1)
-    outputs = array.shape[1] * group
-    if w.axis >= 0 and (w.axis != 1 or group != 1):
-        raise context.unsupported(
-            node, f"weight scales along axis {w.axis} with group {group}", "use one weight scale"
-        )
-    weights, w_zp = int8_weights(context, node, array, w.zero_point)
-    x_zp = x.param().zero_point
-    scale = x.scale.astype(f32) * per_output(w.scale, outputs)
-    bias = _float_bias(context, node, 2, scale)
-    check_accumulator(context, node, largest_sum(weights, w_zp, 1, x_zp), array.shape[0], bias)
-    window, extra = _transpose_window(node, x.value.shape[2:], array.shape[2:])
-    attrs: dict[str, Attr] = {
-        "strides": window.strides,
-        "pads": window.pads,
-        "dilations": window.dilations,
-        "group": group,
-        "output_padding": extra,
-        "x_zp": x_zp,
-        "w_zp": w_zp,
-        **Epilogue(scale).attrs(),
-    }
-    weights = weights if array.ndim == 4 else weights[:, :, None, :]
-    tensor = lift(context, node, context.tensor_of(x.value, f"{node.output[0]}/x"))
-    operands = [tensor, *_parameters(context, node, weights, bias, Epilogue(scale))]
-    out = context.emit("conv_transpose", operands, attrs, node.output[0], label(node))
-    context.bind(node, lower(context, node, out, array.ndim), "float32")
-
-
-def _transpose_window(
-    node: onnx.NodeProto, spatial: tuple[int, ...], kernel: tuple[int, ...]
-) -> tuple[Window, tuple[int, int]]:
-    """Read a ConvTranspose's window, resolving output_shape and auto_pad to pads."""
-    rank = len(spatial)
-    strides = list_attribute(node, "strides", [1] * rank)
-    dilations = list_attribute(node, "dilations", [1] * rank)
-    extra = list_attribute(node, "output_padding", [0] * rank)
-    shape = list_attribute(node, "output_shape", [])[-rank:]
-    mode = next((a.s.decode() for a in node.attribute if a.name == "auto_pad"), "NOTSET")
-    pads = list_attribute(node, "pads", [0] * (2 * rank))
-    if mode.startswith("SAME") and not shape:
-        shape = [size * stride for size, stride in zip(spatial, strides, strict=True)]
-    if mode == "VALID":
-        pads = [0] * (2 * rank)
-    if shape:
-        pads = [0] * (2 * rank)
-        for i in range(rank):
-            full = strides[i] * (spatial[i] - 1) + extra[i] + (kernel[i] - 1) * dilations[i] + 1
-            total = max(full - shape[i], 0)
-            extra[i] += max(shape[i] - full, 0)
-            small = total // 2
-            pads[i] = small if mode == "SAME_UPPER" else total - small
-            pads[rank + i] = total - pads[i]
-    window = make_window(kernel, strides, pads, dilations)
-    return window, ((0, extra[0]) if rank == 1 else (extra[0], extra[1]))
-
-
 @takes("MatMul")
 def matmul(context: Context, node: onnx.NodeProto) -> None:
     """A float MatMul over dequantised operands."""
-    a, b = _operands(context, node)
+    a, b = operands_of(context, node)
     _matmul_float(context, node, a.value, b.value, (a, b), 1.0, None)
 
 
 @takes("Gemm")
 def gemm(context: Context, node: onnx.NodeProto) -> None:
     """A float Gemm over dequantised operands; C must broadcast along rows."""
-    quants = _operands(context, node)
+    quants = operands_of(context, node)
     a, b = _gemm_operands(context, node, quants[0].value, quants[1].value)
     alpha = float_attribute(node, "alpha", 1.0)
     c = 2 if context.has(node, 2) else None
@@ -493,7 +344,7 @@ def _matmul_float(
         array = context.array_of(context.value(node, bias_index))
         beta = float_attribute(node, "beta", 1.0)
         if array is not None and array.size in (1, outputs) and array.shape[-1:] != ():
-            bias = _float_bias(context, node, bias_index, scale, beta)
+            bias = float_bias(context, node, bias_index, scale, beta)
         else:
             added = context.tensor(node, bias_index)
             factor = context.add_constant(f"{node.output[0]}/beta", np.array(beta, f32))
@@ -523,19 +374,19 @@ def absorb_linear(context: Context, quantize: onnx.NodeProto, param: QParam) -> 
         else:
             break
         name = producer.input[0]
-    tensor = context.values[name].tensor
-    node = next((n for n in context.nodes if n.outputs[0] == tensor), None)
-    reshaped = node is not None and node.op == "reshape"
-    if node is not None and reshaped:
-        node = next((n for n in context.nodes if n.outputs[0] == node.inputs[0]), None)
+    made = {node.outputs[0]: node for node in context.nodes}
+    node = made.get(context.values[name].tensor or "")
+    moves: list[Node] = []
+    while node is not None and node.op in ("reshape", "transpose"):
+        moves.append(node)
+        node = made.get(node.inputs[0])
     if node is None or node.op not in ("conv", "conv_transpose", "matmul"):
         return None
     if node.attrs["out"] != "f32":
         return None
     out = _requantised(context, node, param, (lo, hi), quantize)
-    if reshaped:
-        shape = context.values[name].shape
-        out = context.emit("reshape", [out], {"shape": shape}, quantize.output[0], label(quantize))
+    for move in reversed(moves):
+        out = context.emit(move.op, [out], move.attrs, quantize.output[0], label(quantize))
     return out
 
 

@@ -1,7 +1,7 @@
 """Operators of quantised models: QuantizeLinear, DequantizeLinear and the QLinear family.
 
 In: nodes of the executed model (ONNX Runtime's own fusions included). Out: lut, qadd, qmul,
-pooling, quantize and dequantize nodes. Every table of 256 entries is computed by ONNX Runtime
+quantize and dequantize nodes. Every table of 256 entries is computed by ONNX Runtime
 itself, so it is exact by construction.
 """
 
@@ -16,9 +16,7 @@ from jiriki.frontend.context import (
     Value,
     int_attribute,
     label,
-    list_attribute,
 )
-from jiriki.frontend.geometry import lift, lower, read_window
 from jiriki.frontend.granular import dequantise_spread, quantise_spread, spread
 from jiriki.frontend.match import AddMatch, QParam, match_add, match_float_add, match_mul
 from jiriki.frontend.registry import takes
@@ -317,53 +315,6 @@ def _concat_of(node: onnx.NodeProto, index: int) -> onnx.NodeProto:
     del one.attribute[:]
     one.attribute.append(onnx.helper.make_attribute("axis", 0))
     return one
-
-
-@takes("QLinearGlobalAveragePool", domain=MS)
-def qlinear_global_average_pool(context: Context, node: onnx.NodeProto) -> None:
-    """Sum exactly, scale once."""
-    x = context.value(node, 0)
-    if int_attribute(node, "channels_last", 0):
-        raise context.unsupported(node, "channels_last is not taken", "use channels first")
-    a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
-    count = np.float32(np.prod(x.shape[2:]))
-    multiplier = np.float32(a.scale) / (np.float32(c.scale) * count)
-    attrs: dict[str, Attr] = {
-        "x_zp": a.zero_point,
-        "multiplier": float(multiplier),
-        "out_zp": c.zero_point,
-        **LIMITS,
-    }
-    tensor = lift(context, node, context.tensor(node, 0))
-    pooled = context.emit("qavgpool_global", [tensor], attrs, node.output[0], label(node))
-    context.bind(node, lower(context, node, pooled, len(x.shape)), x.dtype)
-
-
-@takes("QLinearAveragePool", domain=MS)
-def qlinear_average_pool(context: Context, node: onnx.NodeProto) -> None:
-    """Sum the window exactly, scale once; ONNX Runtime sums floats (decision 0004)."""
-    x = context.value(node, 0)
-    a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
-    kernel = tuple(list_attribute(node, "kernel_shape", []))
-    window = read_window(node, x.shape[2:], kernel)
-    include = int_attribute(node, "count_include_pad", 0)
-    attrs: dict[str, Attr] = {
-        "kernel": window.kernel,
-        "strides": window.strides,
-        "pads": window.pads,
-        "count_include_pad": include,
-        "x_zp": a.zero_point,
-        "ratio": float(np.float32(a.scale) / np.float32(c.scale)),
-        "out_zp": c.zero_point,
-        **LIMITS,
-    }
-    if include and int_attribute(node, "ceil_mode", 0):
-        raise context.unsupported(
-            node, "count_include_pad with ceil_mode is not taken", "pad first"
-        )
-    tensor = lift(context, node, context.tensor(node, 0))
-    pooled = context.emit("qavgpool", [tensor], attrs, node.output[0], label(node))
-    context.bind(node, lower(context, node, pooled, len(x.shape)), x.dtype)
 
 
 @takes("QLinearSoftmax", domain=MS)

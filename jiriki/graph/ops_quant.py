@@ -73,16 +73,27 @@ def _infer_maxpool(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     return (TensorType(pool_shape(x, attrs, integers(attrs, "dilations")), x.dtype),)
 
 
+def _mean_shape(x: TensorType, attrs: Attrs) -> tuple[int, ...]:
+    """Return the output shape of a windowed mean, whose counted padding is part of its pads."""
+    shape = pool_shape(x, attrs, integers(attrs, "dilations"))
+    counted, pads = integers(attrs, "counted"), integers(attrs, "pads")
+    need(
+        len(counted) == 4 and all(0 <= c <= p for c, p in zip(counted, pads, strict=True)),
+        f"counted must be (top, left, bottom, right) within pads {pads}, not {counted}",
+    )
+    return shape
+
+
 def _infer_qavgpool(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     (x,) = types
     need_dtype(x, "x", DType.I8)
-    return (TensorType(pool_shape(x, attrs, (1, 1)), DType.I8),)
+    return (TensorType(_mean_shape(x, attrs), DType.I8),)
 
 
 def _infer_avgpool(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
     (x,) = types
     need_dtype(x, "x", DType.F32)
-    return (TensorType(pool_shape(x, attrs, (1, 1)), DType.F32),)
+    return (TensorType(_mean_shape(x, attrs), DType.F32),)
 
 
 def _infer_quantize(types: Types, attrs: Attrs) -> tuple[TensorType, ...]:
@@ -147,16 +158,19 @@ def _qavgpool_global(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     return (numerics.requantise(total, multiplier, integer(attrs, "out_zp"), *_limits(attrs)),)
 
 
-def _pool_view(x: np.ndarray, attrs: Attrs, dilations: tuple[int, ...], fill: float) -> np.ndarray:
-    kernel = integers(attrs, "kernel")
-    strides, pads = integers(attrs, "strides"), integers(attrs, "pads")
+def _pool_view(
+    x: np.ndarray, attrs: Attrs, fill: float, pads: tuple[int, ...] | None = None
+) -> np.ndarray:
+    kernel, strides = integers(attrs, "kernel"), integers(attrs, "strides")
+    pads = integers(attrs, "pads") if pads is None else pads
+    dilations = integers(attrs, "dilations")
     return windows(x, (kernel[0], kernel[1]), strides, pads, dilations, fill)
 
 
 def _maxpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     (x,) = arrays
     least = -np.inf if x.dtype == f32 else -128
-    view = _pool_view(x, attrs, integers(attrs, "dilations"), least)
+    view = _pool_view(x, attrs, least)
     out = np.array(view[..., 0, 0])
     for i in range(view.shape[4]):
         for j in range(view.shape[5]):
@@ -166,7 +180,7 @@ def _maxpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
 
 def _window_sum(x: np.ndarray, attrs: Attrs) -> np.ndarray:
     """Add the window's float32 elements one by one, row-major."""
-    view = _pool_view(x, attrs, (1, 1), 0.0)
+    view = _pool_view(x, attrs, 0.0)
     total = np.array(view[..., 0, 0])
     for tap in range(1, view.shape[4] * view.shape[5]):
         i, j = divmod(tap, view.shape[5])
@@ -176,12 +190,11 @@ def _window_sum(x: np.ndarray, attrs: Attrs) -> np.ndarray:
 
 def window_counts(shape: tuple[int, ...], attrs: Attrs) -> np.ndarray:
     """Return how many elements each output position averages, int32 [oh, ow]."""
-    kernel = integers(attrs, "kernel")
-    ones = np.ones((1, 1, *shape[2:]), np.int32)
-    counts = _pool_view(ones, attrs, (1, 1), 0).sum(axis=(4, 5))[0, 0]
-    if integer(attrs, "count_include_pad"):
-        counts = np.full_like(counts, kernel[0] * kernel[1])
-    return counts
+    counted, pads = integers(attrs, "counted"), integers(attrs, "pads")
+    top, left, bottom, right = counted
+    ones = np.ones((1, 1, top + shape[2] + bottom, left + shape[3] + right), np.int32)
+    rest = tuple(p - c for p, c in zip(pads, counted, strict=True))
+    return _pool_view(ones, attrs, 0, rest).sum(axis=(4, 5), dtype=np.int32)[0, 0]
 
 
 def _avgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
@@ -192,7 +205,7 @@ def _avgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
 
 def _qavgpool(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     x = arrays[0].astype(np.int32) - np.int32(integer(attrs, "x_zp"))
-    total = _pool_view(x, attrs, (1, 1), 0).sum(axis=(4, 5), dtype=np.int32)
+    total = _pool_view(x, attrs, 0).sum(axis=(4, 5), dtype=np.int32)
     multiplier = _real32(attrs, "ratio") / window_counts(x.shape, attrs).astype(f32)
     return (numerics.requantise(total, multiplier, integer(attrs, "out_zp"), *_limits(attrs)),)
 
@@ -226,7 +239,7 @@ def _cast(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     return (np.clip(x, limits.min, limits.max).astype(to.numpy),)
 
 
-_POOL = {"kernel": "ints", "strides": "ints", "pads": "ints"}
+_POOL = {"kernel": "ints", "strides": "ints", "pads": "ints", "dilations": "ints"}
 
 QUANT_OPS = (
     Op(
@@ -274,7 +287,7 @@ QUANT_OPS = (
         ("x",),
         {
             **_POOL,
-            "count_include_pad": "int",
+            "counted": "ints",
             "x_zp": "int",
             "ratio": "float",
             "out_zp": "int",
@@ -283,12 +296,12 @@ QUANT_OPS = (
         },
         _infer_qavgpool,
         _qavgpool,
-        "windowed mean of int8; ratio = x_scale / y_scale, divided by the window's count",
+        "mean of int8, times ratio = x_scale / y_scale; counts x and the `counted` padding",
     ),
     Op(
         "maxpool",
         ("x",),
-        {**_POOL, "dilations": "ints"},
+        _POOL,
         _infer_maxpool,
         _maxpool,
         "windowed maximum of i8 or f32; padding never wins",
@@ -296,10 +309,10 @@ QUANT_OPS = (
     Op(
         "avgpool",
         ("x",),
-        {**_POOL, "count_include_pad": "int"},
+        {**_POOL, "counted": "ints"},
         _infer_avgpool,
         _avgpool,
-        "windowed mean of f32: taps added row-major, then times 1/count",
+        "mean of f32: taps added row-major, times 1/count; counts x and the `counted` padding",
     ),
     Op(
         "quantize",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.graph.op import integers
 from jiriki.graph.ops_quant import window_counts
 from jiriki.tiles.builder import Builder, Placed, View
 from jiriki.tiles.conv import Geometry
@@ -61,17 +62,18 @@ class Piece:
     c1: int
 
 
-def pool_geometry(node: Node, x: Placed, out: Placed, dilations: tuple[int, int]) -> Geometry:
+def pool_geometry(node: Node, x: Placed, out: Placed) -> Geometry:
     n, _, h, w = x.layout.shape
     oh, ow = out.layout.shape[2:]
-    (kh, kw), (sy, sx) = node.attrs["kernel"], node.attrs["strides"]  # type: ignore[misc]
-    top, left, _, _ = node.attrs["pads"]  # type: ignore[misc]
-    if max(kh, kw, *dilations) > MAX_KERNEL:  # type: ignore[type-var]
+    (kh, kw), (sy, sx) = integers(node.attrs, "kernel"), integers(node.attrs, "strides")
+    dy, dx = integers(node.attrs, "dilations")
+    top, left, _, _ = integers(node.attrs, "pads")
+    if max(kh, kw, dy, dx) > MAX_KERNEL:
         raise TileError(
-            f"{node.op} {node.name}: kernel {kh}x{kw}, dilations {dilations} exceed {MAX_KERNEL}, "
+            f"{node.op} {node.name}: kernel {kh}x{kw}, dilations {dy}, {dx} exceed {MAX_KERNEL}, "
             "the window's field; reduce in several pools"
         )
-    return Geometry(n, h, w, oh, ow, kh, kw, sy, sx, *dilations, top, left)  # type: ignore[arg-type]
+    return Geometry(n, h, w, oh, ow, kh, kw, sy, sx, dy, dx, top, left)
 
 
 def plan_pool(b: Builder, pool: Pool) -> None:
@@ -157,7 +159,7 @@ def _window(pool: Pool, view: View, at: Piece, first: int, last: int) -> tuple[i
 def plan_maxpool(b: Builder, node: Node) -> None:
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     dtype = dtype_of(b, node.inputs[0])
-    geometry = pool_geometry(node, x, out, node.attrs["dilations"])  # type: ignore[arg-type]
+    geometry = pool_geometry(node, x, out)
     quant = (0, -128, 127) if dtype == "i8" else None
     plan_pool(b, Pool(geometry, x, dtype, -128, "max", (), (), Result(out, dtype, quant)))
 
@@ -180,7 +182,7 @@ def _plan_average(
     """Sum the window's taps, then multiply by `multiplier` [oh, ow] and quantise."""
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     dtype, wanted = dtype_of(b, node.inputs[0]), dtype_of(b, node.outputs[0])
-    geometry = pool_geometry(node, x, out, (1, 1))
+    geometry = pool_geometry(node, x, out)
     before: tuple[Step, ...] = (("fsub", ("k", float(zero))),) if quant else ()
     multiplier = multiplier.astype(np.float32)
     if (multiplier == multiplier[0, 0]).all():

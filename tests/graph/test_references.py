@@ -87,12 +87,19 @@ def test_max_pool_ignores_padding():
 
 
 def test_average_pool_counts_padding_only_when_told():
-    attrs = {"kernel": (2, 2), "strides": (1, 1), "pads": (1, 1, 0, 0)}
+    attrs = {"kernel": (2, 2), "strides": (1, 1), "pads": (1, 1, 0, 0), "dilations": (1, 1)}
     x = np.full((1, 1, 2, 2), 8, f32)
-    (inside,) = OPS["avgpool"].reference([x], {**attrs, "count_include_pad": 0})
-    (counted,) = OPS["avgpool"].reference([x], {**attrs, "count_include_pad": 1})
+    (inside,) = OPS["avgpool"].reference([x], {**attrs, "counted": (0, 0, 0, 0)})
+    (counted,) = OPS["avgpool"].reference([x], {**attrs, "counted": (1, 1, 0, 0)})
     assert inside.reshape(-1).tolist() == [8, 8, 8, 8]
     assert counted.reshape(-1).tolist() == [2, 4, 4, 8]
+
+
+def test_average_pool_counts_only_the_padding_it_is_told():
+    attrs = {"kernel": (1, 2), "strides": (1, 2), "pads": (0, 1, 0, 2), "dilations": (1, 2)}
+    x = np.full((1, 1, 1, 4), 6, f32)
+    (got,) = OPS["avgpool"].reference([x], {**attrs, "counted": (0, 1, 0, 0)})
+    assert got.reshape(-1).tolist() == [3, 6, 6]  # reads -1 1, 1 3, 3 5: 5 is not counted
 
 
 def test_cast_rounds_to_even_and_saturates():
