@@ -4,8 +4,6 @@ In: a chip. Out: `wiring.Signature`s, each from the point of view of the unit (I
 Widths come from the chip; the meaning of every wire is stated here once.
 """
 
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
-
 from enum import IntEnum
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value

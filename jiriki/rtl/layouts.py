@@ -4,8 +4,6 @@ In: an instruction class (or none, for the header) and a signal. Out: its fields
 signed where the field is signed.
 """
 
-# pyright: reportAttributeAccessIssue=false
-
 from types import SimpleNamespace
 
 from amaranth.hdl import Value

@@ -1,0 +1,72 @@
+"""The counting semaphores: who may take tokens in a cycle, and what they hold in the next.
+
+In: for each unit, in the order of priority, a wait and whether the unit would start; and the
+signals of completing instructions. Out: for each unit whether its tokens are there. Tokens given
+in a cycle are there in the next.
+"""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from jiriki.chip import ChipConfig
+from jiriki.isa.encoding import HEADER
+
+_SEM_BITS = HEADER["wait_sem"][1]
+_WAIT_BITS = HEADER["wait_count"][1]
+_SIG_BITS = HEADER["sig_count"][1]
+_GUARD_BITS = 4  # room for the signals of all units in one cycle, to see an overflow
+
+
+class Semaphores(wiring.Component):
+    """`units` requesters; unit 0 is asked first. Combinational permission, registered counts."""
+
+    def __init__(self, chip: ChipConfig, units: int) -> None:
+        self.chip, self.units = chip, units
+        self.count_bits = chip.semaphore_max.bit_length()
+        unit = wiring.Signature({
+            "wait": Out(1),  # the head waits for tokens
+            "semaphore": Out(_SEM_BITS),
+            "tokens": Out(_WAIT_BITS),
+            "want": Out(1),  # it starts in this cycle if they are there
+            "there": In(1),  # they are (also 1 without wait)
+            "signal": Out(1),
+            "signal_semaphore": Out(_SEM_BITS),
+            "signal_tokens": Out(_SIG_BITS),
+        })  # fmt: skip
+        super().__init__({
+            "unit": In(unit).array(units),
+            "overflow": Out(1),  # a count passed semaphore_max; stays
+            "counts": Out(self.count_bits).array(chip.semaphores),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Build it."""
+        m = Module()
+        n, bits = self.chip.semaphores, self.count_bits + _GUARD_BITS
+        now = [Signal(signed(bits), name=f"count{i}") for i in range(n)]
+        left = now  # what is left for the next unit to be asked
+        for u in range(self.units):
+            unit = self.unit[u]
+            held = Signal(signed(bits), name=f"held{u}")
+            m.d.comb += [
+                held.eq(Array(left)[unit.semaphore]),
+                unit.there.eq(~unit.wait | (held >= unit.tokens)),
+            ]
+            takes = Signal(name=f"takes{u}")
+            m.d.comb += takes.eq(unit.wait & unit.want & unit.there)
+            after = [Signal(signed(bits), name=f"left{u}_{i}") for i in range(n)]
+            for i in range(n):
+                taken = Mux(takes & (unit.semaphore == i), unit.tokens, 0)
+                m.d.comb += after[i].eq(left[i] - taken)
+            left = after
+        for i in range(n):
+            given = sum(
+                Mux(u.signal & (u.signal_semaphore == i), u.signal_tokens, 0) for u in self.unit
+            )
+            later = Signal(signed(bits), name=f"later{i}")
+            m.d.comb += [later.eq(left[i] + given), self.counts[i].eq(now[i])]
+            m.d.sync += now[i].eq(later)
+            with m.If(later > self.chip.semaphore_max):
+                m.d.sync += self.overflow.eq(1)
+        return m
