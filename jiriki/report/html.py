@@ -3,7 +3,7 @@
 In: Profiles of one model, one a chip. Out: the page's text, Plotly's own script inside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -19,19 +19,21 @@ from jiriki.report.tables import Sheet, layers_sheet, summary_sheet, units_sheet
 
 def page(profiles: Sequence[Profile]) -> str:
     """Return the page of one or more profiles of the same model."""
-    template = Template(files("jiriki.report").joinpath("page.html").read_text("utf-8"))
     chips = ", ".join(profile.chip.name for profile in profiles)
     parts = [
-        _table(summary_sheet(profiles)),
+        table(summary_sheet(profiles)),
         *(_section(profile) for profile in profiles),
-        f"<h2>Layers</h2>{_chart(layer_cycles(profiles))}",
+        f"<h2>Layers</h2>{chart(layer_cycles(profiles))}",
         *(_layer_table(profile) for profile in profiles),
     ]
+    return document(f"{profiles[0].model} on {chips}", _lead(profiles[0]), parts)
+
+
+def document(title: str, lead: str, parts: Iterable[str]) -> str:
+    """Return a whole page: title and lead are text, parts are HTML."""
+    template = Template(files("jiriki.report").joinpath("page.html").read_text("utf-8"))
     return template.substitute(
-        title=escape(f"{profiles[0].model} on {chips}"),
-        lead=escape(_lead(profiles[0])),
-        plotly=get_plotlyjs(),
-        body="\n".join(parts),
+        title=escape(title), lead=escape(lead), plotly=get_plotlyjs(), body="\n".join(parts)
     )
 
 
@@ -50,21 +52,23 @@ OVERLAP = (
 
 
 def _section(profile: Profile) -> str:
-    charts = _chart(where_time_goes(profile)) + _chart(roofline(profile))
-    table, note = _table(units_sheet(profile)), f'<p class="lead">{escape(OVERLAP)}</p>'
-    return f"<h2>{escape(profile.chip.name)}</h2>{table}{charts}{note}"
+    charts = chart(where_time_goes(profile)) + chart(roofline(profile))
+    units, note = table(units_sheet(profile)), f'<p class="lead">{escape(OVERLAP)}</p>'
+    return f"<h2>{escape(profile.chip.name)}</h2>{units}{charts}{note}"
 
 
 def _layer_table(profile: Profile) -> str:
     sheet = layers_sheet(f"Layers on {profile.chip.name}", profile.layers, profile.cycles)
-    return f"<details><summary>{escape(sheet.title)}</summary>{_table(sheet)}</details>"
+    return f"<details><summary>{escape(sheet.title)}</summary>{table(sheet)}</details>"
 
 
-def _chart(figure: go.Figure) -> str:
+def chart(figure: go.Figure) -> str:
+    """Return a figure as HTML that needs the page's own Plotly."""
     return figure.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True})
 
 
-def _table(sheet: Sheet) -> str:
+def table(sheet: Sheet) -> str:
+    """Return a sheet as an HTML table."""
     right = [' class="n"' if head.startswith(">") else "" for head in sheet.heads]
     heads = "".join(
         f"<th{side}>{escape(head.lstrip('>'))}</th>"
