@@ -1,0 +1,211 @@
+"""What a Program does, counted from its instructions: the events that cost energy.
+
+In: a Program and its chip. Out: `Activity`, whole and by layer. Counts follow from the instructions
+alone and so hold for every engine. Two are bounds: a step of the matrix unit is counted as if no
+pixel lay in the padding, and words that two lanes share in one step of DW are counted once.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from jiriki.chip import ChipConfig
+from jiriki.isa.cycles import FUNCTIONS, LUT8_BYTES, SEGMENT_BYTES
+from jiriki.isa.dma import DmaMode
+from jiriki.isa.operations import (
+    DTYPE_BYTES,
+    ConvOp,
+    DmaOp,
+    DwOp,
+    GemmOp,
+    GemvOp,
+    LdtOp,
+    LdwOp,
+    Micro,
+    Operation,
+    Stream,
+    VrunOp,
+)
+from jiriki.isa.resolve import resolve
+from jiriki.isa.sequence import unroll_instructions
+from jiriki.isa.vector import DType, MicroOp, TableKind
+from jiriki.program import Program
+
+ADDERS = frozenset(
+    (
+        MicroOp.IADD, MicroOp.I2F, MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMAX,
+        MicroOp.FMIN, MicroOp.GT, MicroOp.GE, MicroOp.EQ, MicroOp.FLOOR, MicroOp.RND, MicroOp.QNT,
+    )
+)  # fmt: skip
+TABLES = frozenset((MicroOp.TBL, MicroOp.LUT))
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Counts of events; all of them add."""
+
+    macs: int = 0  # of the model
+    array_macs: int = 0  # multiplier operations of the array, edges of tiles among them
+    sum_updates: int = 0  # int32 registers written in the array
+    scratchpad_read: int = 0  # byte
+    scratchpad_write: int = 0  # byte
+    accumulator_read: int = 0  # byte
+    accumulator_write: int = 0  # byte
+    weight_file_read: int = 0  # byte
+    vector_adds: int = 0  # lane operations that add, compare or convert
+    vector_multiplies: int = 0
+    vector_functions: int = 0  # EXP2, LOG2, RECIP, RSQRT, TBL, LUT
+    vector_moves: int = 0
+    table_read: int = 0  # byte
+    dma_bytes: int = 0  # asked of the DRAM port
+    instructions: int = 0
+
+    def __add__(self, other: "Activity") -> "Activity":
+        return Activity(*(getattr(self, n) + getattr(other, n) for n in _NAMES))
+
+    def times(self, count: int) -> "Activity":
+        return Activity(*(getattr(self, name) * count for name in _NAMES))
+
+
+_NAMES = tuple(field.name for field in fields(Activity))
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramActivity:
+    """Counts of a whole program and of each layer, in the order of the program."""
+
+    total: Activity
+    layers: Mapping[str, Activity]
+
+
+def activity(
+    program: Program, chip: ChipConfig, parameters: Sequence[int] | None = None
+) -> ProgramActivity:
+    """Count what `program` does on `chip`; parameters default to 0 as in a profile."""
+    values = parameters if parameters is not None else [0] * len(program.parameters)
+    counted: Counter[tuple[str | None, Operation | None]] = Counter()
+    for work in resolve(unroll_instructions(program.instructions, values)):
+        note = work.instruction.note
+        layer = program.notes[note].layer if note < len(program.notes) else None
+        counted[layer, work.op] += 1
+    layers: dict[str, Activity] = {}
+    total = Activity()
+    for note in program.notes:
+        layers[note.layer] = layers.get(note.layer, Activity()) + Activity(macs=note.macs)
+        total = total + Activity(macs=note.macs)
+    for (layer, op), times in counted.items():
+        events = of_operation(op, chip).times(times)
+        total = total + events
+        if layer is not None:
+            layers[layer] = layers[layer] + events
+    return ProgramActivity(total, layers)
+
+
+def of_operation(op: Operation | None, chip: ChipConfig) -> Activity:
+    """Count one operation; None is an instruction of control or a descriptor."""
+    if op is None:
+        return Activity(instructions=1)
+    if isinstance(op, DmaOp):
+        return _dma(op)
+    if isinstance(op, VrunOp):
+        return _vrun(op, chip)
+    if isinstance(op, LdtOp):
+        size = LUT8_BYTES if op.kind is TableKind.LUT8 else SEGMENT_BYTES
+        return Activity(scratchpad_read=size, instructions=1)
+    if isinstance(op, LdwOp):
+        return Activity(scratchpad_read=op.lines * chip.nu * chip.ku, instructions=1)
+    return _matrix(op, chip)
+
+
+def _dma(op: DmaOp) -> Activity:
+    fills = op.mode is DmaMode.FILL
+    return Activity(
+        scratchpad_read=op.bytes if op.store and not fills else 0,
+        scratchpad_write=0 if op.store else op.bytes,
+        dma_bytes=op.bytes if op.store or not fills else 0,
+        instructions=1,
+    )
+
+
+def _matrix(op: GemmOp | ConvOp | DwOp | GemvOp, chip: ChipConfig) -> Activity:
+    line = chip.nu * chip.ku
+    packed = line // 2 if getattr(op, "w4", False) else line
+    file_read = 0
+    if isinstance(op, GemvOp):
+        steps = -(-op.n_tiles // 2) * op.steps
+        macs, sums, read, file_read = 2 * line, 2 * chip.nu, 2 * packed, chip.ku
+        outputs = op.n_tiles * chip.nu
+    elif isinstance(op, DwOp):
+        pairs = -(-chip.nu // chip.ku // 2)
+        tiles = op.tiles * -(-op.p // chip.mu)
+        steps = tiles * op.steps(chip.ku) * pairs
+        words = chip.mu + min(op.window.kw, chip.ku) - 1
+        macs, sums = 2 * chip.mu * chip.ku**2, 2 * chip.mu * chip.ku
+        read, file_read = 2 * words * chip.ku, 2 * chip.ku**2
+        outputs = tiles * chip.mu * chip.nu
+    else:
+        rows = op.m if isinstance(op, GemmOp) else op.p
+        tiles = op.n_tiles * -(-rows // chip.mu)
+        steps = tiles * op.steps
+        macs, sums = chip.macs_per_cycle, chip.mu * chip.nu
+        read, outputs = chip.mu * chip.ku + packed, tiles * chip.mu * chip.nu
+    return Activity(
+        array_macs=steps * macs,
+        sum_updates=steps * sums,
+        scratchpad_read=steps * read,
+        weight_file_read=steps * file_read,
+        accumulator_read=4 * outputs if op.accumulate else 0,
+        accumulator_write=4 * outputs,
+        instructions=1,
+    )
+
+
+def _vrun(op: VrunOp, chip: ChipConfig) -> Activity:
+    lanes = op.groups * op.p * chip.ku  # elements that a stream walks
+    pixels, groups = op.result
+    results = pixels * groups * chip.ku
+    streams = [(op.in0, lanes * op.taps), (op.in1, lanes), (op.in2, lanes)]
+    scratchpad = sum(_bytes(stream, n, DType.ACC) for stream, n in streams)
+    accumulators = 0
+    if op.in0 is not None and op.in0.dtype is DType.ACC:
+        accumulators = 4 * lanes
+    parameters = 8 * chip.ku * op.groups if op.params is not None else 0
+    chain = _chain(op.before, lanes * op.taps) + _chain(op.after, results)
+    reduced = Activity(vector_adds=lanes * op.taps if op.reduce else 0)
+    return (
+        chain
+        + reduced
+        + Activity(
+            scratchpad_read=scratchpad + parameters,
+            scratchpad_write=_bytes(op.out, results, None),
+            accumulator_read=accumulators,
+            instructions=1,
+        )
+    )
+
+
+def _bytes(stream: Stream | None, elements: int, other: DType | None) -> int:
+    """Return the bytes of a stream, none if it is of type `other`, which lies elsewhere."""
+    if stream is None or stream.dtype is other:
+        return 0
+    return elements * DTYPE_BYTES[stream.dtype]
+
+
+def _chain(micros: Sequence[Micro], elements: int) -> Activity:
+    kinds = Counter(_kind(micro.op) for micro in micros)
+    tables = sum(16 if m.op is MicroOp.TBL else 1 for m in micros if m.op in TABLES)
+    return Activity(
+        vector_adds=kinds["add"] * elements,
+        vector_multiplies=kinds["multiply"] * elements,
+        vector_functions=kinds["function"] * elements,
+        vector_moves=kinds["move"] * elements,
+        table_read=tables * elements,
+    )
+
+
+def _kind(op: MicroOp) -> str:
+    if op is MicroOp.FMUL:
+        return "multiply"
+    if op in FUNCTIONS:
+        return "function"
+    return "add" if op in ADDERS else "move"

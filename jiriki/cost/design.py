@@ -1,0 +1,128 @@
+"""`Design`: how a chip of our own is put together from tiles, dies and interfaces.
+
+In: `family.toml`, one table a product id. Out: checked designs, from which `family.py` derives every
+number that the product's own TOML states.
+"""
+
+import tomllib
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jiriki.chip import ChipConfig, load_chip
+from jiriki.cost.errors import CostError
+from jiriki.cost.interfaces import link, memory
+from jiriki.cost.process import Process, process
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A package of equal dies, each of equal tiles and some spare ones."""
+
+    id: str
+    name: str
+    why: str  # which constraint it answers
+    foundry: str
+    made_in: str  # ISO code
+    tile: str  # chip of jiriki/chip/catalogue
+    process: str
+    dies: int
+    tiles_per_die: int  # that must work
+    spare_tiles_per_die: int
+    clock_hz: float
+    dram_kind: str
+    dram_channels_per_die: int
+    host_kind: str
+    host_lanes: int
+    host_on_every_die: bool  # False: one die has it and the rest carry its share as white space
+    serial_lanes_per_die: int  # to other packages
+    d2d_modules_per_die: int
+    package: str  # kind of package, a key of assumptions.toml
+
+    def __post_init__(self) -> None:
+        for name in ("dies", "tiles_per_die", "clock_hz", "dram_channels_per_die", "host_lanes"):
+            self._require(getattr(self, name) > 0, name, "must be positive")
+        for name in ("spare_tiles_per_die", "serial_lanes_per_die", "d2d_modules_per_die"):
+            self._require(getattr(self, name) >= 0, name, "must not be negative")
+        self._require(
+            (self.dies > 1) == (self.d2d_modules_per_die > 0),
+            "d2d_modules_per_die",
+            "goes with more than one die",
+        )
+        self._require(self.node.for_design, "process", "is for validation only")
+        memory(self.dram_kind), link(self.host_kind), load_chip(self.tile)
+
+    def _require(self, holds: bool, field: str, rule: str) -> None:
+        if not holds:
+            value = getattr(self, field)
+            raise CostError(f"design {self.id}: {field} = {value!r} {rule}; change family.toml")
+
+    @property
+    def chip(self) -> ChipConfig:
+        return load_chip(self.tile)
+
+    @property
+    def node(self) -> Process:
+        return process(self.process)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles that work, in the package."""
+        return self.dies * self.tiles_per_die
+
+    @property
+    def peak_int8(self) -> float:
+        """op/s, dense: two a multiply-accumulate."""
+        return 2 * self.tiles * self.chip.macs_per_cycle * self.clock_hz
+
+    @property
+    def sram_bytes(self) -> float:
+        """Scratchpads and accumulators of the working tiles."""
+        chip = self.chip
+        return self.tiles * (chip.scratchpad_bytes + 4 * chip.acc_rows * chip.vx_lanes)
+
+    @property
+    def dram_channels(self) -> int:
+        return self.dies * self.dram_channels_per_die
+
+    @property
+    def dram_bandwidth(self) -> float:
+        """byte/s."""
+        return self.dram_channels * memory(self.dram_kind).bandwidth.base
+
+    @property
+    def dram_bytes(self) -> float:
+        return self.dram_channels * memory(self.dram_kind).capacity.base
+
+    @property
+    def io_bandwidth(self) -> float:
+        """byte/s of host and package links, both directions; die to die stays inside."""
+        serial = self.dies * self.serial_lanes_per_die * link("serial").bandwidth.base
+        return self.host_lanes * link(self.host_kind).bandwidth.base + serial
+
+
+@cache
+def designs() -> dict[str, Design]:
+    """Return product id -> design."""
+    table = tomllib.loads((resources.files("jiriki.cost") / "family.toml").read_text("utf-8"))
+    return {id: parse_design(id, entry) for id, entry in table.items()}
+
+
+def design(id: str) -> Design:
+    """Return one design. Raises CostError."""
+    if id not in designs():
+        raise CostError(f"{id!r} is no design of ours; choose {', '.join(designs())}")
+    return designs()[id]
+
+
+def parse_design(id: str, entry: dict[str, Any]) -> Design:
+    """Check one table. Raises CostError."""
+    kinds = {field.name: field.type for field in fields(Design) if field.name != "id"}
+    for key in sorted(entry.keys() ^ kinds.keys()):
+        state = "is missing" if key in kinds else "is unknown"
+        raise CostError(f"design {id}: {key} {state}; mend family.toml")
+    for key, kind in kinds.items():
+        if type(entry[key]) is not kind:
+            raise CostError(f"design {id}: {key} = {entry[key]!r} is not a {kind}; correct it")
+    return Design(id=id, **entry)
