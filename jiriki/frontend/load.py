@@ -135,11 +135,16 @@ def _fix_input(value: onnx.ValueInfoProto, shape: tuple[int, ...] | None) -> boo
                 f"input {value.name}: dimension {index} is {dim.dim_value} in the model, "
                 f"input_shapes gives {size}"
             )
-    static = tensor.HasField("shape") and all(d.dim_value > 0 for d in dims)
+    static = tensor.HasField("shape") and tuple(d.dim_value for d in dims) == shape
     del tensor.shape.dim[:]
     for size in shape:
         tensor.shape.dim.add().dim_value = size
     return not static
+
+
+def _is_fixed(dim: Any) -> bool:  # noqa: ANN401
+    """Tell whether the model gives the size; a given 0 is an axis without elements."""
+    return dim.HasField("dim_value") and dim.dim_value >= 0
 
 
 def _need_static(value: onnx.ValueInfoProto, dims: Iterable[Any], known: bool) -> None:
@@ -150,10 +155,10 @@ def _need_static(value: onnx.ValueInfoProto, dims: Iterable[Any], known: bool) -
         )
     dims = list(dims)
     open_dims = {
-        index: dim.dim_param or "?" for index, dim in enumerate(dims) if dim.dim_value <= 0
+        index: dim.dim_param or "?" for index, dim in enumerate(dims) if not _is_fixed(dim)
     }
     if open_dims:
-        example = tuple(dim.dim_value if dim.dim_value > 0 else 1 for dim in dims)
+        example = tuple(dim.dim_value if _is_fixed(dim) else 1 for dim in dims)
         named = ", ".join(f"dimension {i} ({name})" for i, name in open_dims.items())
         raise OpenShapeError(
             f"input {value.name}: {named} is dynamic and the chip needs static shapes; "

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -25,6 +26,7 @@ from jiriki.frontend import (
     take_training,
 )
 from jiriki.frontend.context import INSIDE, Context, Value
+from jiriki.frontend.empty import empty_value, fold_empty_extreme, settle_empty
 from jiriki.frontend.errors import OpenShapeError, UnsupportedOperatorError
 from jiriki.frontend.load import ModelSource, load_model
 from jiriki.frontend.match import QParam
@@ -84,7 +86,7 @@ def _start(model: onnx.ModelProto) -> Context:
 
 
 def _take(context: Context, node: onnx.NodeProto) -> None:
-    if fold_constant(context, node):
+    if fold_empty_extreme(context, node) or fold_constant(context, node):
         return
     handler = find_handler(node)
     if handler is None:
@@ -94,6 +96,7 @@ def _take(context: Context, node: onnx.NodeProto) -> None:
             "remove or rewrite it (`jiriki coverage` lists the operators that are taken)",
         )
     handler(context, node)
+    settle_empty(context, node)
 
 
 # -- the boundary --------------------------------------------------------------------------
@@ -112,7 +115,8 @@ def _input_port(
         raise UnsupportedOperatorError(
             f"input {value.name} is {external}; use float32, uint8, int8, int32 or bool"
         )
-    param = _boundary_param(context, model, value.name) if external == "float32" else None
+    wanted = external == "float32" and 0 not in shape
+    param = _boundary_param(context, model, value.name) if wanted else None
     if param is not None:
         context.boundary[value.name] = param
         context.tensors[value.name] = TensorType(shape, INSIDE["int8"])
@@ -122,6 +126,8 @@ def _input_port(
     context.tensors[value.name] = TensorType(shape, inside)
     dtype = "float32" if external == "float16" else external
     context.values[value.name] = Value(dtype, shape, tensor=value.name)
+    if 0 in shape:
+        context.values[value.name] = empty_value(dtype, shape)
     return Port(value.name, external, shape, None, 128 if external == "uint8" else 0)
 
 
@@ -154,8 +160,6 @@ def _output_port(context: Context, output: onnx.ValueInfoProto) -> Port:
     if output.name not in context.values:
         raise OpenShapeError(f"output {output.name} is computed by no node; fix the model")
     value = context.values[output.name]
-    if 0 in value.shape:
-        raise OpenShapeError(f"output {output.name} has shape {value.shape}: no elements; drop it")
     external = onnx.helper.tensor_dtype_to_np_dtype(output.type.tensor_type.elem_type).name
     scale, zero_point = None, 128 if external == "uint8" else 0
     quant = value.quant
@@ -163,11 +167,20 @@ def _output_port(context: Context, output: onnx.ValueInfoProto) -> Port:
         param = quant.param()
         scale, zero_point = param.scale, param.zero_point
         tensor = context.tensor_of(quant.value, output.name)
+    elif value.array is not None:
+        tensor = _constant_output(context, value.array, output.name)
     else:
         tensor = context.tensor_of(value, output.name)
     if tensor != output.name:
         tensor = _rename(context, tensor, output.name)
     return Port(output.name, external, value.shape, scale, zero_point)
+
+
+def _constant_output(context: Context, array: np.ndarray, name: str) -> str:
+    """Store an output that no input changes under its own name."""
+    if name in context.tensors:
+        _move_aside(context, name)
+    return context.tensor_of(Value(array.dtype.name, array.shape, array=array), name)
 
 
 def _rename(context: Context, tensor: str, name: str) -> str:

@@ -114,14 +114,15 @@ def transpose(context: Context, node: onnx.NodeProto) -> None:
 
 @takes("Concat")
 def concat(context: Context, node: onnx.NodeProto) -> None:
-    """Join along an axis; the inputs have one format."""
+    """Join along an axis; the inputs have one format, and those without elements add nothing."""
     axis = int_attribute(node, "axis", 1) % len(context.value(node, 0).shape)
-    carriers = [context.carrier(node, i) for i in range(len(node.input))]
+    used = [i for i in range(len(node.input)) if 0 not in context.value(node, i).shape]
+    carriers = [context.carrier(node, i) for i in used]
     params = {(c.quant.param() if c.quant else None) for c in carriers}
     first = carriers[0]
     if len(params) > 1:  # different scales meet in float
-        parts = [context.tensor(node, i) for i in range(len(node.input))]
-        first = Carrier(parts[0], context.value(node, 0).dtype, None)
+        parts = [context.tensor(node, i) for i in used]
+        first = Carrier(parts[0], context.value(node, used[0]).dtype, None)
     else:
         parts = [carrier.tensor for carrier in carriers]
     tensor = context.emit("concat", parts, {"axis": axis}, node.output[0], label(node))

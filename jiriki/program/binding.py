@@ -35,7 +35,7 @@ def pack(binding: Binding, array: NDArray, ku: int) -> NDArray[np.uint8]:
     groups, *rest, _ = _blocked_shape(binding, ku)
     padded = np.zeros((groups * ku, prod(rest)), inner.dtype)
     padded[: channels_first.shape[0]] = channels_first
-    blocked = padded.reshape(groups, ku, -1).transpose(0, 2, 1)
+    blocked = padded.reshape(groups, ku, prod(rest)).transpose(0, 2, 1)
     return np.ascontiguousarray(blocked).reshape(-1).view(np.uint8)
 
 
@@ -44,7 +44,7 @@ def unpack(binding: Binding, data: NDArray[np.uint8], ku: int) -> NDArray:
     groups, *rest, _ = _blocked_shape(binding, ku)
     blocked = data.view(np.dtype(binding.dtype)).reshape(groups, prod(rest), ku)
     channels = 1 if binding.axis is None else binding.shape[binding.axis]
-    flat = blocked.transpose(0, 2, 1).reshape(groups * ku, -1)[:channels]
+    flat = blocked.transpose(0, 2, 1).reshape(groups * ku, prod(rest))[:channels]
     if binding.axis is None:
         inner = flat.reshape(binding.shape)
     else:
@@ -63,7 +63,8 @@ def _blocked_shape(binding: Binding, ku: int) -> tuple[int, ...]:
 def _channels_first(array: NDArray, axis: int | None) -> NDArray:
     if axis is None:
         return array.reshape(1, -1)
-    return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+    first = np.moveaxis(array, axis, 0)
+    return first.reshape(first.shape[0], prod(first.shape[1:]))
 
 
 def _to_internal(binding: Binding, array: NDArray) -> NDArray:

@@ -32,7 +32,7 @@ class Layout:
 
     @property
     def pixels(self) -> int:
-        return prod(self.shape) // self.channels
+        return prod(n for i, n in enumerate(self.shape) if i != self.axis)
 
     @property
     def group_bytes(self) -> int:
@@ -75,11 +75,11 @@ def pack(array: np.ndarray, ku: int) -> np.ndarray:
     """Return `array` in blocked form, [groups, pixels, ku], zero-filled beyond the last channel."""
     axis = channel_axis(array.shape)
     flat = array.reshape(1, 1) if axis is None else np.moveaxis(array, axis, 0)
-    flat = flat.reshape(flat.shape[0], -1)  # [channels, pixels]
+    flat = flat.reshape(flat.shape[0], prod(flat.shape[1:]))  # [channels, pixels]
     groups = -(-flat.shape[0] // ku)
     full = np.zeros((groups * ku, flat.shape[1]), array.dtype)
     full[: flat.shape[0]] = flat
-    return np.ascontiguousarray(full.reshape(groups, ku, -1).transpose(0, 2, 1))
+    return np.ascontiguousarray(full.reshape(groups, ku, flat.shape[1]).transpose(0, 2, 1))
 
 
 DTYPE_NAMES = {DType.I8: "int8", DType.I16: "int16", DType.I32: "int32", DType.F32: "float32"}
