@@ -173,6 +173,37 @@ def export_check(
 
 
 @app.command()
+def compare(
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="Such as resnet50, bert-large, llama-2-70b.")
+    ],
+    chips: Annotated[
+        str | None,
+        typer.Option("--chips", metavar="ID,ID,...", help="Products; all of them if absent."),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="DATE", help="Export rules of that day; today if absent."),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option("--mode", help="offline, server (a latency limit) or single (batch 1).")
+    ] = "offline",
+    batch: Annotated[int | None, typer.Option("--batch", help="Samples at once.")] = None,
+    context: Annotated[
+        int | None, typer.Option("--context", help="Tokens in the cache; language models only.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="Write a page with plots.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare chips on one workload: predicted and published throughput, energy, export class."""
+    from jiriki.cli.compare import Request, run
+
+    run(Request(workload, chips, on, mode, batch, context, out), json)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="One model, everything about it.")] = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch its package now.")] = False,

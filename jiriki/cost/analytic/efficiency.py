@@ -48,6 +48,8 @@ class ChipClass:
     group: int  # chips that one model may span
     work: Mapping[Work, float]  # overrides of the factors of kinds of work
     spread: float  # deviation of log(predicted / published) that the range stands for
+    ports: float  # byte/s, both directions, assumed where a chip's are not published
+    basis: str  # what the numbers rest on, where no published result calibrates them
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _class(name: str, table: Mapping[str, Any]) -> ChipClass:
         group=table["group"],
         work=_factors(table.get("work", {})),
         spread=table["spread"],
+        ports=table["ports_gb_per_s"] * 1e9,
+        basis=table.get("basis", ""),
     )
 
 

@@ -34,12 +34,11 @@ from jiriki.cost.figures import Figure
 
 OFFLINE_BATCH = 256  # where no cache bounds it; beyond this nothing changes
 _TOKENS = (Work.DECODER, Work.SPEECH)
-PCIE = 64e9  # byte/s, both directions: PCIe 4.0 x16, assumed where no port is published
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a chip is expected to do. Throughput is of one chip, also where a group works together."""
+    """What a chip is expected to do; throughput is a chip's, also where a group works together."""
 
     per_s: tuple[float, float, float]  # low, base, high: `unit` a second and chip
     unit: str
@@ -112,7 +111,7 @@ def predict(
     all_ = efficiencies or load_efficiencies()
     kind = all_.of(product)
     format_ = choose_format(workload, product, weights_format)
-    views, assumed = _views(product, format_)
+    views, assumed = _views(product, kind, format_)
     least = _group(workload, product, kind, all_, views[1], chips)
     sizes = [least] if chips else [least << n for n in range(8) if least << n <= kind.group]
     plans = [
@@ -150,8 +149,11 @@ def _plan(
 
 @cache
 def calibrated_on(kind: str) -> str:
-    """Say which published entries the numbers of a class were fitted to."""
-    products_ = load_efficiencies().classes[kind].products
+    """Say which published entries a class was fitted to, or what else its numbers rest on."""
+    one = load_efficiencies().classes[kind]
+    if one.basis:
+        return one.basis
+    products_ = one.products
     entries = dict.fromkeys(
         f"{r.workload} on {r.chip}" for r in results() if r.calibration and r.chip in products_
     )
@@ -182,7 +184,9 @@ def choose_format(workload: Workload, product: Product, wanted: str | None = Non
 # -- the chip's figures ------------------------------------------------------------------------
 
 
-def _views(product: Product, format_: str) -> tuple[tuple[_Chip, _Chip, _Chip], tuple[str, ...]]:
+def _views(
+    product: Product, kind: ChipClass, format_: str
+) -> tuple[tuple[_Chip, _Chip, _Chip], tuple[str, ...]]:
     """Return the chip at the low, base and high end of its figures, and what was assumed."""
     assumed = []
     exact = "fp16" if "fp16" in product.peak else format_
@@ -191,7 +195,7 @@ def _views(product: Product, format_: str) -> tuple[tuple[_Chip, _Chip, _Chip], 
         bandwidth, why = _assumed_bandwidth(product)
         assumed.append(why)
     if product.io_bandwidth is None:
-        assumed.append("ports: PCIe 4.0 x16")
+        assumed.append(f"ports {kind.ports / 1e9:g} GB/s: as class {kind.name} has them")
 
     def at(end: str) -> _Chip:
         def value(figure: Figure | None) -> float | None:
@@ -207,7 +211,7 @@ def _views(product: Product, format_: str) -> tuple[tuple[_Chip, _Chip, _Chip], 
             sram=sram,
             memory=value(product.dram) or sram,
             bandwidth=value(bandwidth),
-            ports=value(product.io_bandwidth) or PCIE,
+            ports=value(product.io_bandwidth) or kind.ports,
         )
 
     return (at("low"), at("base"), at("high")), tuple(assumed)
