@@ -67,7 +67,7 @@ class Front(wiring.Component):
         ]
         with m.If(~self.eligible):
             m.d.comb += self.reason.eq(Idle.INSTRUCTION)
-        with m.Elif(unit.go):
+        with m.Elif(unit.go & ~unit.work):
             m.d.comb += self.reason.eq(Idle.STARTED)
         with m.Elif(~place):
             m.d.comb += self.reason.eq(Idle.COMPLETION)
