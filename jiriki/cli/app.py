@@ -16,6 +16,7 @@ from jiriki.cli.options import (
     Effort,
     Json,
     ModelName,
+    ProcessName,
     Shapes,
     parse_shapes,
 )
@@ -74,6 +75,7 @@ def run(
     calibration: Calibration = None,
     shape: Shapes = None,
     effort: Effort = 1,
+    process: ProcessName = "14nm",
     json: Json = False,
 ) -> None:
     """Run a model and compare its outputs with ONNX Runtime's."""
@@ -81,7 +83,7 @@ def run(
     from jiriki.cli.source import Reading
 
     reading = Reading(calibration, parse_shapes(shape))
-    run(Request(model, reading, chip, engine, effort, photos, input, output), json)
+    run(Request(model, reading, chip, engine, effort, photos, input, output, process), json)
 
 
 @app.command()
@@ -114,13 +116,15 @@ def profile(
     calibration: Calibration = None,
     shape: Shapes = None,
     effort: Effort = 1,
+    process: ProcessName = "14nm",
     json: Json = False,
 ) -> None:
     """Count a model's cycles and say where they go; write an HTML page and a timeline."""
     from jiriki.cli.profile import profile
     from jiriki.cli.source import Reading
 
-    profile(model, Reading(calibration, parse_shapes(shape)), chip or [], effort, out, json)
+    reading = Reading(calibration, parse_shapes(shape))
+    profile(model, reading, chip or [], effort, out, json, process)
 
 
 @app.command()
@@ -201,6 +205,32 @@ def compare(
     from jiriki.cli.compare import Request, run
 
     run(Request(workload, chips, on, mode, batch, context, out), json)
+
+
+@app.command()
+def cost(
+    name: Annotated[
+        str, typer.Argument(metavar="CHIP", help="Tile, path of a tile's .toml, or product.")
+    ],
+    process: Annotated[
+        str | None,
+        typer.Option("--process", metavar="NODE", help="Node of a tile; 14nm if not given."),
+    ] = None,
+    scaling: Annotated[
+        str, typer.Option("--scaling", help="Of a tile's energies: default or optimistic.")
+    ] = "default",
+    assumptions: Annotated[
+        Path | None,
+        typer.Option(
+            "--assumptions", metavar="FILE.toml", help="What replaces the package's assumptions."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Estimate area, energy and price of a tile or of a product, low, base and high."""
+    from jiriki.cli.cost import Request, cost
+
+    cost(Request(name, process, scaling, assumptions), json)
 
 
 @app.command()

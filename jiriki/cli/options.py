@@ -25,6 +25,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON objec
 Effort = Annotated[
     int, typer.Option(min=1, max=16, help="How many plans the compiler tries at most.")
 ]
+ProcessName = Annotated[
+    str,
+    typer.Option(
+        "--process", metavar="NODE", help="Node of the energy estimate, such as 28nm or smic-n2."
+    ),
+]
 Calibration = Annotated[
     Path | None,
     typer.Option(

@@ -13,11 +13,12 @@ from rich.console import RenderableType
 from jiriki.cli.build import DEFAULT_CHIP, Built, build
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Model, Reading, open_model
+from jiriki.cost.process import DEFAULT_PROCESS, Process, process
 from jiriki.report import Profile, make_profile, write_text
 from jiriki.report.html import page
 from jiriki.report.payload import profile_payload
 from jiriki.report.perfetto import trace
-from jiriki.report.tables import layers_sheet, rich_table, summary_sheet, units_sheet
+from jiriki.report.tables import energy_sheet, layers_sheet, rich_table, summary_sheet, units_sheet
 from jiriki.sim.timing import TimingEngine
 
 SLOWEST = 8
@@ -25,21 +26,34 @@ TIMELINE_SITE = "https://ui.perfetto.dev"
 
 
 def profile(
-    name: str, reading: Reading, chips: Sequence[str], effort: int, out: Path, as_json: bool
+    name: str,
+    reading: Reading,
+    chips: Sequence[str],
+    effort: int,
+    out: Path,
+    as_json: bool,
+    process_id: str = DEFAULT_PROCESS,
 ) -> None:
     """Compile for every chip, count, write the pages, print the tables."""
-    screen = Screen(as_json)
+    screen, node = Screen(as_json), process(process_id)
     model = open_model(name, reading, screen)
     wanted = chips or ([model.program.chip] if model.program else [DEFAULT_CHIP])
-    made = [count_cycles(model, build(model, chip, effort, screen), screen) for chip in wanted]
+    made = [
+        count_cycles(model, build(model, chip, effort, screen), screen, node) for chip in wanted
+    ]
     profiles = [one for one, _ in made]
     files = write_pages(made, out, screen)
     payload = {**_payload(profiles), "files": {key: str(path) for key, path in files.items()}}
     screen.result(payload, lambda: _tables(profiles, files))
 
 
-def count_cycles(model: Model, built: Built, screen: Screen) -> tuple[Profile, Built]:
-    """Time a program; the seconds of `timing` are those of a run that keeps no events."""
+def count_cycles(
+    model: Model, built: Built, screen: Screen, node: Process | None = None
+) -> tuple[Profile, Built]:
+    """Time a program; the seconds of `timing` are those of a run that keeps no events.
+
+    `node` is the process of the energy estimate, the default one if None.
+    """
     engine = TimingEngine(built.chip)
     with screen.step(f"counting cycles on {built.chip.name}"):
         began = perf_counter()
@@ -47,7 +61,8 @@ def count_cycles(model: Model, built: Built, screen: Screen) -> tuple[Profile, B
         timing_s = perf_counter() - began
         run = engine.run(built.program, events=True)
     wall_s = {**built.wall_s, "timing": timing_s}
-    return make_profile(model.name, built.program, run, built.chip, wall_s), built
+    node = node or process(DEFAULT_PROCESS)
+    return make_profile(model.name, built.program, run, built.chip, wall_s, node), built
 
 
 def write_pages(
@@ -75,6 +90,8 @@ def _tables(profiles: Sequence[Profile], files: Mapping[str, Path]) -> Iterable[
     yield rich_table(summary_sheet(profiles))
     for one in profiles:
         yield rich_table(units_sheet(one))
+        if one.energy:
+            yield rich_table(energy_sheet(one.energy))
         yield slowest_table(one)
     yield from file_lines(files)
 
@@ -82,7 +99,7 @@ def _tables(profiles: Sequence[Profile], files: Mapping[str, Path]) -> Iterable[
 def slowest_table(profile: Profile) -> RenderableType:
     """Return the slowest layers as a table."""
     title = f"slowest layers on {profile.chip.name}"
-    return rich_table(layers_sheet(title, profile.slowest(SLOWEST), profile.cycles))
+    return rich_table(layers_sheet(title, profile.slowest(SLOWEST), profile.cycles, profile.energy))
 
 
 def file_lines(files: Mapping[str, Path]) -> Iterable[str]:

@@ -18,11 +18,14 @@ from jiriki.cli.build import Built, build
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Model, Reading, open_model, read_arrays
+from jiriki.cost.energy import run_energy
+from jiriki.cost.process import DEFAULT_PROCESS, process
 from jiriki.engines import load_engine
 from jiriki.frontend import reference_session, zoo
 from jiriki.program import Engine, Program
 from jiriki.report import write_bytes
-from jiriki.report.quantities import seconds
+from jiriki.report.payload import energy_payload
+from jiriki.report.quantities import joules, seconds, spread, watts
 from jiriki.report.tables import Sheet, rich_table
 from jiriki.sim.timing import TimingEngine
 
@@ -43,6 +46,7 @@ class Request:
     photos: bool = False
     input: Path | None = None
     output: Path | None = None
+    process: str = DEFAULT_PROCESS  # of the energy estimate
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def run(request: Request, as_json: bool) -> None:
     """Run the model on its inputs, print how its outputs compare."""
     screen = Screen(as_json)
     _check(request)
+    process(request.process)  # refuse an unknown one before the work
     model = open_model(request.model, request.reading, screen)
     inputs = _inputs(model, request)
     built = build(model, request.chip, request.effort, screen)
@@ -162,8 +167,9 @@ def _payload(
     request: Request, model: Model, built: Built, answers: Sequence[Answer]
 ) -> dict[str, Any]:
     began = perf_counter()
-    cycles = TimingEngine(built.chip).run(built.program).cycles
+    timed = TimingEngine(built.chip).run(built.program)
     timing_s = perf_counter() - began
+    energy = run_energy(built.program, timed, built.chip, process(request.process))
     comparison = compare(answers)
     run_s = sum(one.wall_s for one in answers)
     payload: dict[str, Any] = {
@@ -174,8 +180,9 @@ def _payload(
         "elements": comparison.elements,
         "differing_elements": comparison.differing,
         "largest_difference": comparison.largest,
-        "cycles": cycles,
-        "latency_s": (cycles or 0) / built.chip.clock_hz,
+        "cycles": timed.cycles,
+        "latency_s": (timed.cycles or 0) / built.chip.clock_hz,
+        **energy_payload(energy),
         "wall_s": run_s,
         "steps_s": {**built.wall_s, "run": run_s, "timing": timing_s},
     }
@@ -262,6 +269,11 @@ def _rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("elements that differ from ONNX Runtime", differing_text(payload)),
         ("cycles of one inference", f"{payload['cycles']:,}"),
         ("latency at the stated clock", seconds(payload["latency_s"])),
+        (
+            f"energy of one inference, estimate ({payload['process']})",
+            spread(*map(joules, payload["energy_j"].values())),
+        ),
+        ("average power, estimate", spread(*map(watts, payload["power_w"].values()))),
         ("engine's time", f"{payload['wall_s']:.1f} s"),
     ]
     for key, label in (

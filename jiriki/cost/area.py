@@ -1,7 +1,7 @@
 """Area of a tile, and of a die of many tiles.
 
-In: a `ChipConfig` and a `Process`, or a `Design`. Out: an `AreaEstimate`: mm2 a unit as low, base and
-high, with what the model was calibrated on. Logic takes its transistors over the node's density
+In: a `ChipConfig` and a `Process`, or a `Design`. Out: an `AreaEstimate`: mm2 a unit as low, base
+and high, with what the model was calibrated on. Logic takes its transistors over the node's density
 times the share that arrays reach; memory its bytes over the node's SRAM density times the share
 that scratchpads reach, smaller macros more; a crossbar at least what its wires take.
 """
@@ -95,8 +95,6 @@ def die_area(design: Design, factors: Calibration | None = None) -> AreaEstimate
         else ZERO,
         "die to die": Range.of(link("d2d").area) * design.d2d_modules_per_die * scale,
     }
-    if not design.host_on_every_die:
-        units["host"] = units["host"] / design.dies
     named = Range.total(units.values())
     units["rest"] = named.through(lambda area: area * (1 / factors["die_fill"].base - 1))
     counted = {

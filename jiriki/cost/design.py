@@ -1,7 +1,7 @@
 """`Design`: how a chip of our own is put together from tiles, dies and interfaces.
 
-In: `family.toml`, one table a product id. Out: checked designs, from which `family.py` derives every
-number that the product's own TOML states.
+In: `family.toml`, one table a product id. Out: checked designs, from which `family.py` derives
+every number that the product's own TOML states.
 """
 
 import tomllib
@@ -34,8 +34,7 @@ class Design:
     dram_kind: str
     dram_channels_per_die: int
     host_kind: str
-    host_lanes: int
-    host_on_every_die: bool  # False: one die has it and the rest carry its share as white space
+    host_lanes: int  # on every die, since all dies are equal; used on one
     serial_lanes_per_die: int  # to other packages
     d2d_modules_per_die: int
     package: str  # kind of package, a key of assumptions.toml
@@ -51,7 +50,9 @@ class Design:
             "goes with more than one die",
         )
         self._require(self.node.for_design, "process", "is for validation only")
-        memory(self.dram_kind), link(self.host_kind), load_chip(self.tile)
+        for look_up, kind in ((memory, self.dram_kind), (link, self.host_kind)):
+            look_up(kind)
+        load_chip(self.tile)
 
     def _require(self, holds: bool, field: str, rule: str) -> None:
         if not holds:

@@ -1,9 +1,9 @@
 """Energy of a Run on one tile, whole and by layer.
 
 In: a Program, the Run of an engine that counts cycles and DRAM bytes, the chip, a process. Out: an
-`EnergyEstimate` in joules, by what spends it. Every counter is multiplied by the energy of one event
-(`event_energies`); what is left is time: leakage of the tile's area and clocks of idle units. The
-bare energies of arithmetic are raised by the calibrated `activity` factor, memories are not.
+`EnergyEstimate` in joules, by what spends it. Every counter is multiplied by the energy of one
+event (`event_energies`); what is left is time: leakage of the tile's area and clocks of idle units.
+The bare energies of arithmetic are raised by the calibrated `activity` factor, memories are not.
 """
 
 from collections.abc import Mapping

@@ -61,7 +61,7 @@ class _Counter:
 
 
 def inventory(chip: ChipConfig, factors: Calibration) -> dict[str, Inventory]:
-    """Return unit -> what it is made of. Raises CostError for a calibrated unit that is not here."""
+    """Return unit -> what it is made of. Raises CostError for a calibrated unit unknown here."""
     counter = _Counter(chip, factors)
     found = {name: count(counter) for name, count in _UNITS.items()}
     for name, figure in factors.units.items():

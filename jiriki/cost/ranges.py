@@ -87,9 +87,7 @@ def vary(function: Callable[..., float], *inputs: Range) -> Range:
     bases = [one.base for one in inputs]
     base = function(*bases)
     if base <= 0:
-        raise CostError(
-            f"estimate of {base} cannot carry a range; its inputs must make it positive"
-        )
+        raise CostError(f"estimate of {base} cannot carry a range; make its inputs positive")
     down = up = 0.0
     for place, one in enumerate(inputs):
         moved = []

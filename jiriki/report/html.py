@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from jiriki.report.charts import layer_cycles, roofline, where_time_goes
 from jiriki.report.profile import Profile
 from jiriki.report.quantities import percent, seconds
-from jiriki.report.tables import Sheet, layers_sheet, summary_sheet, units_sheet
+from jiriki.report.tables import Sheet, energy_sheet, layers_sheet, summary_sheet, units_sheet
 
 
 def page(profiles: Sequence[Profile]) -> str:
@@ -54,11 +54,13 @@ OVERLAP = (
 def _section(profile: Profile) -> str:
     charts = chart(where_time_goes(profile)) + chart(roofline(profile))
     units, note = table(units_sheet(profile)), f'<p class="lead">{escape(OVERLAP)}</p>'
-    return f"<h2>{escape(profile.chip.name)}</h2>{units}{charts}{note}"
+    energy = table(energy_sheet(profile.energy)) if profile.energy else ""
+    return f"<h2>{escape(profile.chip.name)}</h2>{units}{energy}{charts}{note}"
 
 
 def _layer_table(profile: Profile) -> str:
-    sheet = layers_sheet(f"Layers on {profile.chip.name}", profile.layers, profile.cycles)
+    title = f"Layers on {profile.chip.name}"
+    sheet = layers_sheet(title, profile.layers, profile.cycles, profile.energy)
     return f"<details><summary>{escape(sheet.title)}</summary>{table(sheet)}</details>"
 
 

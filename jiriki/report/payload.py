@@ -6,7 +6,9 @@ In: a Profile. Out: a dict of plain numbers and strings, ready for `json.dumps`.
 from dataclasses import asdict
 from typing import Any
 
-from jiriki.report.profile import Profile
+from jiriki.cost.energy import EnergyEstimate
+from jiriki.cost.figures import Figure
+from jiriki.report.profile import LayerRow, Profile
 
 
 def profile_payload(profile: Profile) -> dict[str, Any]:
@@ -31,7 +33,33 @@ def profile_payload(profile: Profile) -> dict[str, Any]:
             }
             for name, unit in profile.units.items()
         },
-        "layers": [asdict(row) for row in profile.layers],
+        "layers": [_layer(row, profile.energy) for row in profile.layers],
+        **energy_payload(profile.energy),
         "program_hash": profile.program_hash,
         "wall_s": dict(profile.wall_s),
     }
+
+
+def energy_payload(energy: EnergyEstimate | None) -> dict[str, Any]:
+    """Return the fields of an estimate of energy; none without one."""
+    if energy is None:
+        return {}
+    return {
+        "process": energy.process,
+        "dram_kind": energy.dram_kind,
+        "energy_j": ends(energy.total),
+        "power_w": ends(energy.power),
+        "energy_parts_j": {name: ends(part) for name, part in energy.parts.items()},
+        "energy_calibrated_on": list(energy.calibrated_on),
+    }
+
+
+def ends(figure: Figure) -> dict[str, float]:
+    """Return the three numbers of a figure."""
+    return {"low": figure.low, "base": figure.base, "high": figure.high}
+
+
+def _layer(row: LayerRow, energy: EnergyEstimate | None) -> dict[str, Any]:
+    known = energy is not None and row.name in energy.layers
+    spent = {"energy_j": ends(energy.layers[row.name])} if energy and known else {}
+    return asdict(row) | spent

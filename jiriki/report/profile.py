@@ -1,6 +1,7 @@
 """Profile: what a Run on one chip says about a Program, layer by layer.
 
-In: a Program, its timing Run, the chip, and seconds measured by the caller. Out: a `Profile`.
+In: a Program, its timing Run, the chip, seconds measured by the caller, a process for the energy.
+Out: a `Profile`.
 A layer's cycles are the span from the first start to the last end of its matrix and vector work
 (`Run.layer_cycles`); neighbouring layers overlap, so the spans add up to more than the total.
 A layer's DRAM bytes are those its own LD and ST instructions ask for.
@@ -10,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jiriki.chip import ChipConfig
+from jiriki.cost.energy import EnergyEstimate, run_energy
+from jiriki.cost.process import Process
 from jiriki.isa.dma import DmaMode
 from jiriki.isa.operations import DmaOp, Operation
 from jiriki.program import Event, Program, Run, UnitCounters
@@ -42,6 +45,7 @@ class Profile:
     dram_write_bytes: int
     units: Mapping[str, UnitCounters]
     layers: tuple[LayerRow, ...]  # in the order of the program
+    energy: EnergyEstimate | None = None  # of one inference; an estimate with its range
     events: tuple[Event, ...] = ()
     wall_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -75,8 +79,12 @@ def make_profile(
     run: Run,
     chip: ChipConfig,
     wall_s: Mapping[str, float] | None = None,
+    process: Process | None = None,
 ) -> Profile:
-    """Join a Program and its Run. Raises ReportError when the run counted no cycles."""
+    """Join a Program and its Run; with a process, estimate its energy.
+
+    Raises ReportError when the run counted no cycles.
+    """
     if not run.cycles:
         raise ReportError(
             f"run of {program.name} on engine {run.engine} has no cycles; profile with an engine "
@@ -92,6 +100,7 @@ def make_profile(
         dram_write_bytes=run.dram_write_bytes or 0,
         units=run.units,
         layers=_layers(program, run, chip),
+        energy=run_energy(program, run, chip, process) if process else None,
         events=run.events,
         wall_s=dict(wall_s or {}),
     )

@@ -4,6 +4,7 @@ In: a number. Out: text of about three figures.
 """
 
 _UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+_SMALL = (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12))
 _TIMES = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 
@@ -25,6 +26,26 @@ def rate(value: float) -> str:
 def seconds(value: float) -> str:
     """Return a time in the unit that keeps it readable: 0.00123 -> `1.23 ms`."""
     unit, size = next((pair for pair in _TIMES if value >= pair[1]), _TIMES[-1])
+    return f"{_figures(value / size)} {unit}"
+
+
+def joules(value: float) -> str:
+    """Return an energy: 0.00123 -> `1.23 mJ`."""
+    return f"{_small(value)}J"
+
+
+def watts(value: float) -> str:
+    """Return a power: 0.123 -> `123 mW`."""
+    return f"{_small(value)}W"
+
+
+def spread(low: str, base: str, high: str) -> str:
+    """Return an estimate with its range."""
+    return f"{base} ({low} to {high})"
+
+
+def _small(value: float) -> str:
+    unit, size = next((pair for pair in _SMALL if value >= pair[1]), _SMALL[-1])
     return f"{_figures(value / size)} {unit}"
 
 

@@ -12,9 +12,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jiriki.cost.energy import EnergyEstimate
+from jiriki.cost.figures import Figure
 from jiriki.program import UnitCounters
 from jiriki.report.profile import LayerRow, Profile
-from jiriki.report.quantities import count, data, percent, rate, seconds
+from jiriki.report.quantities import (
+    count,
+    data,
+    joules,
+    percent,
+    rate,
+    seconds,
+    spread,
+    watts,
+)
 
 # What ONNX Runtime's quantiser hangs on the name of every tensor it makes.
 QUANTISER_SUFFIXES = ("_QuantizeLinear_Output", "_quantized")
@@ -42,8 +53,39 @@ def summary_sheet(profiles: Sequence[Profile]) -> Sheet:
         ("DRAM read", *(data(p.dram_read_bytes) for p in profiles)),
         ("DRAM written", *(data(p.dram_write_bytes) for p in profiles)),
         ("DRAM port in use", *(percent(p.dram_share) for p in profiles)),
+        *_energy_rows(profiles),
     )
     return Sheet(profiles[0].model, heads, rows)
+
+
+def _energy_rows(profiles: Sequence[Profile]) -> tuple[tuple[str, ...], ...]:
+    estimates = [p.energy for p in profiles if p.energy]
+    if len(estimates) < len(profiles):
+        return ()
+    process = ", ".join(dict.fromkeys(f"{e.process}, {e.dram_kind}" for e in estimates))
+    return (
+        (f"energy, estimate ({process})", *(energy_text(e.total) for e in estimates)),
+        ("average power, estimate", *(power_text(e.power) for e in estimates)),
+    )
+
+
+def energy_text(figure: Figure) -> str:
+    """Return joules with their range."""
+    return spread(*(joules(end) for end in (figure.low, figure.base, figure.high)))
+
+
+def power_text(figure: Figure) -> str:
+    """Return watts with their range."""
+    return spread(*(watts(end) for end in (figure.low, figure.base, figure.high)))
+
+
+def energy_sheet(energy: EnergyEstimate) -> Sheet:
+    """Say what spends an inference's energy."""
+    total = energy.total.base
+    ranked = sorted(energy.parts.items(), key=lambda item: -item[1].base)
+    rows = tuple((name, energy_text(part), percent(part.base / total)) for name, part in ranked)
+    title = f"energy of one inference, estimate at {energy.process} with {energy.dram_kind}"
+    return Sheet(title, ("part", ">energy", ">share"), rows)
 
 
 def units_sheet(profile: Profile) -> Sheet:
@@ -60,17 +102,21 @@ def _unit_row(name: str, unit: UnitCounters, cycles: int) -> tuple[str, ...]:
     return (name, *shares, why)
 
 
-def layers_sheet(title: str, layers: Sequence[LayerRow], cycles: int) -> Sheet:
+def layers_sheet(
+    title: str, layers: Sequence[LayerRow], cycles: int, energy: EnergyEstimate | None = None
+) -> Sheet:
     """List layers, each with its span's share of the whole run."""
     heads = ("layer", "op", ">MAC", ">cycles", ">of run", ">utilisation", ">DRAM")
+    spent = energy.layers if energy else {}
     rows = tuple(
         (
             short_name(row.name), row.op, count(row.macs), f"{row.cycles:,}",
             percent(row.cycles / cycles), percent(row.utilisation), data(row.dram_bytes),
+            *((joules(spent[row.name].base),) if row.name in spent else ()),
         )
         for row in layers
     )  # fmt: skip
-    return Sheet(title, heads, rows)
+    return Sheet(title, (*heads, ">energy") if spent else heads, rows)
 
 
 def short_name(layer: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 from jiriki.cost import scaling
@@ -68,7 +69,7 @@ class Process:
         """
         sizes = list(SRAM_SIZES.items())
         wanted = min(max(macro_bytes, sizes[0][1]), sizes[-1][1])
-        for (small, low), (large, high) in zip(sizes[:-1], sizes[1:], strict=True):
+        for (small, low), (large, high) in pairwise(sizes):
             if wanted <= high:
                 share = math.log(wanted / low) / math.log(high / low)
                 figure = _blend(self.energy(small), self.energy(large), share)
