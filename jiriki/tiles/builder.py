@@ -201,6 +201,34 @@ class Builder:
         )  # fmt: skip
         return view
 
+    def fetch_columns(
+        self, tensor: Placed, g0: int, g1: int, rows: tuple[int, int], columns: tuple[int, int]
+    ) -> View:
+        """Load columns [a, b) of rows [a, b), counted through all images, densely.
+
+        The view's pixels are those of the part. The tensor lies in DRAM.
+        """
+        width, across = tensor.layout.group_bytes, tensor.layout.columns
+        count, wide = rows[1] - rows[0], columns[1] - columns[0]
+        first = rows[0] * across + columns[0]
+        last = (rows[1] - 1) * across + columns[1]
+        view = self._new_view(tensor, g0, g1, 0, count * wide, False)
+        pieces, run = _split_run(wide * width)
+        dims = (
+            (pieces, run, run),
+            (count, across * width, wide * width),
+            (g1 - g0, tensor.plane * width, view.plane * width),
+        )
+        self.emit(
+            Move(
+                layer=self.layer, load=True, dram=tensor.buffer,
+                dram_offset=(g0 * tensor.plane + first) * width, sp=view.buffer, run=run,
+                dims=dims, reads=(tensor.area(g0, g1, first, last),),
+                writes=(view.area(g0, g1, 0, count * wide),),
+            )
+        )  # fmt: skip
+        return view
+
     def target(self, tensor: Placed, g0: int, g1: int, p0: int, p1: int) -> View:
         """Return where to write groups [g0, g1) x pixels [p0, p1); `deliver` it afterwards."""
         if tensor.resident:

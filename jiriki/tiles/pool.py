@@ -18,7 +18,7 @@ from jiriki.tiles.conv import Geometry
 from jiriki.tiles.errors import TileError
 from jiriki.tiles.expression import source
 from jiriki.tiles.relayout import temporary
-from jiriki.tiles.tile_program import VectorTile, Window, flat_window
+from jiriki.tiles.tile_program import Stream, VectorTile, flat_window
 from jiriki.tiles.vector_int8 import number, quantiser
 from jiriki.tiles.vector_ops import (
     BLOCKS,
@@ -31,7 +31,7 @@ from jiriki.tiles.vector_ops import (
     plan_map,
 )
 
-MAX_STRIDE, MAX_KERNEL, MAX_ROWS = 31, 127, 8_191
+MAX_STRIDE, MAX_KERNEL = 31, 127
 Step = tuple[str, object]
 
 
@@ -98,7 +98,9 @@ def _pieces(b: Builder, pool: Pool) -> Iterator[Piece]:
 def _cut(b: Builder, pool: Pool) -> tuple[int, int, int]:
     """Return (output rows, output columns, channel groups) of a piece."""
     geo, out, groups = pool.geometry, pool.result.tensor, pool.x.layout.groups
-    columns = min(geo.ow, MAX_P) if geo.sx <= MAX_STRIDE else 1
+    reach = (geo.kw - 1) * geo.dx + 1
+    most = min(geo.ow, MAX_P, (MAX_P - reach) // geo.sx + 1)  # a window's row is a field too
+    columns = most if geo.sx <= MAX_STRIDE else 1
     rows = min(geo.oh, MAX_P // columns) if geo.sy <= MAX_STRIDE and columns == geo.ow else 1
     total = groups * _bytes(pool, geo.oh, geo.ow) * geo.images
     free = pool.x.resident and out.resident
@@ -113,44 +115,53 @@ def _cut(b: Builder, pool: Pool) -> tuple[int, int, int]:
 def _bytes(pool: Pool, rows: int, columns: int) -> int:
     """Scratchpad bytes of one channel group of a piece."""
     geo, out = pool.geometry, pool.result.tensor
-    read = min(geo.h, (rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1) * geo.w
+    high = min(geo.h, (rows - 1) * geo.sy + (geo.kh - 1) * geo.dy + 1)
+    wide = min(geo.w, (columns - 1) * geo.sx + (geo.kw - 1) * geo.dx + 1)
+    read = high * (geo.w if columns == geo.ow else wide)
     moving = 0 if pool.x.resident else read * pool.x.layout.group_bytes
     return moving + (0 if out.resident else rows * columns * out.layout.group_bytes)
 
 
 def _piece(b: Builder, pool: Pool, at: Piece) -> None:
     geo = pool.geometry
-    first, last = geo.input_rows(at.r0, at.r1)
-    base = at.image * geo.h * geo.w
-    p0, p1 = base + first * geo.w, base + last * geo.w
-    view = b.fetch(pool.x, at.g0, at.g1, p0, p1)
-    p = (at.r1 - at.r0) * (at.c1 - at.c0)
     start = (at.image * geo.oh + at.r0) * geo.ow + at.c0
+    p = (at.r1 - at.r0) * (at.c1 - at.c0)
+    view, stream = _read(b, pool, at)
     target = b.target(pool.result.tensor, at.g0, at.g1, start, start + p)
-    skip, window = _window(pool, view, at, first, last)
     b.emit(
         VectorTile(
-            layer=b.layer, in0=view.stream(at.g0, p0 + skip, window, pool.dtype),
-            chain=(*pool.before, ("red", None), *pool.after), reduce="window", redop=pool.redop,
+            layer=b.layer, in0=stream, chain=(*pool.before, ("red", None), *pool.after),
+            reduce="window", redop=pool.redop,
             out=target.stream(at.g0, start, flat_window(target.plane, p), pool.result.dtype),
             out_quant=pool.result.quant, p=p, groups=at.g1 - at.g0,
-            reads=(view.area(at.g0, at.g1, p0, p1),),
+            reads=(view.area(at.g0, at.g1, view.p0, view.p1),),
             writes=(target.area(at.g0, at.g1, start, start + p),),
         )
     )  # fmt: skip
     b.deliver(target)
 
 
-def _window(pool: Pool, view: View, at: Piece, first: int, last: int) -> tuple[int, Window]:
-    """Return columns skipped at the left, and the window from there."""
+def _read(b: Builder, pool: Pool, at: Piece) -> tuple[View, Stream]:
+    """Fetch what a piece reads: whole rows, or of long rows the columns; return the windows."""
     geo = pool.geometry
+    first, last = geo.input_rows(at.r0, at.r1)
+    p0, p1 = ((at.image * geo.h + row) * geo.w for row in (first, last))
+    left = min(max(0, at.c0 * geo.sx - geo.left), geo.w - 1)  # first column that is read
+    if pool.x.resident or at.c1 - at.c0 == geo.ow:
+        view = b.fetch(pool.x, at.g0, at.g1, p0, p1)
+        columns, pixel = geo.w, p0 + left
+    else:
+        end = (at.c1 - 1) * geo.sx - geo.left + (geo.kw - 1) * geo.dx + 1
+        columns = min(geo.w, max(left + 1, end)) - left
+        rows = (at.image * geo.h + first, at.image * geo.h + last)
+        view = b.fetch_columns(pool.x, at.g0, at.g1, rows, (left, left + columns))
+        pixel = 0
     window = geo.window(view, first, last, at.r0, 0, at.c1 - at.c0, pool.fill)
     window = replace(
-        window, sy=min(geo.sy, MAX_STRIDE), sx=min(geo.sx, MAX_STRIDE), w=geo.w, px=geo.left
-    )
-    skip = min(max(0, at.c0 * geo.sx - geo.left), geo.w - 1)
-    px = geo.left - at.c0 * geo.sx + skip
-    return skip, replace(window, px=px, w=geo.w - skip)
+        window, pitch=columns, sy=min(geo.sy, MAX_STRIDE), sx=min(geo.sx, MAX_STRIDE),
+        w=min(columns, geo.w - left), px=geo.left - at.c0 * geo.sx + left,
+    )  # fmt: skip
+    return view, view.stream(at.g0, pixel, window, pool.dtype)
 
 
 # -- planners ------------------------------------------------------------------------------

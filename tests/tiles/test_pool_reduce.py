@@ -24,6 +24,10 @@ EXACT = {
         "maxpool", i8(1, 5, 70, 9),
         {"kernel": (2, 3), "strides": (33, 1), "pads": (0, 1, 0, 0), "dilations": (1, 1)},
     ),
+    "maxpool wide": (
+        "maxpool", i8(2, 5, 3, 400),
+        {"kernel": (2, 3), "strides": (1, 2), "pads": (1, 2, 0, 3), "dilations": (1, 2)},
+    ),
     "avgpool": ("avgpool", f32(1, 6, 9, 8), {**ODD, "counted": (0,) * 4}),
     "avgpool include": ("avgpool", f32(2, 6, 9, 8), {**POOL, "counted": (1,) * 4}),
     "avgpool dilated": (
