@@ -22,6 +22,8 @@ INSIDE: Mapping[str, DType] = {
     "float32": DType.F32,
     "float16": DType.F32,
     "bool": DType.F32,
+    "int16": DType.F32,  # whole numbers, all exact
+    "uint16": DType.F32,
     "int8": DType.I8,
     "uint8": DType.I8,
     "int32": DType.I32,

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from jiriki.frontend.context import Context, int_attribute, label
+from jiriki.graph import Attr, DType
 
 f32 = np.float32
 
@@ -41,7 +42,9 @@ def dequantise_spread(
 ) -> str:
     """Emit (x - zero_point) * scale, both spread; zero_point as the int8 tensor holds it."""
     base, source = node.output[0], label(node)
-    wide = context.emit("cast", [x], {"to": "f32"}, f"{base}/cast", source)
+    wide = x
+    if context.tensors[x].dtype is DType.I8:
+        wide = context.emit("cast", [x], {"to": "f32"}, f"{base}/cast", source)
     if zero_point.any():
         middle = context.add_constant(f"{base}/zero_point", zero_point.astype(f32))
         wide = context.emit("sub", [wide, middle], {}, f"{base}/sub", source)
@@ -50,14 +53,27 @@ def dequantise_spread(
 
 
 def quantise_spread(
-    context: Context, node: onnx.NodeProto, x: str, scale: np.ndarray, zero_point: np.ndarray
+    context: Context,
+    node: onnx.NodeProto,
+    x: str,
+    scale: np.ndarray,
+    zero_point: np.ndarray,
+    dtype: str,
 ) -> str:
-    """Emit sat(rne(x / scale) + zero_point), both spread; zero_point as the result holds it."""
+    """Emit sat(rne(x / scale) + zero_point), both spread, to 8 or 16 bits.
+
+    zero_point is in the type itself; a uint8 result is held less 128.
+    """
     base, source = node.output[0], label(node)
     inverse = context.add_constant(f"{base}/inverse", f32(1) / scale.astype(f32))
     steps = context.emit("mul", [x, inverse], {}, f"{base}/mul", source)
     steps = context.emit("round", [steps], {}, f"{base}/round", source)
-    if zero_point.any():
-        middle = context.add_constant(f"{base}/zero_point", zero_point.astype(f32))
+    held = zero_point - (128 if dtype == "uint8" else 0)
+    if held.any():
+        middle = context.add_constant(f"{base}/zero_point", held.astype(f32))
         steps = context.emit("add", [steps, middle], {}, f"{base}/add", source)
-    return context.emit("cast", [steps], {"to": "i8"}, base, source)
+    if dtype in ("int8", "uint8"):
+        return context.emit("cast", [steps], {"to": "i8"}, base, source)
+    limits = np.iinfo(dtype)
+    bounds: dict[str, Attr] = {"lo": float(limits.min), "hi": float(limits.max)}
+    return context.emit("clip", [steps], bounds, base, source)

@@ -113,7 +113,7 @@ def _input_port(
     shape = tuple(dim.dim_value for dim in tensor.shape.dim)
     if external not in INSIDE:
         raise UnsupportedOperatorError(
-            f"input {value.name} is {external}; use float32, uint8, int8, int32 or bool"
+            f"input {value.name} is {external}; use float32, int8 to int32, uint8, uint16 or bool"
         )
     wanted = external == "float32" and 0 not in shape
     param = _boundary_param(context, model, value.name) if wanted else None

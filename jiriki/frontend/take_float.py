@@ -21,6 +21,14 @@ from jiriki.frontend.context import (
     text_attribute,
 )
 from jiriki.frontend.registry import takes
+from jiriki.frontend.small_integers import (
+    WORDS,
+    WRAPPING,
+    bind_whole,
+    is_small,
+    whole_operands,
+    wrapping,
+)
 from jiriki.frontend.take_linear import clip_bounds
 from jiriki.frontend.take_move import axes_of
 from jiriki.frontend.take_resize import truncate
@@ -181,6 +189,9 @@ def _binary(context: Context, node: onnx.NodeProto) -> None:
     if node.op_type in ("Greater", "Less", "Equal"):
         context.result(node, _BINARY[node.op_type], compared(context, node), {}, "bool")
         return
+    if node.op_type in WRAPPING and is_small(context, node):
+        wrapping(context, node)
+        return
     inputs = [float_input(context, node, i) for i in (0, 1)]
     context.result(node, _BINARY[node.op_type], inputs, {})
 
@@ -191,23 +202,22 @@ takes(*_BINARY)(_binary)
 def compared(context: Context, node: onnx.NodeProto) -> list[str]:
     """Return both operands as float32, for a comparison.
 
-    Bytes convert exactly; both uint8 operands are shifted alike. An int32 operand against constants
-    below 2^24 compares the same after conversion, because rounding keeps order and leaves those
-    constants alone.
+    8- and 16-bit integers are exact. An int32 operand against constants below 2^24 compares the
+    same after conversion, because rounding keeps order and leaves those constants alone.
     """
     values = [context.value(node, i) for i in (0, 1)]
-    if all(value.dtype not in ("int32", "int64", "int8", "uint8") for value in values):
+    if is_small(context, node):
+        return whole_operands(context, node)
+    if all(value.dtype not in ("int32", "int64") for value in values):
         return [float_input(context, node, i) for i in (0, 1)]
-    small = any(v.array is not None and np.abs(v.array).max(initial=0) < 2**24 for v in values)
-    if not small and any(value.dtype in ("int32", "int64") for value in values):
+    if not any(v.array is not None and np.abs(v.array).max(initial=0) < 2**24 for v in values):
         raise context.unsupported(
             node, "comparing integers that may exceed 2^24 is not taken", "cast to float32 first"
         )
     out = []
     for index, value in enumerate(values):
         if value.array is not None:
-            shifted = value.array.astype(f32) - f32(value.shift)
-            out.append(context.add_constant(f"{node.output[0]}/c", shifted))
+            out.append(context.add_constant(f"{node.output[0]}/c", value.array.astype(f32)))
         else:
             out.append(step(context, node, "cast", context.tensor(node, index), to="f32"))
     return out
@@ -253,14 +263,20 @@ def _folded(context: Context, node: onnx.NodeProto, op: str, inputs: Sequence[st
 
 @takes("Sum", "Max", "Min", "Mean")
 def variadic(context: Context, node: onnx.NodeProto) -> None:
-    """Any number of inputs, left to right."""
-    inputs = [float_input(context, node, i) for i in range(len(node.input))]
+    """Any number of inputs, left to right; the extremes of small integers are exact."""
+    small = node.op_type in ("Max", "Min") and is_small(context, node) and len(node.input) > 1
+    if small:
+        inputs = whole_operands(context, node)
+    else:
+        inputs = [float_input(context, node, i) for i in range(len(node.input))]
     op = {"Sum": "add", "Mean": "add", "Max": "max", "Min": "min"}[node.op_type]
     total = _folded(context, node, op, inputs)
     if node.op_type == "Mean":
         total = step(context, node, "mul", total, number(context, node, 1 / len(inputs)))
     if total == inputs[0]:  # one input: nothing was emitted
         context.values[node.output[0]] = context.value(node, 0)
+    elif small:
+        bind_whole(context, node, total)
     else:
         finish(context, node, total)
 
@@ -380,15 +396,15 @@ takes(*_REDUCE)(_reduce)
 
 @takes("Cast")
 def cast(context: Context, node: onnx.NodeProto) -> None:
-    """Between float, int32, int8 and bool; float to integer truncates as ONNX says."""
+    """Between float, int32, int8 and bool, and from 16 bits; float to integer truncates."""
     x = context.value(node, 0)
     to = onnx.helper.tensor_dtype_to_np_dtype(int_attribute(node, "to", 0)).name
     if x.array is not None:
         context.values[node.output[0]] = _cast_constant(x.array, to)
         return
     tensor = context.tensor(node, 0)
-    floats = ("float32", "bool")
-    if to == x.dtype or (to == "float32" and x.dtype == "bool"):
+    floats = ("float32", "bool", *WORDS)
+    if to == x.dtype or (to == "float32" and x.dtype in floats):
         finish(context, node, tensor, to)
     elif to == "float32" and x.dtype in ("int8", "int32"):
         finish(context, node, step(context, node, "cast", tensor, to="f32"))

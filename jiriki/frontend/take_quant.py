@@ -20,6 +20,7 @@ from jiriki.frontend.context import (
 from jiriki.frontend.granular import dequantise_spread, quantise_spread, spread
 from jiriki.frontend.match import AddMatch, QParam, match_add, match_float_add, match_mul
 from jiriki.frontend.registry import takes
+from jiriki.frontend.small_integers import SMALL, WORDS
 from jiriki.frontend.tables import lookup_table, single_node_table, unary_region
 from jiriki.frontend.take_linear import absorb_linear
 from jiriki.graph import Attr
@@ -42,15 +43,20 @@ def read_param(
 def dequantize_linear(context: Context, node: onnx.NodeProto) -> None:
     """Remember the int8 tensor with its scale; a graph node is made only when needed.
 
-    Scales a block, and zero points that differ along an axis, are applied at once.
+    16 bits, scales a block, and zero points that differ along an axis are applied at once.
     """
     x = context.value(node, 0)
     scale = context.constant(node, 1).astype(np.float32)
     raw = context.optional(node, 2)
     zero_point = np.zeros(scale.shape, np.int32) if raw is None else raw.astype(np.int32)
-    if x.dtype not in ("int8", "uint8") and x.array is None:
-        raise context.unsupported(node, f"input format {x.dtype} is not taken", "use int8 or uint8")
+    if x.dtype not in SMALL and x.array is None:
+        raise context.unsupported(
+            node, f"input format {x.dtype} is not taken", "use integers of 8 or 16 bits"
+        )
     axis = -1
+    if x.dtype in WORDS:
+        _dequantise_now(context, node, x, scale, zero_point)
+        return
     if scale.size == 1:
         scale, zero_point = scale.reshape(()), zero_point.reshape(-1)[:1].reshape(())
     elif scale.ndim > 1 or (x.array is None and np.unique(zero_point).size > 1):
@@ -91,7 +97,7 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
     if name in context.boundary:
         context.bind(node, name, dtype)
         return
-    if context.constant(node, 1).size != 1:
+    if context.constant(node, 1).size != 1 or dtype in WORDS:
         _quantise_spread(context, node, dtype)
         return
     param = read_param(context, node, 1, 2, dtype)
@@ -126,7 +132,7 @@ def quantize_linear(context: Context, node: onnx.NodeProto) -> None:
 
 
 def _quantise_spread(context: Context, node: onnx.NodeProto, dtype: str) -> None:
-    """Carry out a QuantizeLinear whose scale varies along an axis."""
+    """Carry out a QuantizeLinear to 16 bits, or whose scale varies."""
     x = context.value(node, 0)
     scale = context.constant(node, 1)
     given = context.optional(node, 2)
@@ -139,8 +145,7 @@ def _quantise_spread(context: Context, node: onnx.NodeProto, dtype: str) -> None
         array = np.clip(steps, limits.min, limits.max).astype(dtype)
         context.values[node.output[0]] = Value(dtype, x.shape, array=array)
         return
-    inner = zero_point - (128 if dtype == "uint8" else 0)
-    tensor = quantise_spread(context, node, context.tensor(node, 0), scale, inner)
+    tensor = quantise_spread(context, node, context.tensor(node, 0), scale, zero_point, dtype)
     context.bind(node, tensor, dtype)
 
 
@@ -214,8 +219,8 @@ def _quantised_dtype(context: Context, node: onnx.NodeProto) -> str:
     else:
         code = int_attribute(node, "output_dtype", 0) or onnx.TensorProto.UINT8
         dtype = onnx.helper.tensor_dtype_to_np_dtype(code).name
-    if dtype not in ("int8", "uint8"):
-        raise context.unsupported(node, f"quantising to {dtype} is not taken", "use int8 or uint8")
+    if dtype not in SMALL:
+        raise context.unsupported(node, f"quantising to {dtype} is not taken", "use 8 or 16 bits")
     return dtype
 
 

@@ -44,16 +44,10 @@ class Axis:
 
 @takes("Resize", "Upsample")
 def resize(context: Context, node: onnx.NodeProto) -> None:
-    """Resize axis by axis; int8 interpolates in float and truncates like ONNX Runtime."""
+    """Resize axis by axis; nearest moves what it finds, without converting it."""
     x = context.value(node, 0)
     mode = text_attribute(node, "mode", "nearest")
-    if mode not in ("nearest", "linear", "bilinear", "cubic"):
-        raise context.unsupported(node, f"mode {mode} is not taken", "use nearest, linear, cubic")
-    narrow = x.dtype in ("int8", "uint8")
-    if int_attribute(node, "antialias", 0) and (narrow or mode == "nearest"):
-        raise context.unsupported(
-            node, "antialias of bytes or of mode nearest is not taken", "resize float32 linearly"
-        )
+    _check_mode(context, node, mode, x.dtype)
     axes = _resized_axes(context, node, x)
     positions = [(axis, _coordinates(context, node, axis)) for axis in axes]
     outside = _outside(node, positions, len(x.shape))
@@ -61,7 +55,34 @@ def resize(context: Context, node: onnx.NodeProto) -> None:
         carrier = context.carrier(node)
         tensor = _pick_nearest(context, node, carrier.tensor, positions)
         context.bind_moved(node, carrier, tensor)
-        return
+    else:
+        _computed(context, node, mode, positions, outside)
+
+
+def _check_mode(context: Context, node: onnx.NodeProto, mode: str, dtype: str) -> None:
+    """Refuse what has no counterpart, or another result in ONNX Runtime."""
+    if mode not in ("nearest", "linear", "bilinear", "cubic"):
+        raise context.unsupported(node, f"mode {mode} is not taken", "use nearest, linear, cubic")
+    if mode != "nearest" and dtype not in ("float32", "float16", "int8", "uint8"):
+        raise context.unsupported(
+            node, f"interpolating {dtype} is not taken", "cast to float32 first"
+        )
+    if int_attribute(node, "antialias", 0) and dtype in ("int8", "uint8"):
+        raise context.unsupported(
+            node, "antialias of bytes is not taken", "resize in float32, before quantising"
+        )
+
+
+def _computed(
+    context: Context,
+    node: onnx.NodeProto,
+    mode: str,
+    positions: Positions,
+    outside: np.ndarray | None,
+) -> None:
+    """Resize in float; bytes are truncated afterwards, as ONNX Runtime does it."""
+    x = context.value(node, 0)
+    narrow = x.dtype in ("int8", "uint8")
     tensor = context.tensor(node, 0)
     if narrow:
         tensor = context.emit("cast", [tensor], {"to": "f32"}, f"{tensor}/f32", label(node))

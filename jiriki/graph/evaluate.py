@@ -47,7 +47,10 @@ def decode_output(port: Port, value: np.ndarray) -> np.ndarray:
 
 
 # Formats that only the boundary has, and what they are inside.
-_INSIDE = {"int64": "int32", "bool": "float32", "float16": "float32"}
+_INSIDE = {
+    "int64": "int32", "bool": "float32", "float16": "float32", "int16": "float32",
+    "uint16": "float32",
+}  # fmt: skip
 
 
 def evaluate_tensors(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -21,7 +21,9 @@ from jiriki.graph.tensor import Attr, DType, Node, TensorType
 
 __all__ = ["Attr", "DType", "Graph", "GraphError", "Node", "Port", "TensorType", "constant_hash"]
 
-EXTERNAL = ("float32", "float16", "uint8", "int8", "int32", "int64", "bool")
+EXTERNAL = (
+    "float32", "float16", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

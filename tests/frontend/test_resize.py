@@ -1,0 +1,73 @@
+"""Antialiased and cropping Resize against ONNX Runtime, over modes, sizes and coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from jiriki.frontend import UnsupportedOperatorError, import_onnx, reference_outputs
+from jiriki.graph import evaluate
+from tests.frontend.nets import model, node
+
+f32 = np.float32
+SIZES = [(4, 2), (9, 4), (16, 5), (5, 8), (3, 1)]
+REGIONS = [(0.1, 0.2, 0.7, 0.9), (-0.3, 0.4, 0.8, 1.4), (0.9, 0.1, 0.2, 0.5)]
+
+
+def assert_alike(shape, sizes, region=(), **attrs) -> None:
+    """Ours and ONNX Runtime's result of one Resize of random data are equal up to rounding."""
+    constants = {"r": np.array(region, f32), "z": np.array(sizes, np.int64)}
+    net = model([node("Resize", ["x", "r", "", "z"], **attrs)], {"x": shape}, constants, 19)
+    feeds = {"x": np.random.default_rng(10).standard_normal(shape).astype(f32)}
+    ours, theirs = evaluate(import_onnx(net), feeds)["y"], reference_outputs(net, feeds)["y"]
+    np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize(("old", "new"), SIZES)
+def test_antialias(mode, old, new):
+    for coordinates in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"):
+        for exclude in (0, 1):
+            assert_alike(
+                (1, 2, old, old + 1),
+                (1, 2, new, new),
+                mode=mode,
+                antialias=1,
+                exclude_outside=exclude,
+                coordinate_transformation_mode=coordinates,
+            )
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize(("mode", "antialias"), [("nearest", 0), ("linear", 0), ("cubic", 1)])
+def test_crop(mode, antialias, region):
+    for sizes in ((4, 5), (1, 3), (8, 9)):
+        assert_alike(
+            (1, 2, 6, 7),
+            (1, 2, *sizes),
+            (0, 0, *region[:2], 1, 1, *region[2:]),
+            mode=mode,
+            antialias=antialias,
+            extrapolation_value=7.0,
+            coordinate_transformation_mode="tf_crop_and_resize",
+        )
+
+
+def test_a_crop_that_onnxruntime_leaves_out_is_refused():
+    region = (0, 0, *REGIONS[0][:2], 1, 1, *REGIONS[0][2:])
+    constants = {"r": np.array(region, f32), "z": np.array((1, 2, 6, 5), np.int64)}
+    operation = node(
+        "Resize", ["x", "r", "", "z"], coordinate_transformation_mode="tf_crop_and_resize"
+    )
+    with pytest.raises(UnsupportedOperatorError, match="by Slice"):
+        import_onnx(model([operation], {"x": (1, 2, 6, 7)}, constants, 19))
+
+
+def test_antialiased_bytes_are_refused():
+    operation = node("Resize", ["x", "", "", "z"], antialias=1, mode="linear")
+    net = model([operation], {"x": (1, 2, 6, 7)}, {"z": np.array((1, 2, 3, 3), np.int64)}, 19)
+    for value in (net.graph.input[0], net.graph.output[0]):
+        value.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    with pytest.raises(UnsupportedOperatorError, match="antialias of bytes"):
+        import_onnx(net)
