@@ -38,6 +38,7 @@ class Sequencer(wiring.Component):
             "parameter": Out(8),  # index asked for; its value comes in the same cycle
             "parameter_value": In(32),
             "at": Out(INDEX_BITS),
+            "executes": Out(1),  # a control instruction, in this cycle
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -86,7 +87,10 @@ class Sequencer(wiring.Component):
                     m.d.comb += [self.send[i].valid.eq(here), goes.eq(here & self.send[i].ready)]
         for i in range(len(UNITS)):
             m.d.comb += self.send[i].payload.eq(added)
-        m.d.comb += self.halts.eq(goes & is_kind(Halt, word))
+        m.d.comb += [
+            self.halts.eq(goes & is_kind(Halt, word)),
+            self.executes.eq(goes & (head.unit == Unit.CTL)),
+        ]
 
     def _registers(self, m: Module, word: Value, registers: Array, goes: Value) -> None:
         """Execute SETR, ADDR and PARM."""

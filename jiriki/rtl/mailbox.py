@@ -1,0 +1,123 @@
+"""The host's side of a tile: AXI4-Lite registers to start it, to give parameters, to read counts.
+
+In: reads and writes of 32-bit registers. Out: the program's place, parameters, a start pulse.
+
+| byte address | register |
+|---|---|
+| 0x000 | CONTROL: write 1 to start (ignored while running) |
+| 0x004 | STATUS: bit 0 running, bit 1 a semaphore overflowed, bits 15..8 runs finished |
+| 0x008 | PROGRAM: byte address of the program, a multiple of dram_burst_bytes |
+| 0x00c | WORDS: its instructions |
+| 0x010 | CYCLES, 64 bits: of the last run, HALT inclusive |
+| 0x020, 0x028, 0x030 | port beats, 64 bits each: of LD, ST, fetch |
+| 0x040 | CHIP: the first 32 bits of the configuration's hash |
+| 0x100 + 128 u + 8 r | counter r of unit u (LD ST MX VX), 64 bits; r as in `counters.REASONS` |
+| 0x400 + 4 i | parameter i, 0 <= i < 256 (write only) |
+
+A 64-bit count is read low half first; registers that do not exist read as 0.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from jiriki.chip import ChipConfig
+from jiriki.rtl.axi import axi4_lite_signature
+from jiriki.rtl.counters import COUNTER_BITS, REASONS
+from jiriki.rtl.fetch import INDEX_BITS
+from jiriki.rtl.sequencer import PARAMETERS, UNITS
+
+ADDRESS_BITS = 12
+CONTROL, STATUS, PROGRAM, WORDS, CYCLES, CHIP = 0x000, 0x004, 0x008, 0x00C, 0x010, 0x040
+BEATS = {"ld": 0x020, "st": 0x028, "fetch": 0x030}
+COUNTERS, PARAMETER = 0x100, 0x400
+UNIT_STRIDE = 0x80
+
+
+class Mailbox(wiring.Component):
+    """The registers; one access at a time, each answered in the cycle after it is accepted."""
+
+    def __init__(self, chip: ChipConfig) -> None:
+        self.chip = chip
+        super().__init__({
+            "axi": In(axi4_lite_signature(ADDRESS_BITS)),
+            "start": Out(1),
+            "base": Out(32),
+            "words": Out(INDEX_BITS + 1),
+            "running": In(1),
+            "halts": In(1),
+            "overflow": In(1),
+            "beats": In(COUNTER_BITS).array(len(BEATS)),
+            "counts": In(COUNTER_BITS).array(len(UNITS) * len(REASONS)),
+            "parameter": In(8),
+            "parameter_value": Out(32),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Build it."""
+        m = Module()
+        self.cycles, self.finished = Signal(COUNTER_BITS), Signal(8)
+        with m.If(self.start):
+            m.d.sync += self.cycles.eq(0)
+        with m.Elif(self.running):
+            m.d.sync += self.cycles.eq(self.cycles + 1)
+        with m.If(self.halts):
+            m.d.sync += self.finished.eq(self.finished + 1)
+        self._write(m)
+        self._read(m)
+        return m
+
+    def _write(self, m: Module) -> None:
+        """Accept an address and its data together."""
+        axi = self.axi
+        m.submodules.parameters = parameters = memory.Memory(shape=32, depth=PARAMETERS, init=[])
+        put, get = parameters.write_port(), parameters.read_port(domain="comb")
+        m.d.comb += [get.addr.eq(self.parameter), self.parameter_value.eq(get.data)]
+        both, address = Signal(), axi.aw.payload.addr
+        m.d.comb += [
+            both.eq(axi.aw.valid & axi.w.valid & (~axi.b.valid | axi.b.ready)),
+            axi.aw.ready.eq(both), axi.w.ready.eq(both),
+            put.addr.eq(address[2:]), put.data.eq(axi.w.payload.data),
+            put.en.eq(both & address[10]),
+            self.start.eq(
+                both & (address == CONTROL) & axi.w.payload.data[0] & ~self.running
+            ),
+        ]  # fmt: skip
+        with m.If(both):
+            m.d.sync += axi.b.valid.eq(1)
+        with m.Elif(axi.b.ready):
+            m.d.sync += axi.b.valid.eq(0)
+        with m.If(both & (address == PROGRAM)):
+            m.d.sync += self.base.eq(axi.w.payload.data)
+        with m.If(both & (address == WORDS)):
+            m.d.sync += self.words.eq(axi.w.payload.data)
+
+    def _read(self, m: Module) -> None:
+        """Answer reads from a table of registers."""
+        axi, word = self.axi, Signal(32)
+        accepted = Signal()
+        m.d.comb += [
+            accepted.eq(axi.ar.valid & (~axi.r.valid | axi.r.ready)),
+            axi.ar.ready.eq(accepted),
+        ]
+        with m.Switch(axi.ar.payload.addr):
+            for address, value in self._registers():
+                with m.Case(address):
+                    m.d.comb += word.eq(value)
+        with m.If(accepted):
+            m.d.sync += [axi.r.valid.eq(1), axi.r.payload.data.eq(word)]
+        with m.Elif(axi.r.ready):
+            m.d.sync += axi.r.valid.eq(0)
+
+    def _registers(self) -> list[tuple[int, Value]]:
+        """Return (byte address, value) of every register that can be read."""
+        chip = int(self.chip.content_hash()[:8], 16)
+        status = Cat(self.running, self.overflow, Const(0, 6), self.finished)
+        out = [(STATUS, status), (PROGRAM, self.base), (WORDS, self.words), (CHIP, Const(chip, 32))]
+        wide = [(CYCLES, self.cycles), *zip(BEATS.values(), self.beats, strict=True)]
+        for u in range(len(UNITS)):
+            for r in range(len(REASONS)):
+                wide.append((COUNTERS + UNIT_STRIDE * u + 8 * r, self.counts[u * len(REASONS) + r]))
+        for address, value in wide:
+            out += [(address, value[:32]), (address + 4, value[32:])]
+        return out

@@ -1,0 +1,230 @@
+// Runs a tile: the host's registers, the memory behind its AXI4 port, and a log of its trace.
+//
+// Memory: an AXI4 slave that is always ready; beat i of a read accepted in cycle c is offered from
+// cycle c + latency + i on, a read sees what was written before it (docs/reference/timing.md).
+// With a stall mask every handshake is held back at random.
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <vector>
+#include "Vtop.h"
+#include "verilated.h"
+#ifdef JIRIKI_TRACE
+#include "verilated_vcd_c.h"
+#endif
+
+#ifndef JIRIKI_BEAT
+#define JIRIKI_BEAT 16  // bytes
+#endif
+#define UNITS 4
+
+struct Beat { uint64_t ready; bool last; uint8_t bytes[JIRIKI_BEAT]; };
+struct Write { uint64_t address; uint32_t beats; };
+
+// Ports of up to 64 bits are integers, wider ones arrays of 32-bit words.
+template <class T> static inline void put(T &port, const uint8_t *from) { memcpy(&port, from, JIRIKI_BEAT); }
+template <class T> static inline void get(const T &port, uint8_t *to) { memcpy(to, &port, JIRIKI_BEAT); }
+
+struct Sim {
+  VerilatedContext context;
+  Vtop *top;
+  uint8_t *dram = nullptr;
+  uint64_t size = 0, cycle = 0, begin = 0;
+  uint32_t latency = 100, stall = 0, random = 1;
+  std::deque<Beat> reads;
+  std::deque<Write> writes;
+  uint32_t replies = 0;
+  uint64_t outside = 0;  // 1 + the first address beyond memory
+  bool trace_events = true;
+  std::vector<uint32_t> events[3 * UNITS + 1];  // control; sent, started, completed of each unit
+  uint64_t last_event = 0;
+#ifdef JIRIKI_TRACE
+  VerilatedVcdC *vcd = nullptr;
+  uint64_t vcd_from = 0, vcd_to = 0;
+#endif
+  Sim() : top(new Vtop(&context)) {
+#ifdef JIRIKI_TRACE
+    context.traceEverOn(true);
+#endif
+  }
+  ~Sim() {
+#ifdef JIRIKI_TRACE
+    if (vcd) { vcd->close(); delete vcd; }
+#endif
+    delete top;
+  }
+
+  bool held() {  // xorshift: hold a handshake back with probability stall / 256
+    if (!stall) return false;
+    random ^= random << 13; random ^= random >> 17; random ^= random << 5;
+    return (random >> 8 & 255) < stall;
+  }
+
+  void dump(int phase) {
+#ifdef JIRIKI_TRACE
+    uint64_t t = cycle - begin;
+    if (vcd && t >= vcd_from && t < vcd_to) vcd->dump(2 * cycle + phase);
+#else
+    (void)phase;
+#endif
+  }
+
+  void serve() {  // inputs of this cycle
+    Vtop &d = *top;
+    d.memory__ar__ready = !held();
+    d.memory__aw__ready = !held();
+    d.memory__w__ready = !held();
+    bool offer = !reads.empty() && reads.front().ready <= cycle && !(d.memory__r__valid == 0 && held());
+    d.memory__r__valid = offer;
+    if (offer) {
+      put(d.memory__r__payload__data, reads.front().bytes);
+      d.memory__r__payload__last = reads.front().last;
+    }
+    d.memory__b__valid = replies > 0;
+  }
+
+  void accept() {  // handshakes of this cycle
+    Vtop &d = *top;
+    if (d.memory__r__valid && d.memory__r__ready) reads.pop_front();
+    if (d.memory__b__valid && d.memory__b__ready) replies--;
+    if (d.memory__aw__valid && d.memory__aw__ready)
+      writes.push_back({d.memory__aw__payload__addr, (uint32_t)d.memory__aw__payload__len + 1});
+    if (d.memory__w__valid && d.memory__w__ready) write_beat();
+    if (d.memory__ar__valid && d.memory__ar__ready) {
+      uint64_t address = d.memory__ar__payload__addr / JIRIKI_BEAT * JIRIKI_BEAT;
+      uint32_t n = (uint32_t)d.memory__ar__payload__len + 1;
+      for (uint32_t i = 0; i < n; i++, address += JIRIKI_BEAT) {
+        Beat beat = {cycle + latency + i, i + 1 == n, {}};
+        if (address + JIRIKI_BEAT <= size) memcpy(beat.bytes, dram + address, JIRIKI_BEAT);
+        else if (!outside) outside = 1 + address;
+        reads.push_back(beat);
+      }
+    }
+  }
+
+  void write_beat() {
+    Vtop &d = *top;
+    if (writes.empty()) return;  // W before AW: our master never does that
+    Write &write = writes.front();
+    uint64_t address = write.address / JIRIKI_BEAT * JIRIKI_BEAT;
+    uint8_t bytes[JIRIKI_BEAT];
+    get(d.memory__w__payload__data, bytes);
+    uint64_t strobes = d.memory__w__payload__strb;
+    for (int i = 0; i < JIRIKI_BEAT; i++)
+      if (strobes >> i & 1) {
+        if (address + i < size) dram[address + i] = bytes[i];
+        else if (!outside) outside = 1 + address + i;
+      }
+    write.address = address + JIRIKI_BEAT;
+    if (--write.beats == 0) { writes.pop_front(); replies++; }
+  }
+
+  void log() {
+    Vtop &d = *top;
+    if (!d.trace__running) return;
+    uint32_t t = (uint32_t)(cycle - begin);
+    uint32_t bits = d.trace__control | d.trace__sent << 1 | d.trace__started << (1 + UNITS) |
+                    d.trace__completed << (1 + 2 * UNITS);
+    if (!bits) return;
+    last_event = cycle;
+    if (trace_events)
+      for (; bits; bits &= bits - 1) events[__builtin_ctz(bits)].push_back(t);
+  }
+
+  void tick() {
+    Vtop &d = *top;
+    serve();
+    d.clk = 0; d.eval(); dump(0);
+    accept(); log();
+    d.clk = 1; d.eval(); dump(1);
+    cycle++;
+  }
+};
+
+extern "C" {
+Sim *sim_new() {
+  Sim *s = new Sim();
+  s->top->rst = 1;
+  for (int i = 0; i < 4; i++) s->tick();
+  s->top->rst = 0;
+  s->tick();
+  return s;
+}
+void sim_free(Sim *s) { delete s; }
+void sim_memory(Sim *s, uint8_t *dram, uint64_t size, uint32_t latency) {
+  s->dram = dram; s->size = size; s->latency = latency;
+}
+void sim_stall(Sim *s, uint32_t stall, uint32_t seed) { s->stall = stall; s->random = seed | 1; }
+void sim_events_on(Sim *s, int on) { s->trace_events = on; }
+void sim_write(Sim *s, uint32_t address, uint32_t value) {
+  Vtop &d = *s->top;
+  d.control__aw__valid = 1; d.control__aw__payload__addr = address;
+  d.control__w__valid = 1; d.control__w__payload__data = value;
+  d.control__w__payload__strb = 15;
+  d.control__b__ready = 1;
+  bool done = false;
+  while (!done) {
+    s->serve(); d.clk = 0; d.eval();
+    done = d.control__aw__ready && d.control__w__ready;
+    s->tick();
+  }
+  d.control__aw__valid = 0; d.control__w__valid = 0;
+  s->begin = s->cycle;
+}
+uint32_t sim_read(Sim *s, uint32_t address) {
+  Vtop &d = *s->top;
+  d.control__ar__valid = 1; d.control__ar__payload__addr = address;
+  d.control__r__ready = 1;
+  bool done = false;
+  while (!done) {
+    s->serve(); d.clk = 0; d.eval();
+    done = d.control__ar__ready;
+    s->tick();
+  }
+  d.control__ar__valid = 0;
+  d.clk = 0; d.eval();
+  uint32_t value = d.control__r__payload__data;
+  s->tick();
+  return value;
+}
+// Runs until HALT, or `most` cycles, or `quiet` cycles without an event. Returns 0 halted, 1 most
+// reached, 2 quiet, 3 memory exceeded.
+int sim_run(Sim *s, uint64_t most, uint64_t quiet) {
+  uint64_t end = s->cycle + most;
+  s->last_event = s->cycle;
+  while (s->cycle < end) {
+    s->tick();
+    if (!s->top->trace__running) return 0;
+    if (s->outside) return 3;
+    if (s->cycle - s->last_event > quiet) return 2;
+  }
+  return 1;
+}
+void sim_reset(Sim *s) {
+  s->top->rst = 1;
+  for (int i = 0; i < 4; i++) s->tick();
+  s->top->rst = 0;
+  s->reads.clear(); s->writes.clear(); s->replies = 0; s->outside = 0;
+  for (auto &list : s->events) list.clear();
+  s->tick();
+}
+uint64_t sim_cycle(Sim *s) { return s->cycle - s->begin; }
+uint64_t sim_outside(Sim *s) { return s->outside; }
+uint32_t sim_at(Sim *s) { return s->top->trace__at; }
+uint32_t sim_waits(Sim *s) { return s->top->trace__waits; }
+void sim_semaphores(Sim *s, uint8_t *out, uint32_t bytes) { memcpy(out, &s->top->trace__semaphores, bytes); }
+uint64_t sim_event_count(Sim *s, uint32_t list) { return s->events[list].size(); }
+const uint32_t *sim_event_list(Sim *s, uint32_t list) { return s->events[list].data(); }
+int sim_trace(Sim *s, const char *path, uint64_t from, uint64_t to) {
+#ifdef JIRIKI_TRACE
+  s->vcd = new VerilatedVcdC;
+  s->top->trace(s->vcd, 99);
+  s->vcd->open(path);
+  s->vcd_from = from; s->vcd_to = to;
+  return s->vcd->isOpen();
+#else
+  (void)s; (void)path; (void)from; (void)to;
+  return 0;
+#endif
+}
+}
