@@ -1,7 +1,8 @@
 """The reference: what "the same model in ONNX Runtime" means, pinned.
 
 In: a ModelProto and feeds. Out: ONNX Runtime's outputs, or the graph it really executes.
-The import reads that graph, so both sides see the same fused operators. Settings, and why:
+The import reads that graph, so both sides see the same fused operators. What ONNX Runtime does not
+know yet is put in older words first (`newer`). Settings, and why:
 
 - ORT_ENABLE_EXTENDED: the level at which QDQ groups become integer kernels (QLinearConv, ...).
   Below it a QDQ model runs in float and its rounding depends on the order of float sums; above it
@@ -26,6 +27,7 @@ import onnx
 import onnxruntime as ort
 
 from jiriki.frontend.errors import ModelFileError, UnsupportedOperatorError
+from jiriki.frontend.newer import for_runtime
 
 DISABLED = [
     "AttentionFusion",
@@ -70,7 +72,7 @@ def _options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
 def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(
-            model.SerializeToString(),
+            for_runtime(model).SerializeToString(),
             options,
             providers=["CPUExecutionProvider"],
             disabled_optimizers=DISABLED,
