@@ -3,7 +3,8 @@ entry calibrated it or was held out; and the statistics.
 
 In: nothing. Out: one table a workload, medians, the share of entries inside their range.
 `--fit` fits the efficiencies again and stores them (half a minute); `--write-resnet50` makes the
-layers of cost/workloads/resnet50.toml from the zoo's graph.
+layers of cost/workloads/resnet50.toml from the zoo's graph; `--measure-tiles` runs ResNet-50 on one
+tile of each chip of our own and stores what the timing simulator counts.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from pathlib import Path
 from statistics import median
 
 from jiriki.cost.analytic.calibrate import Check, checks, fit, median_error
+from jiriki.cost.chips import products
+from jiriki.graph import Graph
 
 COST = Path(__file__).parents[1] / "jiriki" / "cost"
 EFFICIENCIES = COST / "analytic" / "efficiencies.toml"
 SDXL = COST / "workloads" / "sdxl.toml"
+MEASURED = COST.parent / "plan" / "measured.toml"
 RESNET50 = COST / "workloads" / "resnet50.toml"
 
 
@@ -28,9 +32,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--write-resnet50", action="store_true")
+    parser.add_argument("--measure-tiles", action="store_true")
     asked = parser.parse_args()
     if asked.write_resnet50:
         RESNET50.write_text(resnet50_toml(RESNET50.read_text("utf-8")), "utf-8")
+    if asked.measure_tiles:
+        measure_tiles()
     if asked.fit:
         for path, value in fit().items():
             store(path, value)
@@ -95,17 +102,35 @@ def store(path: tuple[str, ...], value: float) -> None:
 
 def resnet50_toml(text: str) -> str:
     """Return the workload's file with its layers as the zoo's graph has them."""
-    from jiriki.cli.screen import Screen
-    from jiriki.cli.source import Reading, open_model
     from jiriki.cost.analytic.graph_workload import from_graph
 
-    graph = open_model("resnet50", Reading(), Screen(as_json=False)).graph()
+    graph = resnet50()
     rows = "".join(
         f'  ["{layer.name.replace("_QuantizeLinear_Output", "")}", {layer.ops:.0f}, '
         f"{layer.weights:.0f}, {layer.activations:.0f}],\n"
         for layer in from_graph(graph, "resnet50").phases[0].layers
     )
     return text[: text.index("layers = [")] + f"layers = [\n{rows}]\n"
+
+
+def measure_tiles() -> None:
+    """Run ResNet-50 on every tile that a chip of ours is made of."""
+    from jiriki.chip import load_chip
+    from jiriki.plan.tiles import measure, to_toml
+
+    graph = resnet50()
+    tiles = sorted({one.tile for one in products() if one.tile is not None})
+    runs = [measure("resnet50", graph, load_chip(tile)) for tile in tiles]
+    head = MEASURED.read_text("utf-8").split("\n[[run]]")[0]
+    MEASURED.write_text(head + to_toml(runs), "utf-8")
+
+
+def resnet50() -> Graph:
+    """Return the zoo's graph."""
+    from jiriki.cli.screen import Screen
+    from jiriki.cli.source import Reading, open_model
+
+    return open_model("resnet50", Reading(), Screen(as_json=False)).graph()
 
 
 if __name__ == "__main__":

@@ -119,14 +119,13 @@ def roofline(made: Comparison, rows: list[Row]) -> go.Figure:
             x=[x, x], y=[low, high], mode="lines", line={"color": "#c9ced6", "width": 2},
             showlegend=False, hoverinfo="skip",
         )  # fmt: skip
+    colours = [OURS if row.product.ours else PREDICTED for row in fitting]
     for label, ys, colour, symbol in (
         ("peak", peaks, "#8a94a6", "line-ew-open"),
-        (f"used by {made.workload.id}", done, PREDICTED, "circle"),
+        (f"used by {made.workload.id}", done, colours, "circle"),
     ):
         figure.add_scatter(
-            x=balance, y=ys, text=names, name=label,
-            mode="markers+text" if symbol == "circle" else "markers",
-            textposition="bottom center", textfont={"size": 10},
+            x=balance, y=ys, text=names, name=label, mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2}},
             hovertemplate="%{text}: %{y:.3g} op/s, %{x:.3g} op/byte<extra>" + label + "</extra>",
         )  # fmt: skip
@@ -144,8 +143,8 @@ def validation(made: Comparison) -> go.Figure:
     ends = [min(values) / 1.5, max(values) * 1.5]
     figure.add_scatter(
         x=[*ends, *ends[::-1]], y=[1.2 * ends[0], 1.2 * ends[1], ends[1] / 1.2, ends[0] / 1.2],
-        fill="toself", fillcolor="rgba(47,111,181,0.10)", line={"width": 0}, name="within 20 %",
-        hoverinfo="skip",
+        mode="lines", fill="toself", fillcolor="rgba(47,111,181,0.10)", line={"width": 0},
+        name="within 20 %", hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
         x=ends, y=ends, mode="lines", line={"color": "#8a94a6", "dash": "dot"}, name="equal",

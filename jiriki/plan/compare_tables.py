@@ -20,8 +20,8 @@ def result_sheet(made: Comparison) -> Sheet:
     """Put the chips under each other: what they do, what was published, what it takes."""
     unit = made.workload.unit
     heads = (
-        "chip", f">{unit}/s", ">range", ">published", ">error", ">time", ">used", "of peak in",
-        "bound by", f">J/{unit.rstrip('s')}", "3A090",
+        "chip", f">{unit}/s", ">range", ">published", ">error", ">time", ">of peak",
+        "bound", f">J/{unit.rstrip('s')}", "3A090",
     )  # fmt: skip
     rows = tuple(_result_row(row) for row in made.rows if row.prediction)
     title = f"{made.workload.name}, {made.mode}: throughput of one chip, {made.on}"
@@ -35,10 +35,10 @@ def _result_row(row: Row) -> tuple[str, ...]:
     star, group = "*" if row.note or p.assumed else "", f" x{p.chips}" if p.chips > 1 else ""
     return (
         row.product.id + star + group,
-        figures(base), f"{figures(low)} to {figures(high)}",
+        figures(base), f"{_brief(low)}..{_brief(high)}",
         figures(row.published.per_s) if row.published else "",
         _error(row.error, row.published is not None and row.published.calibration),
-        seconds(p.latency_s), f"{p.utilisation:.0%}", p.weights_format, p.bound,
+        seconds(p.latency_s), f"{p.utilisation:.0%} {p.weights_format}", p.bound,
         figures(row.energy_j) if row.energy_j is not None else "",
         row.export.cls.replace("3A090", "").replace(" or ", " "),
     )  # fmt: skip
@@ -54,6 +54,10 @@ def figures(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def _brief(value: float) -> str:
+    return f"{figures(value / 1e3)}k" if value >= 1e4 else figures(value)
 
 
 def sourcing_sheet(made: Comparison) -> Sheet:

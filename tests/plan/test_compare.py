@@ -1,0 +1,148 @@
+"""`jiriki compare`: rows beside published results, JSON, the page, bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from jiriki.cli import main
+from jiriki.cost.analytic import results
+from jiriki.cost.chips import product_ids
+from jiriki.cost.errors import CostError
+from jiriki.plan.compare import compare
+from jiriki.plan.compare_page import compare_page
+from jiriki.plan.compare_tables import missing_sheet, payload, result_sheet, sourcing_sheet
+from jiriki.plan.errors import PlanError
+
+DAY = date(2025, 8, 25)
+NAMED = ("resnet50", "bert-large", "llama-2-70b")
+
+
+@pytest.fixture
+def jiriki(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["jiriki", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call
+
+
+@pytest.mark.parametrize("workload", NAMED)
+def test_every_chip_with_a_published_result_is_predicted_beside_it(workload: str) -> None:
+    rows = {row.product.id: row for row in compare(workload, on=DAY).rows}
+    published = {r.chip for r in results(workload) if r.mode == "offline" and r.round != "vendor"}
+    assert set(product_ids()) | published == rows.keys()
+    for id in published:
+        row = rows[id]
+        assert row.published and row.prediction and row.error is not None
+        assert row.error == pytest.approx(row.prediction.per_s[1] / row.published.per_s - 1)
+    assert all(rows[id].published is None for id in rows.keys() - published)
+
+
+@pytest.mark.parametrize("workload", NAMED)
+def test_median_error_of_what_was_held_out_is_at_most_20_percent(workload: str) -> None:
+    error = compare(workload, on=DAY).held_out_error
+    assert error is not None and error <= 0.20
+
+
+def test_payload_is_one_plain_object() -> None:
+    made = json.loads(json.dumps(payload(compare("llama-2-70b", on=DAY)), allow_nan=False))
+    rows = {row["chip"]: row for row in made["rows"]}
+    assert made["workload"] == "llama-2-70b"
+    h200, h20, hanguang = rows["h200"], rows["h20"], rows["hanguang-800"]
+    assert h200["error"] == pytest.approx(h200["predicted"] / h200["published"] - 1)
+    assert "bert-large on h100" in h200["calibrated_on"]
+    assert h20["published"] is None and h20["error"] is None and h20["export_class"] == "none"
+    assert h20["sourcing"]["licence"] == "licence needed whatever the class"
+    assert hanguang["predicted"] is None and "weights" in hanguang["why_not"]
+    assert h20["cost_per_million_usd"] is not None or h20["cost_reason"]
+
+
+def test_export_class_is_that_of_the_day() -> None:
+    early, late = (
+        compare("resnet50", ["h20"], on=on).rows[0].export for on in (date(2024, 1, 1), DAY)
+    )
+    assert early.finding("licence") is None
+    assert late.finding("licence") is not None
+
+
+def test_named_chips_are_compared_and_no_others() -> None:
+    made = compare("resnet50", ["h20", "t4"], on=DAY)
+    assert {row.product.id for row in made.rows} == {"h20", "t4"}
+    assert {one.result.chip for one in made.checks} == {"t4"}
+
+
+def test_a_batch_of_ones_own_stands_beside_no_published_result() -> None:
+    row = compare("llama-2-70b", ["h200"], on=DAY, batch=4).rows[0]
+    assert row.published is None and row.prediction and row.prediction.batch == 4
+
+
+def test_tables_have_every_chip_once() -> None:
+    made = compare("llama-2-70b", on=DAY)
+    missing = missing_sheet(made)
+    assert missing is not None and "hanguang-800" in {row[0] for row in missing.rows}
+    assert len(sourcing_sheet(made).rows) == len(made.rows)
+    assert len(result_sheet(made).rows) == sum(1 for row in made.rows if row.prediction)
+
+
+def test_page_opens_without_a_network() -> None:
+    page = compare_page(compare("bert-large", on=DAY))
+    body = page.split("</script>", 1)[1]  # after Plotly's own source
+    assert not re.findall(r'(?:src|href)="?https?://', body)
+    assert body.count('class="plotly-graph-div"') == 5
+    assert "hanguang-800" in body and "Median error" in body
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"chips": ["h21"]}, CostError, "chip 'h21' is not in the catalogue"),
+        ({"chips": ["h20", "h20"]}, PlanError, "chip h20 is named twice"),
+        ({"batch": -3}, CostError, "batch = -3 must be at least 1"),
+        ({"mode": "burst"}, CostError, "mode 'burst' is not known"),
+        ({"context": 500}, CostError, "context = 500 applies to decoders only"),
+    ],
+)
+def test_bad_request_is_refused(arguments: dict, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        compare("resnet50", on=DAY, **arguments)
+
+
+def test_command_prints_one_object_and_writes_the_page(
+    jiriki: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    code, out, _ = jiriki(
+        "compare", "bert-large", "--chips", "h20,a100", "--on", DAY, "--json", "--out", path
+    )
+    made = json.loads(out)
+    assert (code, made["workload"], made["on"]) == (0, "bert-large", "2025-08-25")
+    assert [row["chip"] for row in made["rows"]] == ["a100", "h20"]
+    assert made["files"] == {"report": str(path)} and "<html" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("resnet-50",), "workload 'resnet-50' is not known; did you mean"),
+        (("resnet50", "--chips", "h20,,a100"), "--chips h20,,a100: write ids with commas"),
+        (("resnet50", "--on", "yesterday"), "--on = yesterday is not a date"),
+    ],
+)
+def test_command_refuses_in_one_line(
+    jiriki: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = jiriki("compare", *arguments)
+    assert (code, out) == (1, "")
+    assert message in err and err.count("\n") == 1
