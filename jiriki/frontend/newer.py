@@ -1,7 +1,9 @@
-"""What the newest ONNX says and ONNX Runtime does not know yet, in words that it knows.
+"""What ONNX says and ONNX Runtime does not read, in words that it reads.
 
-In: a valid model of any opset. Out: the same model, or an equal one in which each such node is
-written in older operators.
+In: a valid model. Out: the same model, or an equal one in which each such node is written in other
+operators: SpaceToDepth with a mode, which ONNX Runtime does not know yet, and a dilated AveragePool
+between DequantizeLinear and QuantizeLinear, from which it would make a QLinearAveragePool that has
+no dilations, and then refuse it.
 """
 
 from __future__ import annotations
@@ -10,20 +12,39 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from jiriki.frontend.context import text_attribute
+from jiriki.frontend.context import list_attribute, text_attribute
 
 
 def for_runtime(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that ONNX Runtime reads, with the same results."""
-    if not any(_has_mode(node) for node in model.graph.node):
+    if not any(_has_mode(node) or _is_dilated_mean(node) for node in model.graph.node):
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     nodes = list(copy.graph.node)
     del copy.graph.node[:]
     for node in nodes:
-        copy.graph.node.extend(_in_older_words(copy, node) if _has_mode(node) else [node])
+        if _has_mode(node):
+            copy.graph.node.extend(_in_older_words(copy, node))
+        elif _is_dilated_mean(node):
+            copy.graph.node.extend(_kept_in_float(node))
+        else:
+            copy.graph.node.append(node)
     return copy
+
+
+def _is_dilated_mean(node: onnx.NodeProto) -> bool:
+    return node.op_type == "AveragePool" and any(
+        d != 1 for d in list_attribute(node, "dilations", [])
+    )
+
+
+def _kept_in_float(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Put a sum of one term behind the node, so that no QuantizeLinear follows it directly."""
+    mean = onnx.NodeProto()
+    mean.CopyFrom(node)
+    mean.output[0] = f"{node.output[0]}/mean"
+    return [mean, helper.make_node("Sum", [mean.output[0]], [node.output[0]])]
 
 
 def _has_mode(node: onnx.NodeProto) -> bool:

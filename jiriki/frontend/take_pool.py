@@ -9,6 +9,7 @@ over depth is a convolution with weights of one, so that its sum is exact and sc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from math import prod
@@ -216,13 +217,16 @@ def qlinear_global_average_pool(context: Context, node: onnx.NodeProto) -> None:
 
 @takes("QLinearAveragePool", domain=MS)
 def qlinear_average_pool(context: Context, node: onnx.NodeProto) -> None:
-    """Sum the window exactly, scale once; ONNX Runtime sums floats (decision 0004)."""
+    """Sum the window exactly, scale once; ONNX Runtime sums floats (decision 0004).
+
+    With count_include_pad this operator counts what ceil_mode adds too: always the whole kernel.
+    """
     x = context.value(node, 0)
     if int_attribute(node, "channels_last", 0):
         raise context.unsupported(node, "channels_last is not taken", "use channels first")
     a, c = (read_param(context, node, i, i + 1, x.dtype) for i in (1, 3))
     include = bool(int_attribute(node, "count_include_pad", 0))
-    spans = _spans(context, node)
+    spans = [replace(span, counted=span.after) for span in _spans(context, node)]
     window = make_window(spans)
     if window.depth is not None:
         context.bind(node, _mean_over_depth(context, node, spans, include, (a, c)), x.dtype)

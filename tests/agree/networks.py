@@ -68,6 +68,32 @@ class NetworkBuilder:
         self.nodes.append(Node("lut", name, (x, table), (name,), {}, name))
         return name
 
+    def pool(
+        self,
+        op: str,
+        x: str,
+        kernel: tuple[int, int],
+        strides: tuple[int, int],
+        pads: tuple[int, int, int, int],
+        dilations: tuple[int, int],
+    ) -> str:
+        """Add a maxpool or a qavgpool that counts a part of its padding."""
+        name = f"{op}{len(self.nodes)}"
+        n, c, *spatial = self.tensors[x].shape
+        size = [
+            (length + pads[i] + pads[i + 2] - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1
+            for i, length in enumerate(spatial)
+        ]
+        attrs = {"kernel": kernel, "strides": strides, "pads": pads, "dilations": dilations}
+        if op == "qavgpool":
+            counted = tuple(int(self.rng.integers(0, pad + 1)) for pad in pads)
+            attrs |= {
+                "counted": counted, "x_zp": 3, "ratio": 1.3, "out_zp": 3, "lo": -128, "hi": 127,
+            }  # fmt: skip
+        self.tensors[name] = TensorType((n, c, *size), DType.I8)
+        self.nodes.append(Node(op, name, (x,), (name,), attrs, name))
+        return name
+
     def graph(self, output: str) -> Graph:
         port = Port(output, "float32", self.tensors[output].shape, 0.1, 0)
         graph = Graph(
@@ -78,7 +104,7 @@ class NetworkBuilder:
 
 
 def random_network(seed: int, layers: int) -> Graph:
-    """Return a network of `layers` random convolutions, adds and tables on odd sizes."""
+    """Return a network of `layers` random convolutions, pools, adds and tables on odd sizes."""
     rng = np.random.default_rng(seed)
     channels = int(rng.integers(1, 40))
     size = rng.integers(5, 30, 2)
@@ -87,7 +113,7 @@ def random_network(seed: int, layers: int) -> Graph:
     for _ in range(layers):
         x = values[-1]
         _, c, h, w = b.tensors[x].shape
-        kind = rng.integers(0, 6)
+        kind = rng.integers(0, 8)
         k = (int(rng.integers(1, min(6, h) + 1)), int(rng.integers(1, min(6, w) + 1)))
         top, left, bottom, right = (int(p) for p in rng.integers(0, 3, 4))
         pads = (top, left, bottom, right)
@@ -101,6 +127,11 @@ def random_network(seed: int, layers: int) -> Graph:
             values.append(b.conv(x, c, k, strides, pads, group=c))
         elif kind == 3 and c % 2 == 0:
             values.append(b.conv(x, 2 * int(rng.integers(1, 20)), k, (1, 1), pads, group=2))
+        elif kind >= 6:
+            op = ("maxpool", "qavgpool")[kind - 6]
+            dilations = (1 + int(k[0] > 1 and k[0] * 2 <= h), 1 + int(k[1] > 1 and k[1] * 2 <= w))
+            pads = (min(top, k[0] - 1), min(left, k[1] - 1), 0, min(right, k[1] - 1))
+            values.append(b.pool(op, x, k, strides, pads, dilations))
         elif kind == 4:
             values.append(b.conv(x, int(rng.integers(1, 70)), w_zp=int(rng.integers(-40, 40))))
         else:

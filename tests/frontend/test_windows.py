@@ -109,6 +109,15 @@ def test_int8_mean_over_depth_is_within_one_step(attrs: dict[str, Any]) -> None:
     assert found.largest <= 1.001 and found.differing <= found.elements // 500
 
 
+@pytest.mark.parametrize("include", [0, 1])
+@pytest.mark.parametrize("attrs", MEANS)
+def test_int8_mean_counts_what_onnxruntime_counts(attrs: dict[str, Any], include: int) -> None:
+    rng = np.random.default_rng(5)
+    mean = node("AveragePool", "a", "c", count_include_pad=include, **attrs)
+    found = compare(qdq([mean], {"x": (2, 3, 11, 14)}, opset=22), rng)
+    assert found.largest <= 1.001 and found.differing <= found.elements // 500
+
+
 def test_global_int8_mean_over_depth_equals_onnxruntime() -> None:
     rng = np.random.default_rng(7)
     net = qdq([node("GlobalAveragePool", "a", "c")], {"x": VOLUME}, out=(0.0013, 5))
