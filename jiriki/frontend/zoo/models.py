@@ -17,6 +17,12 @@ import onnx
 from jiriki.frontend.zoo import images
 from jiriki.frontend.zoo.catalogue import ModelCard, WeightsKind, catalogue, model_card
 from jiriki.frontend.zoo.checkpoint import read_pth
+from jiriki.frontend.zoo.digits import (
+    build_digits,
+    calibration_digits,
+    labelled_digits,
+    prepare_digit,
+)
 from jiriki.frontend.zoo.efficientnet import build_efficientnet_lite0
 from jiriki.frontend.zoo.errors import ZooError
 from jiriki.frontend.zoo.images import Photo
@@ -41,6 +47,7 @@ class Recipe:
     build: Callable[[ModelCard], onnx.ModelProto]
     prepare: Callable[[ModelCard, bytes], np.ndarray]
     samples: Callable[[ModelCard], Iterable[np.ndarray]]
+    photos: Callable[[], tuple[Photo, ...]] = images.labelled_photos  # if the card has any
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class ZooModel:
                 f"model {self.card.name} has no labelled photos; "
                 f"choose one of {', '.join(c.name for c in _cards_with_photos())}"
             )
-        return images.labelled_photos()
+        return RECIPES[self.card.name].photos()
 
 
 def load(name: str) -> ZooModel:
@@ -99,6 +106,11 @@ def _build_efficientnet(card: ModelCard) -> onnx.ModelProto:
     return build_efficientnet_lite0(read_pth(_source(card), card.name))
 
 
+def _build_digits(card: ModelCard) -> onnx.ModelProto:
+    del card
+    return build_digits()
+
+
 def _build_mobilenet(card: ModelCard) -> onnx.ModelProto:
     del card
     return build_mobilenetv2()
@@ -112,6 +124,11 @@ def _build_published(card: ModelCard) -> onnx.ModelProto:
 def _prepare_photo(card: ModelCard, data: bytes) -> np.ndarray:
     del card
     return images.preprocess(images.decode(data))
+
+
+def _prepare_digit(card: ModelCard, data: bytes) -> np.ndarray:
+    del card
+    return prepare_digit(images.decode(data))
 
 
 def _prepare_page(card: ModelCard, data: bytes) -> np.ndarray:
@@ -143,6 +160,11 @@ def _height_width(card: ModelCard) -> tuple[int, int]:
 def _photo_samples(card: ModelCard) -> Iterable[np.ndarray]:
     del card
     return map(images.preprocess, images.calibration_photos())
+
+
+def _digit_samples(card: ModelCard) -> Iterable[np.ndarray]:
+    del card
+    return calibration_digits()
 
 
 def _page_samples(card: ModelCard) -> Iterable[np.ndarray]:
@@ -185,5 +207,6 @@ RECIPES: Mapping[str, Recipe] = {
     "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples),
     "ppocr-rec": Recipe(_build_published, _prepare_line, _line_samples),
     "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples),
+    "digits": Recipe(_build_digits, _prepare_digit, _digit_samples, labelled_digits),
     "magika": Recipe(_build_published, _prepare_bytes, _file_samples),
 }
