@@ -20,6 +20,7 @@ from jiriki.plan.compare import Comparison, GraphOf, compare
 from jiriki.plan.compare_page import compare_page
 from jiriki.plan.compare_tables import (
     checks_sheet,
+    economy_sheet,
     missing_sheet,
     payload,
     result_sheet,
@@ -88,7 +89,9 @@ def _graph_of(workload: str, screen: Screen) -> GraphOf | None:
 
 def _tables(made: Comparison, files: Mapping[str, str]) -> Iterable[RenderableType]:
     yield rich_table(result_sheet(made))
-    yield rich_table(checks_sheet(made))
+    yield rich_table(economy_sheet(made))
+    if made.checks:
+        yield rich_table(checks_sheet(made))
     missing = missing_sheet(made)
     if missing:
         yield rich_table(missing)

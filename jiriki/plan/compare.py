@@ -28,6 +28,9 @@ from jiriki.cost.analytic.calibrate import Check, checks
 from jiriki.cost.chips import Product, product_ids
 from jiriki.cost.errors import CostError
 from jiriki.cost.export import ExportResult, export_check
+from jiriki.cost.figures import Figure
+from jiriki.cost.price import per_million
+from jiriki.cost.ranges import Range
 from jiriki.graph import Graph
 from jiriki.numerics.errors import JirikiError
 from jiriki.plan.errors import PlanError
@@ -45,7 +48,9 @@ class Row:
     prediction: Prediction | None
     published: Result | None  # the best of this mode, which the prediction stands beside
     export: ExportResult
+    cost: Figure | None  # USD of a million units, server and electricity included
     why_not: str  # why there is no prediction, or ""
+    why_no_cost: str
     note: str  # how far the prediction may be taken, where the engine itself cannot know
 
     @property
@@ -144,8 +149,26 @@ def _row(chip: Product, asked: _Asked, published: Result | None, on: date) -> Ro
         prediction, note = _predict(chip, asked, published)
     except CostError as error:
         why_not = str(error)
-    inside = chip.id in product_ids()
-    return Row(chip, inside, prediction, published, export_check(chip, on), why_not, note)
+    cost, why_no_cost = _cost(chip, prediction) if prediction else (None, "no prediction")
+    return Row(
+        product=chip,
+        in_catalogue=chip.id in product_ids(),
+        prediction=prediction,
+        published=published,
+        export=export_check(chip, on),
+        cost=cost,
+        why_not=why_not,
+        why_no_cost=why_no_cost,
+        note=note,
+    )
+
+
+def _cost(chip: Product, made: Prediction) -> tuple[Figure | None, str]:
+    """Return USD of a million units, or why there is none."""
+    try:
+        return per_million(chip, Range(*made.per_s)), ""
+    except CostError as error:
+        return None, str(error)
 
 
 def _predict(chip: Product, asked: _Asked, published: Result | None) -> tuple[Prediction, str]:

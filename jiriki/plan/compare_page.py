@@ -11,8 +11,10 @@ import plotly.graph_objects as go
 from jiriki.cost.analytic.calibrate import Check
 from jiriki.plan.compare import Comparison, Row
 from jiriki.plan.compare_tables import (
+    COST_BASIS,
     ENERGY_BASIS,
     checks_sheet,
+    economy_sheet,
     figures,
     missing_sheet,
     result_sheet,
@@ -32,7 +34,7 @@ BAR_PX = 24
 def compare_page(made: Comparison) -> str:
     """Return the page."""
     shown = [row for row in made.rows if row.prediction]
-    parts = [table(result_sheet(made))]
+    parts = [table(result_sheet(made)), table(economy_sheet(made))]
     missing = missing_sheet(made)
     if missing:
         parts.append(f"<h2>{escape(missing.title.capitalize())}</h2>{table(missing)}")
@@ -49,6 +51,10 @@ def compare_page(made: Comparison) -> str:
     if energetic:
         parts.append(f"<h2>Energy</h2>{chart(energy(made, energetic))}")
         parts.append(f'<p class="lead">{escape(ENERGY_BASIS.capitalize())}.</p>')
+    priced = [row for row in shown if row.cost]
+    if priced:
+        parts.append(f"<h2>Cost</h2>{chart(cost(made, priced))}")
+        parts.append(f'<p class="lead">{escape(COST_BASIS.capitalize())} (pale).</p>')
     parts.append(f"<h2>Export class and sourcing</h2>{table(sourcing_sheet(made))}")
     title = f"{made.workload.name} on {len(made.rows)} chips"
     return document(title, f"{made.mode.capitalize()}, {made.on}. {summary(made)}", parts)
@@ -184,6 +190,30 @@ def energy(made: Comparison, rows: list[Row]) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(type="log", title=f"joules a {made.workload.unit.rstrip('s')}, at most")
     return _by_chip(figure, [row.product.id for row in ordered])
+
+
+def cost(made: Comparison, rows: list[Row]) -> go.Figure:
+    """Plot USD of a million units with its range."""
+    ordered = sorted(
+        ((row.product, row.cost) for row in rows if row.cost), key=lambda pair: pair[1].base
+    )
+    figure = go.Figure()
+    figure.add_bar(
+        y=[chip.id for chip, _ in ordered], x=[paid.base for _, paid in ordered],
+        orientation="h",
+        marker={
+            "color": [OURS if c.ours else PREDICTED for c, _ in ordered],
+            "opacity": [1.0 if c.price else 0.45 for c, _ in ordered],
+        },
+        error_x={
+            "type": "data", "symmetric": False, "color": "#8a94a6",
+            "array": [paid.high - paid.base for _, paid in ordered],
+            "arrayminus": [paid.base - paid.low for _, paid in ordered],
+        },
+        hovertemplate="%{y}: $%{x:.3g}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(type="log", title=f"USD a million {made.workload.unit}")
+    return _by_chip(figure, [chip.id for chip, _ in ordered])
 
 
 def _by_chip(figure: go.Figure, names: list[str]) -> go.Figure:

@@ -11,7 +11,10 @@ from jiriki.plan.compare import Comparison, Row
 from jiriki.report.quantities import seconds
 from jiriki.report.tables import Sheet
 
-NO_COST = "no price model is asked yet"
+COST_BASIS = (
+    "a server of such chips over its life, electricity included; a chip at what buyers paid where "
+    "that is known, else at what it costs to make, which is far less: do not compare the two"
+)
 ENERGY_BASIS = "the chip's power limit over its throughput: an upper bound; host and cooling apart"
 _TOPICS = ("licence", "review", "memory", "foundry", "user")  # of the export rules, beside class
 
@@ -20,8 +23,7 @@ def result_sheet(made: Comparison) -> Sheet:
     """Put the chips under each other: what they do, what was published, what it takes."""
     unit = made.workload.unit
     heads = (
-        "chip", f">{unit}/s", ">range", ">published", ">error", ">time", ">of peak",
-        "bound", f">J/{unit.rstrip('s')}", "3A090",
+        "chip", f">{unit}/s", ">range", ">published", ">error", ">time", ">of peak", "bound",
     )  # fmt: skip
     rows = tuple(_result_row(row) for row in made.rows if row.prediction)
     title = f"{made.workload.name}, {made.mode}: throughput of one chip, {made.on}"
@@ -39,9 +41,33 @@ def _result_row(row: Row) -> tuple[str, ...]:
         figures(row.published.per_s) if row.published else "",
         _error(row.error, row.published is not None and row.published.calibration),
         seconds(p.latency_s), f"{p.utilisation:.0%} {p.weights_format}", p.bound,
-        figures(row.energy_j) if row.energy_j is not None else "",
-        row.export.cls.replace("3A090", "").replace(" or ", " "),
     )  # fmt: skip
+
+
+def economy_sheet(made: Comparison) -> Sheet:
+    """Say what a unit takes and costs, and the export class of the day."""
+    unit = made.workload.unit
+    heads = (
+        "chip", f">J/{unit.rstrip('s')}", f">$/million {unit}", ">range", "chip at", "export class",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            row.product.id,
+            figures(row.energy_j) if row.energy_j is not None else "",
+            figures(row.cost.base) if row.cost else "",
+            f"{figures(row.cost.low)}..{figures(row.cost.high)}" if row.cost else "",
+            _paid(row), row.export.cls.replace(" or 3A090", " "),
+        )
+        for row in made.rows
+    )  # fmt: skip
+    return Sheet(f"energy at most, cost, export class on {made.on}", heads, rows)
+
+
+def _paid(row: Row) -> str:
+    """Say what a chip is taken to cost: never compare one kind with the other."""
+    if row.cost is None:
+        return ""
+    return "price paid" if row.product.price else "cost to make"
 
 
 def _error(error: float | None, calibration: bool) -> str:
@@ -105,6 +131,7 @@ def missing_sheet(made: Comparison) -> Sheet | None:
     rows = [(row.product.id, "cannot: " + row.why_not) for row in made.rows if row.why_not]
     for row in made.rows:
         said = [row.note] if row.note else []
+        said += [f"no cost: {row.why_no_cost}"] if row.prediction and row.why_no_cost else []
         said += row.prediction.assumed if row.prediction else ()
         if said:
             rows.append((row.product.id + "*", "; ".join(said)))
@@ -183,8 +210,11 @@ def _row_payload(row: Row) -> dict[str, Any]:
         "weights_format": p and p.weights_format,
         "energy_j": row.energy_j,
         "energy_basis": ENERGY_BASIS if row.energy_j is not None else None,
-        "cost_per_million_usd": None,
-        "cost_reason": NO_COST,
+        "cost_per_million_usd": row.cost and row.cost.base,
+        "cost_range": row.cost and [row.cost.low, row.cost.high],
+        "cost_basis": COST_BASIS if row.cost else None,
+        "chip_costed_at": _paid(row) or None,
+        "cost_reason": row.why_no_cost or None,
         "export_class": row.export.cls,
         "export_decided_by": row.export.decided_by,
         "sourcing": _sourcing(row),

@@ -17,7 +17,13 @@ from jiriki.cost.chips import product_ids
 from jiriki.cost.errors import CostError
 from jiriki.plan.compare import compare
 from jiriki.plan.compare_page import compare_page
-from jiriki.plan.compare_tables import missing_sheet, payload, result_sheet, sourcing_sheet
+from jiriki.plan.compare_tables import (
+    economy_sheet,
+    missing_sheet,
+    payload,
+    result_sheet,
+    sourcing_sheet,
+)
 from jiriki.plan.errors import PlanError
 
 DAY = date(2025, 8, 25)
@@ -66,7 +72,12 @@ def test_payload_is_one_plain_object() -> None:
     assert h20["published"] is None and h20["error"] is None and h20["export_class"] == "none"
     assert h20["sourcing"]["licence"] == "licence needed whatever the class"
     assert hanguang["predicted"] is None and "weights" in hanguang["why_not"]
-    assert h20["cost_per_million_usd"] is not None or h20["cost_reason"]
+    low, high = h20["cost_range"]
+    assert 0 < low < h20["cost_per_million_usd"] < high and h20["cost_reason"] is None
+    assert h20["chip_costed_at"] == "price paid"
+    assert rows["h800"]["chip_costed_at"] == "cost to make"
+    assert rows["tpu-v5e"]["cost_per_million_usd"] is None
+    assert "power is not published" in rows["tpu-v5e"]["cost_reason"]
 
 
 def test_export_class_is_that_of_the_day() -> None:
@@ -92,7 +103,7 @@ def test_tables_have_every_chip_once() -> None:
     made = compare("llama-2-70b", on=DAY)
     missing = missing_sheet(made)
     assert missing is not None and "hanguang-800" in {row[0] for row in missing.rows}
-    assert len(sourcing_sheet(made).rows) == len(made.rows)
+    assert len(sourcing_sheet(made).rows) == len(economy_sheet(made).rows) == len(made.rows)
     assert len(result_sheet(made).rows) == sum(1 for row in made.rows if row.prediction)
 
 
@@ -100,7 +111,7 @@ def test_page_opens_without_a_network() -> None:
     page = compare_page(compare("bert-large", on=DAY))
     body = page.split("</script>", 1)[1]  # after Plotly's own source
     assert not re.findall(r'(?:src|href)="?https?://', body)
-    assert body.count('class="plotly-graph-div"') == 5
+    assert body.count('class="plotly-graph-div"') == 6
     assert "hanguang-800" in body and "Median error" in body
 
 
