@@ -95,7 +95,7 @@ def _in_rank(context: Context, node: onnx.NodeProto, out: str, rank: int, batch:
 def qlinear_conv(context: Context, node: onnx.NodeProto) -> None:
     """int8 in, int8 out; the multiplier is (x_scale * w_scale) / y_scale in float32."""
     x = context.value(node, 0)
-    weights = int8_weights(context, node, context.constant(node, 3), context.optional(node, 5))
+    weights = _weights(context, node, 3, 5)
     scale = per_output(context.constant(node, 4), weights[0].shape[0])
     multiplier = (scale_of(context, node, 1) * scale) / scale_of(context, node, 6)
     dtype = context.value(node, 7).dtype
@@ -105,11 +105,29 @@ def qlinear_conv(context: Context, node: onnx.NodeProto) -> None:
     context.bind(node, tensor, dtype)
 
 
+def _weights(
+    context: Context, node: onnx.NodeProto, index: int, point: int
+) -> tuple[np.ndarray, int]:
+    """Return int8 weights and their zero point; ones that differ per channel are taken off."""
+    array, points = context.constant(node, index), context.optional(node, point)
+    if points is None or np.unique(points).size == 1 or array.dtype not in (np.int8, np.uint8):
+        return int8_weights(context, node, array, points)
+    column = points.astype(np.int32).reshape([-1] + [1] * (array.ndim - 1))
+    centred = array.astype(np.int32) - column
+    if centred.min() < -128 or centred.max() > 127:
+        raise context.unsupported(
+            node,
+            "weights less the zero points of their channels exceed int8",
+            "use symmetric per-channel weights",
+        )
+    return centred.astype(np.int8), 0
+
+
 @takes("ConvInteger")
 def conv_integer(context: Context, node: onnx.NodeProto) -> None:
     """int8 in, int32 out."""
     x = context.value(node, 0)
-    weights = int8_weights(context, node, context.constant(node, 1), context.optional(node, 3))
+    weights = _weights(context, node, 1, 3)
     epilogue = Epilogue(np.ones(weights[0].shape[0], f32), "i32")
     source = (context.tensor(node, 0), scalar_point(context, node, 2, x.dtype))
     tensor = emit_conv(context, node, source, weights, None, epilogue)

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from jiriki.frontend import import_onnx, reference_outputs
 from jiriki.graph import evaluate
@@ -48,6 +49,22 @@ def test_conv_integer():
     constants = {"w": int8(rng, 7, 4, 3, 3), "z": np.uint8(121)}
     operation = node("ConvInteger", ["x", "w", "z"], pads=[1, 1, 1, 1])
     assert_equal(integer_model(operation, {"x": (2, 4, 9, 7)}, constants, TensorProto.INT32), 20)
+
+
+def test_conv_integer_with_a_zero_point_per_channel():
+    rng = np.random.default_rng(25)
+    points = rng.integers(100, 140, 7).astype(np.uint8)
+    spread = rng.integers(-100, 100, (7, 4, 3, 3))
+    constants = {
+        "w": (points.astype(int).reshape(7, 1, 1, 1) + spread).astype(np.uint8),
+        "z": np.uint8(121),
+        "p": points,
+    }
+    operation = node("ConvInteger", ["x", "w", "z", "p"], strides=[2, 1])
+    net = integer_model(operation, {"x": (2, 4, 9, 7)}, constants, TensorProto.INT32)
+    feeds = {"x": rng.integers(0, 256, (2, 4, 9, 7)).astype(np.uint8)}
+    (wanted,) = ReferenceEvaluator(net).run(None, feeds)  # ONNX Runtime takes one point only
+    np.testing.assert_array_equal(evaluate(import_onnx(net), feeds)["y"], wanted)
 
 
 def test_matmul_integer_of_two_activations():
