@@ -21,7 +21,7 @@ from jiriki.cli.source import Model, Reading, open_model, read_arrays
 from jiriki.cost.energy import run_energy
 from jiriki.cost.process import DEFAULT_PROCESS, process
 from jiriki.engines import load_engine
-from jiriki.frontend import reference_session, zoo
+from jiriki.frontend import reference_session
 from jiriki.program import Engine, Program
 from jiriki.report import write_bytes
 from jiriki.report.payload import energy_payload
@@ -111,6 +111,12 @@ def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
     except OSError as error:
         raise CliError(f"cannot read {request.input}: {error.strerror}") from None
     return [(request.input.name, model.zoo.prepare(data))]
+
+
+def one_input(model: Model, path: Path | None) -> tuple[str, Feed]:
+    """Return one labelled feed: a file's, the first labelled photo, or a calibration sample."""
+    photos = path is None and model.zoo is not None and model.zoo.card.has_photos
+    return _inputs(model, Request(model.name, input=path, photos=photos))[0]
 
 
 def _check_names(program: Program, inputs: Sequence[tuple[str, Feed]]) -> None:
@@ -207,7 +213,7 @@ def top_classes(model: Model, outputs: Outputs) -> list[dict[str, Any]]:
     """Return the classes of the highest scores, highest first."""
     assert _is_classifier(model), f"{model.name} has no class names"
     (scores,) = (values.reshape(-1) for values in outputs.values())
-    names = zoo.class_names()
+    names = model.zoo.class_names() if model.zoo else ()
     best = np.argsort(-scores, kind="stable")[:TOP]
     return [{"class": int(i), "name": names[i], "score": float(scores[i])} for i in best]
 

@@ -11,6 +11,7 @@ from string import Template
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from jiriki.cost.energy import EnergyEstimate
 from jiriki.report.charts import layer_cycles, roofline, where_time_goes
 from jiriki.report.profile import Profile
 from jiriki.report.quantities import percent, seconds
@@ -54,8 +55,14 @@ OVERLAP = (
 def _section(profile: Profile) -> str:
     charts = chart(where_time_goes(profile)) + chart(roofline(profile))
     units, note = table(units_sheet(profile)), f'<p class="lead">{escape(OVERLAP)}</p>'
-    energy = table(energy_sheet(profile.energy)) if profile.energy else ""
+    energy = _energy(profile.energy) if profile.energy else ""
     return f"<h2>{escape(profile.chip.name)}</h2>{units}{energy}{charts}{note}"
+
+
+def _energy(energy: EnergyEstimate) -> str:
+    sheet = energy_sheet(energy)
+    lead = f"{sheet.title}; calibrated on {'; '.join(energy.calibrated_on)}."
+    return f'<p class="lead">{escape(lead)}</p>{table(sheet)}'
 
 
 def _layer_table(profile: Profile) -> str:

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from jiriki.chip import load_chip
+from jiriki.cost.process import process
 from jiriki.program import Run, UnitCounters
 from jiriki.report import Profile, ReportError, make_profile
 from jiriki.report.html import page
 from jiriki.report.payload import profile_payload
 from jiriki.report.perfetto import trace
 from jiriki.report.tables import (
+    energy_sheet,
     layers_sheet,
     markdown,
     rich_table,
@@ -71,6 +73,29 @@ def test_payload_is_plain_json(profile: Profile) -> None:
     for unit in payload["units"].values():
         assert unit["busy"] + unit["starved"] + unit["blocked"] == profile.cycles
         assert sum(unit["reasons"].values()) == unit["starved"] + unit["blocked"]
+
+
+def test_energy_is_in_the_payload_whole_and_by_layer(run: Run) -> None:
+    made = make_profile("copies", PROGRAM, run, NANO, process=process("14nm"))
+    payload = json.loads(json.dumps(profile_payload(made)))
+    whole, layers = payload["energy_j"], [row["energy_j"] for row in payload["layers"]]
+    assert payload["process"] == "14nm"
+    for end in ("low", "base", "high"):
+        assert sum(part[end] for part in payload["energy_parts_j"].values()) == pytest.approx(
+            whole[end]
+        )
+        assert sum(layer[end] for layer in layers) == pytest.approx(whole[end])
+    assert payload["power_w"]["base"] == pytest.approx(whole["base"] / payload["latency_s"])
+
+
+def test_energy_is_in_the_tables_only_with_a_process(run: Run, profile: Profile) -> None:
+    made = make_profile("copies", PROGRAM, run, NANO, process=process("14nm"))
+    assert made.energy
+    assert "energy, estimate (14nm, lpddr5x)" in markdown(summary_sheet([made]))
+    assert "energy" not in markdown(summary_sheet([profile]))
+    assert "energy_j" not in profile_payload(profile)
+    assert "| dram |" in markdown(energy_sheet(made.energy))
+    assert "energy of one inference" in page([made])
 
 
 def test_page_needs_no_network_and_trusts_no_name(profile: Profile) -> None:

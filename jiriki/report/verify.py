@@ -1,0 +1,131 @@
+"""Three engines on one Program, side by side: values element by element, cycles by instruction.
+
+In: the Runs of the functional simulator (values), the timing simulator (cycles) and the gates
+(both), with events. Out: a `Verification`: what differs, and the first place where it does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jiriki.isa.assembly import format_instruction
+from jiriki.program import Event, Program, Run
+from jiriki.report.errors import ReportError
+
+WINDOW_BEFORE, WINDOW_AFTER = 200, 100  # cycles of waveform around a difference
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first instruction whose life is not the predicted one."""
+
+    index: int  # position in the program
+    text: str  # in assembly
+    layer: str
+    predicted: tuple[int, int, int]  # cycles of issue, start, end by the timing simulator
+    found: tuple[int, int, int]  # on the gates
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Return the cycles of the waveform to look at: first, end."""
+        at = min(*self.predicted, *self.found)
+        return max(0, at - WINDOW_BEFORE), max(*self.predicted, *self.found) + WINDOW_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The first element of an output that is not the functional simulator's."""
+
+    output: str
+    place: tuple[int, ...]
+    expected: float
+    found: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the comparison found."""
+
+    elements: int
+    differing_elements: int
+    wrong: Wrong | None
+    timing_cycles: int
+    rtl_cycles: int
+    instructions: int
+    instructions_off: int  # issue, start or end in another cycle than predicted
+    first_off: Difference | None
+    counters_off: tuple[str, ...]  # "UNIT reason: predicted n, found m"
+
+    @property
+    def agrees(self) -> bool:
+        """Tell that every element and every cycle is as it should be."""
+        return not (
+            self.differing_elements
+            or self.instructions_off
+            or self.counters_off
+            or self.timing_cycles != self.rtl_cycles
+        )
+
+
+def compare_runs(program: Program, functional: Run, timing: Run, gates: Run) -> Verification:
+    """Compare. Raises ReportError when a Run lacks what is compared."""
+    if functional.outputs is None or gates.outputs is None:
+        raise ReportError("values can be compared only of engines that compute them")
+    if timing.cycles is None or gates.cycles is None or not (timing.events and gates.events):
+        raise ReportError("cycles can be compared only of Runs with events; run with events=True")
+    off = [(a, b) for a, b in zip(timing.events, gates.events, strict=True) if _life(a) != _life(b)]
+    elements, differing, wrong = _values(functional, gates)
+    return Verification(
+        elements, differing, wrong, timing.cycles, gates.cycles, len(timing.events), len(off),
+        _difference(program, off), _counters(timing, gates),
+    )  # fmt: skip
+
+
+def _life(event: Event) -> tuple[int, int, int]:
+    return event.issue, event.start, event.end
+
+
+def _values(functional: Run, gates: Run) -> tuple[int, int, Wrong | None]:
+    """Count elements whose bits differ; name the first."""
+    elements, differing, wrong = 0, 0, None
+    for name, expected in (functional.outputs or {}).items():
+        found = (gates.outputs or {})[name]
+        unlike = _bits(expected) != _bits(found)
+        elements += expected.size
+        differing += int(unlike.sum())
+        if wrong is None and unlike.any():
+            place = tuple(int(i) for i in np.argwhere(unlike)[0])
+            wrong = Wrong(name, place, float(expected[place]), float(found[place]))
+    return elements, differing, wrong
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """Return the bits of each element, so that NaN equals NaN and -0 is not +0."""
+    whole = np.ascontiguousarray(values)
+    return whole.view(f"u{whole.dtype.itemsize}").reshape(values.shape)
+
+
+def _difference(program: Program, off: Sequence[tuple[Event, Event]]) -> Difference | None:
+    if not off:
+        return None
+    predicted, found = min(off, key=lambda pair: min(*_life(pair[0]), *_life(pair[1])))
+    instruction = program.instructions[predicted.index]
+    notes = program.notes
+    layer = notes[instruction.note].layer if instruction.note < len(notes) else "-"
+    text = format_instruction(instruction)
+    return Difference(predicted.index, text, layer, _life(predicted), _life(found))
+
+
+def _counters(timing: Run, gates: Run) -> tuple[str, ...]:
+    out = []
+    for unit, expected in timing.units.items():
+        found = gates.units[unit]
+        a = {"busy": expected.busy, **expected.reasons}
+        b = {"busy": found.busy, **found.reasons}
+        out += [
+            f"{unit} {name}: predicted {a.get(name, 0)}, found {b.get(name, 0)}"
+            for name in sorted(a.keys() | b.keys())
+            if a.get(name, 0) != b.get(name, 0)
+        ]
+    return tuple(out)

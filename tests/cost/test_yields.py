@@ -1,0 +1,132 @@
+"""Ranges, yield and dies a wafer: published anchors, and properties that must hold everywhere."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jiriki.cost.errors import CostError
+from jiriki.cost.price import die_cost
+from jiriki.cost.process import process
+from jiriki.cost.ranges import Range, vary
+from jiriki.cost.yields import YieldModel, die_yield, dies_per_wafer, repaired_yield
+
+MODELS = st.sampled_from(YieldModel)
+AREAS = st.floats(1, 1500)
+DEFECTS = st.floats(0, 0.02)  # a mm2
+ORDERED = st.lists(st.floats(1e-3, 1e6), min_size=3, max_size=3).map(lambda x: Range(*sorted(x)))
+
+
+@pytest.mark.parametrize(
+    ("area", "percent"), [(100, 82), (200, 68), (300, 57), (400, 47), (666, 31)]
+)
+def test_murphy_at_one_defect_in_five_square_centimetres(area: float, percent: int) -> None:
+    assert round(100 * die_yield(area, 0.002, YieldModel.MURPHY)) in (percent, percent - 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "defects_per_cm2"),
+    [
+        (YieldModel.POISSON, 0.24),
+        (YieldModel.MURPHY, 0.29),
+        (YieldModel.NEGATIVE_BINOMIAL, 0.32),
+    ],
+)
+def test_densities_that_explain_a_yield_of_20_percent(
+    model: YieldModel, defects_per_cm2: float
+) -> None:
+    assert die_yield(665.6, defects_per_cm2 / 100, model) == pytest.approx(0.20, abs=0.011)
+
+
+def test_dies_of_the_ascend_910b_on_a_wafer() -> None:
+    assert dies_per_wafer(665.6) == pytest.approx(80, abs=1)  # 78 are reported
+
+
+def test_cost_of_published_examples() -> None:
+    """666 mm2 at 30 % on a wafer of 13,500 USD costs 563 USD."""
+    assert 13500 / (dies_per_wafer(665.6) * 0.30) == pytest.approx(563, rel=0.01)
+
+
+@given(AREAS, AREAS, DEFECTS, MODELS)
+def test_yield_is_a_share_and_falls_with_area(
+    one: float, other: float, defects: float, model: YieldModel
+) -> None:
+    small, large = sorted((one, other))
+    assert 0 < die_yield(large, defects, model) <= die_yield(small, defects, model) <= 1
+
+
+@given(AREAS, DEFECTS, DEFECTS, MODELS)
+def test_yield_falls_with_defects(area: float, one: float, other: float, model: YieldModel) -> None:
+    few, many = sorted((one, other))
+    assert die_yield(area, many, model) <= die_yield(area, few, model)
+
+
+@given(st.floats(0.1, 40), st.integers(1, 64), st.integers(0, 6), DEFECTS, MODELS)
+def test_a_spare_tile_never_lowers_the_share_with_enough_tiles(
+    tile: float, tiles: int, spare: int, defects: float, model: YieldModel
+) -> None:
+    without = repaired_yield(tile, tiles, spare, 0.0, defects, model)
+    assert without - 1e-9 <= repaired_yield(tile, tiles, spare + 1, 0.0, defects, model) <= 1
+
+
+@given(st.floats(0.1, 40), st.integers(1, 64), st.integers(0, 6), st.floats(0, 300), DEFECTS)
+def test_repair_never_yields_less_than_the_same_silicon_without(
+    tile: float, tiles: int, spare: int, rest: float, defects: float
+) -> None:
+    whole = die_yield(tile * (tiles + spare) + rest, defects, YieldModel.POISSON)
+    repaired = repaired_yield(tile, tiles, spare, rest, defects, YieldModel.POISSON)
+    assert repaired >= whole * (1 - 1e-9)
+
+
+def test_repair_by_hand() -> None:
+    """Two tiles of which one must work, at 100 mm2 and 0.01 defects a mm2: 1 - (1 - 1/e)^2."""
+    share = repaired_yield(100, 1, 1, 0, 0.01, YieldModel.POISSON)
+    assert share == pytest.approx(1 - (1 - math.exp(-1)) ** 2)
+
+
+@given(AREAS, AREAS, MODELS, st.sampled_from(["28nm", "14nm", "7nm", "smic-n2"]))
+def test_cost_never_falls_when_area_grows(
+    one: float, other: float, model: YieldModel, node: str
+) -> None:
+    small, large = (Range.exact(area) for area in sorted((one, other)))
+    cheap = die_cost(small, process(node), model).cost
+    dear = die_cost(large, process(node), model).cost
+    for end in ("low", "base", "high"):
+        assert getattr(dear, end) >= getattr(cheap, end) * (1 - 1e-9)
+
+
+@given(ORDERED, ORDERED)
+def test_ranges_stay_in_order_and_combine_their_bases(one: Range, other: Range) -> None:
+    total, product, quotient = one + other, one * other, one / other
+    assert total.base == one.base + other.base
+    assert product.base == pytest.approx(one.base * other.base)
+    assert quotient.base == pytest.approx(one.base / other.base)
+    assert product.low >= one.low * other.low * (1 - 1e-9)
+    assert product.high <= one.high * other.high * (1 + 1e-9)
+
+
+@given(ORDERED, ORDERED)
+def test_varying_a_product_is_multiplying_ranges(one: Range, other: Range) -> None:
+    varied, product = vary(lambda a, b: a * b, one, other), one * other
+    for end in ("low", "base", "high"):
+        assert getattr(varied, end) == pytest.approx(getattr(product, end))
+
+
+@pytest.mark.parametrize("ends", [(2, 1, 3), (-1, 0, 1), (0, 1, 2), (1, 2, math.inf)])
+def test_bad_range_is_refused(ends: tuple[float, float, float]) -> None:
+    with pytest.raises(CostError, match="range"):
+        Range(*ends)
+
+
+def test_impossible_dies_are_refused() -> None:
+    with pytest.raises(CostError, match="must be positive"):
+        dies_per_wafer(0)
+    with pytest.raises(CostError, match="does not fit a wafer"):
+        dies_per_wafer(60_000)
+    with pytest.raises(CostError, match="neither may be negative"):
+        die_yield(-1, 0.1, YieldModel.MURPHY)
+    with pytest.raises(CostError, match="at least one tile"):
+        repaired_yield(1, 0, 0, 1, 0.1, YieldModel.MURPHY)
