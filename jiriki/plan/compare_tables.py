@@ -34,7 +34,7 @@ def _result_row(row: Row) -> tuple[str, ...]:
     p = row.prediction
     assert p is not None, "only rows with a prediction are shown here"
     low, base, high = p.per_s
-    star, group = "*" if row.note or p.assumed else "", f" x{p.chips}" if p.chips > 1 else ""
+    star, group = "*" if _assumes(row) else "", f" x{p.chips}" if p.chips > 1 else ""
     return (
         row.product.id + star + group,
         figures(base), f"{_brief(low)}..{_brief(high)}",
@@ -42,6 +42,10 @@ def _result_row(row: Row) -> tuple[str, ...]:
         _error(row.error, row.published is not None and row.published.calibration),
         seconds(p.latency_s), f"{p.utilisation:.0%} {p.weights_format}", p.bound,
     )  # fmt: skip
+
+
+def _assumes(row: Row) -> bool:
+    return bool(row.note or (row.prediction and row.prediction.assumed))
 
 
 def economy_sheet(made: Comparison) -> Sheet:
@@ -130,13 +134,16 @@ def missing_sheet(made: Comparison) -> Sheet | None:
     """List chips without a prediction, and notes on those whose figures rest on assumptions."""
     rows = [(row.product.id, "cannot: " + row.why_not) for row in made.rows if row.why_not]
     for row in made.rows:
+        star = "*" if _assumes(row) else ""
         said = [row.note] if row.note else []
         said += [f"no cost: {row.why_no_cost}"] if row.prediction and row.why_no_cost else []
         said += row.prediction.assumed if row.prediction else ()
         if said:
-            rows.append((row.product.id + "*", "; ".join(said)))
+            rows.append((row.product.id + star, "; ".join(said)))
     return (
-        Sheet("not predicted, or on an assumption", ("chip", "why"), tuple(rows)) if rows else None
+        Sheet("what is missing, and what is assumed (*)", ("chip", "why"), tuple(rows))
+        if rows
+        else None
     )
 
 

@@ -21,7 +21,7 @@ from importlib import resources
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.compiler import compile_graph
-from jiriki.cost.analytic import Prediction, Workload, load_efficiencies
+from jiriki.cost.analytic import Prediction, Workload, load_efficiencies, predict
 from jiriki.cost.analytic.engine import server_share
 from jiriki.cost.chips import Product
 from jiriki.graph import Graph
@@ -43,6 +43,20 @@ class TileRun:
     read_bytes: int
     written_bytes: int
     weight_bytes: int  # of read_bytes, at most
+
+
+def expect(
+    workload: Workload, product: Product, mode: str = "offline", *, batch: int | None = None
+) -> Prediction:
+    """Predict any chip without compiling: ours from a stored run where there is one.
+
+    Raises CostError as `cost.analytic.predict` does.
+    """
+    if product.tile is not None and batch is None:
+        run = measured(workload.id, load_chip(product.tile))
+        if run is not None:
+            return predict_tiles(workload, product, run, mode)
+    return predict(workload, product, mode, batch=batch)
 
 
 def measure(workload: str, graph: Graph, chip: ChipConfig) -> TileRun:

@@ -13,7 +13,15 @@ from jiriki.cost.analytic import load_efficiencies, load_workload, predict
 from jiriki.cost.chips import Product, product, products
 from jiriki.graph import DType, Graph, Node, Port, TensorType
 from jiriki.plan.errors import PlanError
-from jiriki.plan.tiles import LEFT_OUT, TileRun, measure, measured, predict_tiles, to_toml
+from jiriki.plan.tiles import (
+    LEFT_OUT,
+    TileRun,
+    expect,
+    measure,
+    measured,
+    predict_tiles,
+    to_toml,
+)
 from jiriki.sim.timing import TimingEngine
 
 OURS = [chip for chip in products() if chip.ours]
@@ -97,6 +105,14 @@ def gemm(m: int, k: int, n: int) -> Graph:
     ports = [Port(name, "int8", tensors[name].shape, None, 0) for name in ("x", "y")]
     node = Node("matmul", "mm", ("x", "w", "b", "s"), ("y",), attrs, "mm")
     return Graph("gemm", (ports[0],), (ports[1],), tensors, constants, (node,))
+
+
+def test_any_chip_can_be_asked_without_compiling() -> None:
+    resnet, ours = load_workload("resnet50"), OURS[0]
+    assert expect(resnet, product("h100")) == predict(resnet, product("h100"))
+    assert ours.tile and expect(resnet, ours).calibrated_on.startswith(
+        "timing simulator" if measured("resnet50", load_chip(ours.tile)) else "estimate"
+    )
 
 
 def test_language_model_on_our_tiles_says_that_it_is_an_estimate() -> None:
