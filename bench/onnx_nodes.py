@@ -50,7 +50,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "operators.md"
 CHIP = "e256"
 OPSETS = (7, 23)  # the oldest that the import takes, the newest all of which ONNX Runtime has
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-ONE_STEP = ("QuantizeLinear", "QLinearMatMul", "QLinearConv")
+ONE_STEP = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearMatMul", "QLinearConv")
 PASS, REFUSED, FAIL = "pass", "refused", "fail"
 
 # Inputs that a network stores, by position; integer inputs of any operator in SHAPED too.

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from jiriki.frontend import (
     take_conv,
+    take_dynamic,
     take_float,
     take_linear,
     take_move,
@@ -39,8 +40,8 @@ from jiriki.graph.passes import simplify
 
 # Importing these fills the registry.
 TAKERS = (
-    take_conv, take_float, take_linear, take_move, take_pool, take_quant, take_resize,
-    take_training,
+    take_conv, take_dynamic, take_float, take_linear, take_move, take_pool, take_quant,
+    take_resize, take_training,
 )  # fmt: skip
 
 
