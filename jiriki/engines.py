@@ -18,6 +18,7 @@ GROUP = "jiriki.engines"
 BUILT_IN = {
     "functional": "jiriki.sim.functional:FunctionalEngine",
     "timing": "jiriki.sim.timing:TimingEngine",
+    "rtl": "jiriki.rtl.engine:GatesEngine",
 }
 
 
@@ -36,13 +37,23 @@ def load_engine(name: str, chip: ChipConfig) -> Engine:
     Raises EngineError for an unknown name, or for a plug-in that cannot be imported.
     """
     if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        make: Callable[[ChipConfig], Engine] = getattr(import_module(module), attribute)
-        return make(chip)
+        return _ours(name)(chip)
     plug_in = _plug_ins().get(name)
     if plug_in is None:
         raise EngineError(f"engine {name!r} is not installed; choose {', '.join(engine_names())}")
     return _import(name, plug_in)(chip)
+
+
+def _ours(name: str) -> Callable[[ChipConfig], Engine]:
+    module, _, attribute = BUILT_IN[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("jiriki"):
+            raise
+        raise EngineError(
+            f"engine {name!r} needs {error.name}; install it with: pip install 'jiriki[{name}]'"
+        ) from None
 
 
 def _import(name: str, plug_in: EntryPoint) -> Callable[[ChipConfig], Engine]:

@@ -104,6 +104,31 @@ def compile(
 
 
 @app.command()
+def verify(
+    model: ModelName,
+    chip: ChipName = None,
+    input: Annotated[
+        Path | None,
+        typer.Option(help="An .npz of arrays by input name, or a file that the model reads."),
+    ] = None,
+    vcd: Annotated[Path | None, typer.Option(help="Write the waveform of a window here.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="FIRST:END in cycles, of --vcd (else the first 2000).")
+    ] = None,
+    calibration: Calibration = None,
+    shape: Shapes = None,
+    effort: Effort = 1,
+    json: Json = False,
+) -> None:
+    """Run a model on the simulators and on the gates; compare every element and every cycle."""
+    from jiriki.cli.source import Reading
+    from jiriki.cli.verify import Request, verify
+
+    reading = Reading(calibration, parse_shapes(shape))
+    verify(Request(model, reading, chip, effort, input, vcd, window), json)
+
+
+@app.command()
 def profile(
     model: ModelName,
     chip: Annotated[

@@ -61,6 +61,18 @@ class Screen:
             task = progress.add_task(label, total=None)
             yield lambda detail: progress.update(task, description=f"{label}: {detail}")
 
+    @contextmanager
+    def progress(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Show a bar with rate and time left; yields a function that takes what is done so far."""
+        columns = (
+            TextColumn("{task.description}", markup=False), BarColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit), _Rate(),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, **self._options()) as progress:
+            task = progress.add_task(label, total=total)
+            yield lambda done: progress.update(task, completed=done)
+
     def each(self, label: str, items: Sequence[_Item]) -> Iterator[_Item]:
         """Yield the items while a bar with rate and time left moves."""
         columns = (

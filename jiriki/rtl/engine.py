@@ -5,7 +5,7 @@ events. The program's words are placed behind its image, at a multiple of a burs
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from jiriki.rtl.errors import RtlError
 from jiriki.rtl.sequencer import UNITS
 from jiriki.rtl.simulate.tile import Log, TileSimulation
 
-STEP_CYCLES = 1_000_000
+STEP_CYCLES = 50_000
 MAX_CYCLES = 4_000_000_000
 
 
@@ -40,6 +40,7 @@ class GatesEngine:
         events: bool = False,
         waveform: tuple[Path, int, int] | None = None,
         max_cycles: int = MAX_CYCLES,
+        progress: Callable[[int], None] = lambda cycles: None,
     ) -> Run:
         """Return outputs, cycles and counters; with `events` every instruction's life.
 
@@ -55,7 +56,7 @@ class GatesEngine:
             if waveform is not None:
                 tile.dump(*waveform)
             tile.start(address, len(program.instructions), parameters)
-            self._finish(tile, max_cycles)
+            self._finish(tile, max_cycles, progress)
             log, beats, counters = tile.log(), tile.beats(), tile.counters()
             cycles = tile.cycles
         beat = self.chip.dram_bytes_per_cycle
@@ -97,11 +98,14 @@ class GatesEngine:
             memory[binding.address : binding.address + data.size] = data
         return memory, address
 
-    def _finish(self, tile: TileSimulation, max_cycles: int) -> None:
-        left = max_cycles
-        while not tile.advance(min(left, STEP_CYCLES)):
-            left -= STEP_CYCLES
-            if left <= 0:
+    def _finish(
+        self, tile: TileSimulation, max_cycles: int, progress: Callable[[int], None]
+    ) -> None:
+        done = 0
+        while not tile.advance(min(max_cycles - done, STEP_CYCLES)):
+            done += STEP_CYCLES
+            progress(done)
+            if done >= max_cycles:
                 raise RtlError(
                     f"the program has not reached HALT after {max_cycles} cycles. {tile.state()}"
                 )

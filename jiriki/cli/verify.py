@@ -1,0 +1,160 @@
+"""`jiriki verify`: the three engines on one program: same bits, same cycles.
+
+In: a model or program, a chip, an input. Out: elements and instructions that differ, the first of
+each with its layer and the window of the waveform to look at. Exit code 1 when anything differs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import typer
+from rich.console import RenderableType
+
+from jiriki.chip import ChipConfig
+from jiriki.cli.build import Built, build
+from jiriki.cli.errors import CliError
+from jiriki.cli.extras import need_extra
+from jiriki.cli.run import Feed, one_input
+from jiriki.cli.screen import Screen
+from jiriki.cli.source import Reading, open_model
+from jiriki.program import Run
+from jiriki.report.tables import Sheet, rich_table
+from jiriki.report.verify import Verification, compare_runs
+from jiriki.sim.functional import FunctionalEngine
+from jiriki.sim.timing import TimingEngine
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of the command."""
+
+    model: str
+    reading: Reading = field(default_factory=Reading)
+    chip: str | None = None
+    effort: int = 1
+    input: Path | None = None
+    vcd: Path | None = None
+    window: str | None = None
+
+
+def verify(request: Request, as_json: bool) -> None:
+    """Run all three engines, compare, print."""
+    screen = Screen(as_json)
+    need_extra("rtl")
+    window = _window(request)
+    model = open_model(request.model, request.reading, screen)
+    label, feed = one_input(model, request.input)
+    built = build(model, request.chip, request.effort, screen)
+    with screen.step(f"running {model.name} on the simulators"):
+        functional = FunctionalEngine(built.chip).run(built.program, feed)
+        timing = TimingEngine(built.chip).run(built.program, events=True)
+    build_s = _build_gates(built.chip, request.vcd is not None, screen)
+    gates, rtl_s = _run_gates(built, feed, request.vcd, window, timing.cycles or 0, screen)
+    found = compare_runs(built.program, functional, timing, gates)
+    payload = {
+        "model": model.name,
+        "chip": built.chip.name,
+        "input": label,
+        "elements": found.elements,
+        "differing_elements": found.differing_elements,
+        "cycles": {"timing": found.timing_cycles, "rtl": found.rtl_cycles},
+        "instructions": found.instructions,
+        "instructions_off": found.instructions_off,
+        "counters_off": list(found.counters_off),
+        "first": _first(found),
+        "agrees": found.agrees,
+        "wall_s": {"build": build_s, "rtl": rtl_s},
+    }
+    screen.result(payload, lambda: _tables(payload, found, request))
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def _window(request: Request) -> tuple[int, int]:
+    """Return the cycles to write as waveform."""
+    if request.window is None:
+        return 0, 2000
+    first, _, end = request.window.partition(":")
+    if not (first.isdigit() and end.isdigit() and int(first) < int(end)):
+        raise CliError(f"--window {request.window!r} is not FIRST:END with FIRST < END, in cycles")
+    if request.vcd is None:
+        raise CliError("--window says what --vcd writes; give --vcd FILE too")
+    return int(first), int(end)
+
+
+def _build_gates(chip: ChipConfig, trace: bool, screen: Screen) -> float:
+    from jiriki.rtl.simulate.tile import tile_library
+
+    began = perf_counter()
+    with screen.step(f"compiling the gates of {chip.name} (kept for the next time)"):
+        tile_library(chip, trace=trace)
+    return perf_counter() - began
+
+
+def _run_gates(
+    built: Built,
+    feed: Feed,
+    vcd: Path | None,
+    window: tuple[int, int],
+    cycles: int,
+    screen: Screen,
+) -> tuple[Run, float]:
+    from jiriki.rtl.engine import GatesEngine
+
+    began = perf_counter()
+    waveform = None if vcd is None else (vcd, *window)
+    with screen.progress("running the gates", cycles, "cycles") as tell:
+        run = GatesEngine(built.chip).run(
+            built.program, feed, events=True, waveform=waveform, progress=tell
+        )
+    return run, perf_counter() - began
+
+
+def _first(found: Verification) -> dict[str, Any] | None:
+    if found.first_off is None:
+        return None
+    off = found.first_off
+    return {
+        "index": off.index, "instruction": off.text, "layer": off.layer,
+        "predicted": list(off.predicted), "found": list(off.found), "window": list(off.window),
+    }  # fmt: skip
+
+
+def _tables(
+    payload: Mapping[str, Any], found: Verification, request: Request
+) -> Iterable[RenderableType]:
+    seconds = payload["wall_s"]
+    speed = found.rtl_cycles / max(seconds["rtl"], 1e-9)
+    rows = (
+        ("elements that differ from the functional simulator",
+         f"{found.differing_elements:,} of {found.elements:,}"),
+        ("cycles predicted by the timing simulator", f"{found.timing_cycles:,}"),
+        ("cycles of the gates", f"{found.rtl_cycles:,}"),
+        ("instructions in other cycles than predicted",
+         f"{found.instructions_off:,} of {found.instructions:,}"),
+        ("counters that differ", f"{len(found.counters_off)}"),
+        ("compiling the gates", f"{seconds['build']:.1f} s"),
+        ("running them", f"{seconds['rtl']:.1f} s, {speed:,.0f} cycles/s"),
+    )  # fmt: skip
+    title = f"{payload['model']} on the gates of {payload['chip']}"
+    yield rich_table(Sheet(title, ("", ">"), rows))
+    if found.wrong is not None:
+        place = ", ".join(map(str, found.wrong.place))
+        yield (
+            f"first wrong element: {found.wrong.output}[{place}] is {found.wrong.found}, the "
+            f"functional simulator says {found.wrong.expected}"
+        )
+    if found.first_off is not None:
+        off = found.first_off
+        yield (
+            f"first instruction off: {off.index} of layer {off.layer}: {off.text}\n"
+            f"  issue, start, end predicted {off.predicted}, found {off.found}\n"
+            f"  waveform: jiriki verify {request.model} --chip {payload['chip']} --vcd off.vcd "
+            f"--window {off.window[0]}:{off.window[1]}"
+        )
+    yield from found.counters_off
+    if request.vcd is not None:
+        yield f"waveform in {request.vcd}"
