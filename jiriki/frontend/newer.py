@@ -1,9 +1,9 @@
 """What ONNX says and ONNX Runtime does not read, in words that it reads.
 
 In: a valid model. Out: the same model, or an equal one in which each such node is written in other
-operators: SpaceToDepth with a mode, which ONNX Runtime does not know yet, and a dilated AveragePool
+operators: SpaceToDepth with a mode, which ONNX Runtime does not know yet; a dilated AveragePool
 between DequantizeLinear and QuantizeLinear, from which it would make a QLinearAveragePool that has
-no dilations, and then refuse it.
+no dilations, and then refuse it; Pow with stored unsigned exponents, for which it has no kernel.
 """
 
 from __future__ import annotations
@@ -17,32 +17,57 @@ from jiriki.frontend.context import list_attribute, text_attribute
 
 def for_runtime(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that ONNX Runtime reads, with the same results."""
-    if not any(_has_mode(node) or _is_dilated_mean(node) for node in model.graph.node):
+    unsigned = _unsigned_exponents(model)
+    if not unsigned and not any(
+        _has_mode(node) or _says_dilations(node) for node in model.graph.node
+    ):
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    for name, exponents in unsigned.items():
+        copy.graph.initializer.append(numpy_helper.from_array(exponents, f"{name}/float"))
     nodes = list(copy.graph.node)
     del copy.graph.node[:]
     for node in nodes:
         if _has_mode(node):
             copy.graph.node.extend(_in_older_words(copy, node))
-        elif _is_dilated_mean(node):
+        elif _says_dilations(node):
             copy.graph.node.extend(_kept_in_float(node))
         else:
             copy.graph.node.append(node)
+            if node.op_type == "Pow" and node.input[1] in unsigned:
+                copy.graph.node[-1].input[1] = f"{node.input[1]}/float"
     return copy
 
 
-def _is_dilated_mean(node: onnx.NodeProto) -> bool:
-    return node.op_type == "AveragePool" and any(
-        d != 1 for d in list_attribute(node, "dilations", [])
-    )
+def _unsigned_exponents(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Return the stored uint32 and uint64 exponents of Pow as float32, where that is exact."""
+    kinds = (onnx.TensorProto.UINT32, onnx.TensorProto.UINT64)
+    named = {node.input[1] for node in model.graph.node if node.op_type == "Pow"}
+    arrays = {
+        stored.name: np.asarray(numpy_helper.to_array(stored))
+        for stored in model.graph.initializer
+        if stored.name in named and stored.data_type in kinds
+    }
+    return {n: a.astype(np.float32) for n, a in arrays.items() if a.max(initial=0) <= 1 << 24}
+
+
+def _says_dilations(node: onnx.NodeProto) -> bool:
+    return node.op_type == "AveragePool" and any(a.name == "dilations" for a in node.attribute)
 
 
 def _kept_in_float(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Put a sum of one term behind the node, so that no QuantizeLinear follows it directly."""
+    """Put a sum of one term behind a dilated mean, so that no QuantizeLinear follows it directly.
+
+    Dilations of 1 say nothing and go.
+    """
     mean = onnx.NodeProto()
     mean.CopyFrom(node)
+    if all(d == 1 for d in list_attribute(node, "dilations", [])):
+        kept = [a for a in node.attribute if a.name != "dilations"]
+        del mean.attribute[:]
+        mean.attribute.extend(kept)
+        return [mean]
     mean.output[0] = f"{node.output[0]}/mean"
     return [mean, helper.make_node("Sum", [mean.output[0]], [node.output[0]])]
 

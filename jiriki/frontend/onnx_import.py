@@ -33,7 +33,6 @@ from jiriki.frontend.load import ModelSource, load_model
 from jiriki.frontend.match import QParam
 from jiriki.frontend.reference import executed_model
 from jiriki.frontend.registry import find_handler
-from jiriki.frontend.rewrite import store_float_exponents
 from jiriki.frontend.tables import fold_constant
 from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
@@ -54,7 +53,6 @@ def import_onnx(
     UnsupportedOperatorError or NotQuantisedError, each with one line saying what to do.
     """
     loaded = load_model(model, input_shapes)
-    store_float_exponents(loaded)
     executed = executed_model(loaded)
     context = _start(executed)
     inputs = [_input_port(context, executed, value) for value in executed.graph.input]

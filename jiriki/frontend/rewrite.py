@@ -1,7 +1,7 @@
-"""Rewrites of a float model: the same function, better quantised, or in types that are taken.
+"""Rewrites of a float model before quantisation: the same function, better quantised.
 
-In: a float ModelProto, with inferred shapes before quantisation. Out: the same model, changed in
-place, still standard ONNX and equal in real arithmetic.
+In: a float ModelProto with inferred shapes. Out: the same model, changed in place, still standard
+ONNX and equal in real arithmetic.
 """
 
 from __future__ import annotations
@@ -59,25 +59,6 @@ def _plain_bias(
     del node.attribute[:]
     node.attribute.extend(kept)
     return plain.shape
-
-
-def store_float_exponents(model: onnx.ModelProto) -> None:
-    """Store the unsigned exponents of Pow as float32 where that is exact.
-
-    ONNX Runtime, which reads the model next, has no kernel for uint32 and uint64 exponents.
-    """
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    unsigned = (onnx.TensorProto.UINT32, onnx.TensorProto.UINT64)
-    for node in model.graph.node:
-        stored = constants.get(node.input[1]) if node.op_type == "Pow" else None
-        if stored is None or stored.data_type not in unsigned:
-            continue
-        exponents = np.asarray(numpy_helper.to_array(stored))
-        if exponents.max(initial=0) <= 1 << 24:
-            name = f"{node.output[0]}_exponents"
-            floats = exponents.astype(np.float32)
-            model.graph.initializer.append(numpy_helper.from_array(floats, name))
-            node.input[1] = name
 
 
 def replace_sums(model: onnx.ModelProto) -> None:
