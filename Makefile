@@ -7,7 +7,7 @@ SHELL  := bash
 
 # An environment is fresh when a stamp named by the hash of what it was made from exists.
 BASE_KEY := $(shell cat requirements.txt pyproject.toml | sha256sum | cut -c1-16)
-DEV_KEY  := $(shell cat requirements.txt requirements-dev.txt pyproject.toml | sha256sum | cut -c1-16)
+DEV_KEY  := $(shell cat requirements*.txt pyproject.toml | sha256sum | cut -c1-16)
 BASE     := .venv/.stamp-base-$(BASE_KEY)
 DEV      := .venv/.stamp-dev-$(DEV_KEY)
 
@@ -65,6 +65,9 @@ endef
 $(BASE):
 	$(call install,requirements.txt,$(BASE),.venv/.stamp-base-)
 
+# The gates are compiled by the system's C++ compiler, or by one from PyPI.
+CXX_FILE := $(if $(shell command -v c++ g++ clang++),,-r requirements-cxx.txt)
+
 $(DEV):
-	$(call install,requirements-dev.txt,$(DEV),.venv/.stamp-dev-)
+	$(call install,requirements-dev.txt $(CXX_FILE),$(DEV),.venv/.stamp-dev-)
 	@rm -f .venv/.stamp-base-*; touch $(BASE)
