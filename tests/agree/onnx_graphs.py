@@ -32,7 +32,9 @@ class Network:
         self.rng = np.random.default_rng(pick(range(1000)))
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
-        spatial = pick([(9, 7), (12, 5), (16, 16), (3, 11), (1, 1), (13,), (20,)])
+        spatial = pick(
+            [(9, 7), (12, 5), (16, 16), (3, 11), (1, 1), (13,), (20,), (5, 7, 6), (3, 1, 8)]
+        )
         self.shapes: dict[str, tuple[int, ...]] = {
             "x": (pick([1, 2]), pick([1, 3, 5, 8, 16, 17]), *spatial)
         }
@@ -92,8 +94,8 @@ class Network:
             ],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )
-        opset = [helper.make_opsetid("", 18)]
-        return helper.make_model(graph, opset_imports=opset, ir_version=9)
+        opset = [helper.make_opsetid("", 22)]  # from 19 on a mean may be dilated
+        return helper.make_model(graph, opset_imports=opset, ir_version=10)
 
 
 # -- steps: each takes a network and a value, and adds nodes ----------------------------------
@@ -189,8 +191,12 @@ def pad(net: Network, x: str) -> None:
 
 def turn(net: Network, x: str) -> None:
     shape = net.shapes[x]
-    order = [0, *net.pick([[2, 1], [1, 2]])] if len(shape) == 3 else None
-    order = order or [0, *net.pick([[1, 3, 2], [2, 3, 1], [3, 1, 2]])]
+    orders = {
+        3: [[2, 1], [1, 2]],
+        4: [[1, 3, 2], [2, 3, 1], [3, 1, 2]],
+        5: [[1, 3, 2, 4], [2, 3, 4, 1], [4, 1, 2, 3]],
+    }
+    order = [0, *net.pick(orders[len(shape)])]
     net.keep(net.node("Transpose", [x], [shape[i] for i in order], perm=order))
 
 
@@ -210,6 +216,39 @@ def pool(net: Network, x: str) -> None:
     net.keep(net.node(op, [x], (n, c, *out), kernel_shape=kernel, strides=strides))
 
 
+def odd_pool(net: Network, x: str) -> None:
+    """Pool with padding, dilations and ceil_mode; a mean of these is an end."""
+    n, c, *size = net.shapes[x]
+    kernel = [net.pick([k for k in (1, 2, 3) if k <= length]) for length in size]
+    dilations = [
+        net.pick([1, 2]) if (k - 1) * 2 < length else 1
+        for k, length in zip(kernel, size, strict=True)
+    ]
+    pads = [net.pick(range(k)) for k in kernel * 2]
+    attrs: dict[str, Any] = {
+        "kernel_shape": kernel, "dilations": dilations, "pads": pads,
+        "strides": [net.pick([1, 2, 3]) for _ in size], "ceil_mode": net.pick([0, 1]),
+    }  # fmt: skip
+    out = [pooled_size(length, i, attrs) for i, length in enumerate(size)]
+    if net.pick(["MaxPool", "AveragePool"]) == "MaxPool":
+        net.keep(net.node("MaxPool", [x], (n, c, *out), **attrs))
+    else:
+        attrs["count_include_pad"] = net.pick([0, 1])
+        net.ends.append(net.node("AveragePool", [x], (n, c, *out), **attrs))
+
+
+def pooled_size(length: int, axis: int, attrs: dict[str, Any]) -> int:
+    """Return a pool's outputs along one axis; no window starts in the padding behind the input."""
+    pads, stride = attrs["pads"], attrs["strides"][axis]
+    before, after = pads[axis], pads[axis + len(pads) // 2]
+    span = (attrs["kernel_shape"][axis] - 1) * attrs["dilations"][axis] + 1
+    room = length + before + after - span
+    if not attrs["ceil_mode"]:
+        return room // stride + 1
+    outputs = -(-room // stride) + 1
+    return outputs - 1 if (outputs - 1) * stride >= length + before else outputs
+
+
 def enlarge(net: Network, x: str) -> None:
     shape = net.shapes[x]
     scales = net.constant(np.array([1, 1, *[2] * (len(shape) - 2)], f32))
@@ -220,7 +259,7 @@ def enlarge(net: Network, x: str) -> None:
 
 STEPS = [
     dense, dilated, depthwise, pointwise, activation, activation, binary, scaled, excite, concat,
-    cut, pad, turn, reshape, pool, enlarge,
+    cut, pad, turn, reshape, pool, odd_pool, enlarge,
 ]  # fmt: skip
 
 

@@ -89,7 +89,7 @@ MEANS: list[dict[str, Any]] = [
     {"kernel_shape": [3, 2], "dilations": [2, 3]},
     {"kernel_shape": [3, 3], "dilations": [2, 1], "pads": [2, 1, 1, 2], "strides": [2, 3]},
     {"kernel_shape": [3, 3], "pads": [1, 1, 2, 0], "strides": [2, 2], "ceil_mode": 1},
-    {"kernel_shape": [2, 4], "auto_pad": "SAME_UPPER"},
+    {"kernel_shape": [2, 4], "auto_pad": "SAME_UPPER", "dilations": [1, 1]},
 ]
 
 
