@@ -1,9 +1,10 @@
 """`jiriki cost`: area, energy and price of a tile, or of a product of the catalogue.
 
-In: a chip of the tile catalogue (or a .toml), or a product's id. Out: tables or JSON; every number
+In: a chip of the tile catalogue or a product's id, or the path of a .toml of either. Out: tables or JSON; every number
 is an estimate with low, base and high, and says what it was calibrated on.
 """
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +47,21 @@ def cost(request: Request, as_json: bool) -> None:
     """Print what a tile or a product takes and costs."""
     screen = Screen(as_json)
     given = load_assumptions(request.assumptions) if request.assumptions else assumptions()
-    if request.name in product_ids():
+    if _names_product(request.name):
         payload, sheets = _product(product(request.name), request, given)
     else:
         payload, sheets = _tile(_chip(request.name), _node(request))
     screen.result(payload, lambda: _page(payload, sheets))
+
+
+def _names_product(name: str) -> bool:
+    """Tell whether this is a product's id, or a TOML that states a designer as products do."""
+    if not name.endswith(".toml"):
+        return name in product_ids()
+    try:
+        return "designer" in tomllib.loads(Path(name).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False  # the reader of tiles says what is wrong
 
 
 def _chip(name: str) -> ChipConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_cost_in_words_names_ranges_and_calibration(jiriki: Command) -> None:
         assert said in done.out
 
 
+def test_files_of_one_s_own_are_told_apart(jiriki: Command, tmp_path: Path) -> None:
+    chips, products = resources.files("jiriki.chip.catalogue"), resources.files("jiriki.cost")
+    tile, made = tmp_path / "tile.toml", tmp_path / "my-chip.toml"
+    tile.write_text((chips / "e256.toml").read_text("utf-8"))
+    made.write_text((products / "catalogue" / "a100.toml").read_text("utf-8"))
+    assert json.loads(jiriki("cost", tile, "--json").out)["kind"] == "tile"
+    assert json.loads(jiriki("cost", made, "--json").out)["kind"] == "product"
+
+
 def test_assumptions_of_one_s_own_change_the_price(jiriki: Command, tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(
@@ -72,6 +82,7 @@ def test_assumptions_of_one_s_own_change_the_price(jiriki: Command, tmp_path: Pa
         (["e256", "--process", "3nm"], "process '3nm' is not known"),
         (["e256", "--scaling", "linear"], "--scaling linear: choose default, optimistic"),
         (["e256", "--process", "5nm", "--scaling", "optimistic"], "outside 7 to 65 nm"),
+        (["none.toml"], "is not in the catalogue"),
         (["tpu-v6e"], "its die area is not published"),
         (["h100", "--process", "7nm"], "--process and --scaling are for tiles"),
         (["h100", "--assumptions", "none.toml"], "name a readable file"),
