@@ -1,7 +1,7 @@
 """`jiriki cost`: area, energy and price of a tile, or of a product of the catalogue.
 
-In: a chip of the tile catalogue or a product's id, or the path of a .toml of either. Out: tables or JSON; every number
-is an estimate with low, base and high, and says what it was calibrated on.
+In: a chip of the tile catalogue or a product's id, or the path of a .toml of either. Out: tables or
+JSON; every number is an estimate with low, base and high, and says what it was calibrated on.
 """
 
 import tomllib
