@@ -1,4 +1,4 @@
-"""Training modes of BatchNormalization and Dropout against ONNX's own reference."""
+"""Training modes: BatchNormalization against both references, Dropout against ONNX's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from jiriki.frontend import UnsupportedOperatorError, import_onnx
+from jiriki.frontend import UnsupportedOperatorError, import_onnx, reference_outputs
 from jiriki.graph import evaluate
 from tests.frontend.nets import model, node
 
@@ -21,8 +21,10 @@ def test_batch_normalization_uses_and_returns_the_moments_of_the_batch():
     operation = node("BatchNormalization", "xsbmv", outputs, training_mode=1, momentum=0.7)
     net = model([operation], {"x": X.shape}, constants, 15, outputs)
     ours = evaluate(import_onnx(net), {"x": X})
+    theirs = reference_outputs(net, {"x": X})
     for name, wanted in zip(outputs, ReferenceEvaluator(net).run(None, {"x": X}), strict=True):
         np.testing.assert_allclose(ours[name], wanted, rtol=2e-5, atol=2e-6)
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5])
