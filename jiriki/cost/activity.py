@@ -6,8 +6,9 @@ pixel lay in the padding, and words that two lanes share in one step of DW are c
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.cycles import FUNCTIONS, LUT8_BYTES, SEGMENT_BYTES
@@ -68,6 +69,7 @@ class Activity:
 
 
 _NAMES = tuple(field.name for field in fields(Activity))
+_numbers: Callable[[Activity], tuple[int, ...]] = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +90,21 @@ def activity(
         note = work.instruction.note
         layer = program.notes[note].layer if note < len(program.notes) else None
         counted[layer, work.op] += 1
-    layers: dict[str, Activity] = {}
-    total = Activity()
+    rows: dict[str | None, list[tuple[int, ...]]] = {None: []}
     for note in program.notes:
-        layers[note.layer] = layers.get(note.layer, Activity()) + Activity(macs=note.macs)
-        total = total + Activity(macs=note.macs)
+        rows.setdefault(note.layer, []).append(_numbers(Activity(macs=note.macs)))
+    seen: dict[Operation | None, tuple[int, ...]] = {}
     for (layer, op), times in counted.items():
-        events = of_operation(op, chip).times(times)
-        total = total + events
-        if layer is not None:
-            layers[layer] = layers[layer] + events
-    return ProgramActivity(total, layers)
+        if op not in seen:
+            seen[op] = _numbers(of_operation(op, chip))
+        rows[layer].append(tuple(number * times for number in seen[op]))
+    sums = {layer: _sum(found) for layer, found in rows.items()}
+    total = _sum([_numbers(one) for one in sums.values()])
+    return ProgramActivity(total, {name: one for name, one in sums.items() if name is not None})
+
+
+def _sum(rows: Sequence[tuple[int, ...]]) -> Activity:
+    return Activity(*map(sum, zip(*rows, strict=True))) if rows else Activity()
 
 
 def of_operation(op: Operation | None, chip: ChipConfig) -> Activity:
