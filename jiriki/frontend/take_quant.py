@@ -255,15 +255,46 @@ def add_attrs(match: AddMatch) -> dict[str, Attr]:
 def qlinear_mul(context: Context, node: onnx.NodeProto) -> None:
     """Multiply with three scales; equality with ONNX Runtime is tried over all pairs."""
     a, b, c = _three_params(context, node)
+    match = match_mul(a, b, c)
+    if match.differing:
+        _multiply_in_float(context, node, (a, b, c))
+        return
     attrs: dict[str, Attr] = {
         "a_zp": a.zero_point,
         "b_zp": b.zero_point,
-        "scale": match_mul(a, b, c).scale,
+        "scale": match.scale,
         "out_zp": c.zero_point,
         **LIMITS,
     }
     operands = [context.tensor(node, 0), context.tensor(node, 3)]
     context.result(node, "qmul", operands, attrs, context.value(node, 0).dtype)
+
+
+def _multiply_in_float(
+    context: Context, node: onnx.NodeProto, params: tuple[QParam, QParam, QParam]
+) -> None:
+    """Multiply in ONNX Runtime's own steps: it rounds once, after it has added the zero point.
+
+    A qmul rounds before, which shows where products lie half way between two steps.
+    """
+    a, b, c = params
+    source, base = label(node), node.output[0]
+
+    def emit(op: str, *inputs: str, **attrs: Attr) -> str:
+        return context.emit(op, inputs, attrs, f"{base}/{op}", source)
+
+    def number(value: float) -> str:
+        return context.add_constant(f"{base}/constant", np.array(value, np.float32))
+
+    centred = [
+        emit("sub", emit("cast", context.tensor(node, i), to="f32"), number(param.zero_point))
+        for i, param in ((0, a), (3, b))
+    ]
+    ratio = np.float32(a.scale) * np.float32(b.scale) / np.float32(c.scale)
+    scaled = emit("mul", emit("mul", *centred), number(float(ratio)))
+    shifted = emit("add", scaled, number(c.raw_zero_point))
+    attrs: dict[str, Attr] = {"inv_scale": 1.0, "zp": -c.shift, **LIMITS}
+    context.result(node, "quantize", [shifted], attrs, context.value(node, 0).dtype)
 
 
 def _three_params(context: Context, node: onnx.NodeProto) -> tuple[QParam, QParam, QParam]:
