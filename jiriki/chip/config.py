@@ -48,6 +48,7 @@ class ChipConfig:
     vx_latency_cycles: int  # operands of a beat fetched -> its result written, one pass
     vx_stages: str  # the vector unit's chain: A an ALU a lane, F a function unit a lane
     vx_contexts: int  # vector instructions that may be in work at once
+    table_slots: int  # of each kind of table; every lane's function unit reads its own copy
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
@@ -93,6 +94,12 @@ class ChipConfig:
             "vx_stages",
             self.vx_stages,
             "must be a row of A and F with at least one of each, such as AAAAFA",
+        )
+        self._require(
+            1 <= self.table_slots <= 16,
+            "table_slots",
+            self.table_slots,
+            "must be 1 to 16, the 4-bit slot number of the instructions",
         )
         least = self.vx_pass_cycles + CHAIN_OVERHEAD_CYCLES
         self._require(

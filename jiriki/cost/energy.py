@@ -16,7 +16,7 @@ from jiriki.cost.calibration import Calibration, calibration
 from jiriki.cost.errors import CostError
 from jiriki.cost.figures import Figure
 from jiriki.cost.interfaces import memory
-from jiriki.cost.inventory import INSTRUCTION_BITS, TABLE_BYTES
+from jiriki.cost.inventory import INSTRUCTION_BITS, table_bytes
 from jiriki.cost.process import Process
 from jiriki.cost.ranges import ZERO, Range
 from jiriki.program import Program, Run
@@ -68,7 +68,7 @@ def event_energies(chip: ChipConfig, process: Process, factors: Calibration) -> 
         "vector_multiplies": op["fp32_mul"],
         "vector_functions": op["fp32_mul"] * 2,
         "vector_moves": byte_register * 4,
-        "table_read": Range.of(process.sram_energy(TABLE_BYTES / 2)),
+        "table_read": Range.of(process.sram_energy(table_bytes(chip) / 2)),
         "instructions": byte_register * (4 * INSTRUCTION_BITS / 8),
     }
 

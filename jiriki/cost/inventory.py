@@ -19,10 +19,15 @@ ADDRESS_BITS = 20
 INSTRUCTION_BITS = 128
 INSTRUCTION_BUFFER = 64  # words; docs/reference/timing.md
 QUEUES = 4
-TABLE_BYTES = 16 * (256 + 16 * 257)  # sixteen slots of each of the two kinds
+SLOT_BYTES = 256 + 16 * 257  # of a slot of each of the two kinds of table
 DMA_CHANNELS = 2
 PORTS_READ = 6  # MX A and B, ST, three streams of VX
 PORTS_WRITE = 2  # LD, VX
+
+
+def table_bytes(chip: ChipConfig) -> int:
+    """Return the bytes of one copy of the vector unit's tables."""
+    return chip.table_slots * SLOT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +137,9 @@ def _tables(count: _Counter) -> Inventory:
     chip = count.chip
     each = count.factors["table_copies_per_lane"] * chip.vx_stages.count("F")
     copies = each * chip.vx_lanes
-    memory = Memory(copies, TABLE_BYTES * 8)
-    return Inventory(ZERO, memory, f"{copies.base:g} copies of {TABLE_BYTES:,} bytes of tables")
+    memory = Memory(copies, table_bytes(chip) * 8)
+    note = f"{copies.base:g} copies of {table_bytes(chip):,} bytes of tables"
+    return Inventory(ZERO, memory, note)
 
 
 def _dma(count: _Counter) -> Inventory:

@@ -40,7 +40,7 @@ def emit(tiles: TileProgram, graph: Graph, chip: ChipConfig, lookahead: int = 40
         inputs=tuple(_binding(p, graph.inputs, graph, plan) for p in tiles.inputs),
         outputs=tuple(_binding(p, graph.outputs, graph, plan) for p in tiles.outputs),
         notes=tuple(Note(layer.name, layer.op, layer.macs) for layer in tiles.layers),
-        meta=dict(tiles.meta),
+        meta={**tiles.meta, "lookahead": str(lookahead)},
     )
 
 

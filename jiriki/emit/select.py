@@ -62,8 +62,11 @@ class Selector:
     scalars: list[int | None] = field(default_factory=lambda: [None] * 8)
     quants: list[tuple[int, int, int] | None] = field(default_factory=lambda: [None] * 4)
     chains: list[tuple[object, ...] | None] = field(default_factory=lambda: [None] * 4)
-    tables: list[Buffer | None] = field(default_factory=lambda: [None] * 16)
+    tables: list[Buffer | None] = field(init=False)
     turn: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tables = [None] * self.chip.table_slots
 
     def select(self, op: TileOp) -> Instruction:
         """Append what performs `op`; return its own (last) instruction."""
@@ -177,7 +180,7 @@ class Selector:
     # -- vector unit -------------------------------------------------------------------
 
     def _table(self, op: TableTile) -> None:
-        slot = self._rotate("table", 16)
+        slot = self._rotate("table", len(self.tables))
         self.tables[slot] = op.table
         kind = TableKind.SEGMENT if op.segment else TableKind.LUT8
         self._add(Ldt.new(base=self._word(op.table, 0), slot=slot, kind=kind))

@@ -13,8 +13,6 @@ from jiriki.chip.config import ChipConfig
 from jiriki.isa.errors import IsaError
 from jiriki.numerics import Lut8, SegmentTable
 
-TABLE_SLOTS = 16
-
 
 class Machine:
     """One tile and its DRAM image."""
@@ -25,8 +23,8 @@ class Machine:
         self.sp = np.zeros(chip.scratchpad_bytes, np.uint8)
         self.acc = np.zeros((chip.acc_rows, chip.vx_lanes), np.int32)
         self.weights = np.zeros((chip.weight_file_lines, chip.nu, chip.ku), np.int8)
-        self.luts: list[Lut8 | None] = [None] * TABLE_SLOTS
-        self.segments: list[SegmentTable | None] = [None] * TABLE_SLOTS
+        self.luts: list[Lut8 | None] = [None] * chip.table_slots
+        self.segments: list[SegmentTable | None] = [None] * chip.table_slots
 
     def sp_view(
         self, byte: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: DTypeLike

@@ -192,7 +192,8 @@ class Vrun(Instruction):
 class Ldt(Instruction):
     """Load table `slot` of kind from the scratchpad (its image as numerics lays it out).
 
-    Each kind has its own 16 slots. VRUNs later in the queue see the new table.
+    Each kind has its own slots, `table_slots` of the chip. VRUNs later in the queue see the new
+    table.
     """
 
     OPCODE, UNITS = 27, (Unit.VX,)

@@ -29,7 +29,7 @@ from jiriki.isa.fields import Instruction
 from jiriki.isa.operations import DTYPE_BYTES, DmaOp, Operation, Stream, VrunOp
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import DType, MicroOp, Reduce
+from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Reduce
 from jiriki.program.binding import binding_bytes
 from jiriki.program.errors import CheckError
 from jiriki.program.order import Order
@@ -132,6 +132,12 @@ def _check_fields(index: int, instruction: Instruction, chip: ChipConfig) -> Non
                 f"{_name(index, instruction)}: {sync.count} tokens exceed the chip's "
                 f"{chip.semaphore_max}; split the wait"
             )
+    for slot in _table_slots(instruction):
+        if slot >= chip.table_slots:
+            raise CheckError(
+                f"{_name(index, instruction)}: table slot {slot} of {chip.table_slots} does not "
+                "exist; use another"
+            )
     registers = [instruction.areg] if instruction.areg is not None else []
     if isinstance(instruction, Setr | Addr | Parm | Loop):
         registers.append(instruction.values["reg"])
@@ -141,6 +147,17 @@ def _check_fields(index: int, instruction: Instruction, chip: ChipConfig) -> Non
                 f"{_name(index, instruction)}: address register {register} of "
                 f"{chip.address_registers} does not exist; use another"
             )
+
+
+def _table_slots(instruction: Instruction) -> list[int]:
+    """Return the table slots that an instruction names."""
+    values = instruction.values
+    if isinstance(instruction, Ldt):
+        return [values["slot"]]
+    if isinstance(instruction, Chain):
+        tables = (MicroOp.TBL, MicroOp.LUT)
+        return [values[f"src{i}"] for i in range(5) if values[f"op{i}"] in tables]
+    return []
 
 
 def _check_bounds(work: Work, touched: Effects, limits: dict[Space, int]) -> None:

@@ -3,7 +3,7 @@
 In: a Graph, a chip, and how much scratchpad resident tensors may take. Out: a TileProgram.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -77,7 +77,8 @@ def cut_graph(graph: Graph, chip: ChipConfig, plan: Plan) -> TileProgram:
         cutter = _Cutter(graph, chip, steps, aliases, lives, resident)
         program = cutter.run()
         if not cutter.tight:
-            return program
+            meta = {"resident_bytes": str(plan.resident_bytes), "not_resident": str(len(barred))}
+            return replace(program, meta=meta)
         victims = {t.victim for t in cutter.tight if t.victim is not None}
         stuck = [t for t in cutter.tight if t.victim is None]
         for tight in stuck:

@@ -365,7 +365,7 @@ def machine(name: str) -> Machine:
     calm[:] = rng.normal(size=calm.size).astype(F)
     m.acc[:] = rng.integers(-(2**31), 2**31, m.acc.shape)
     m.acc[: len(m.acc) // 2] //= 2**14
-    for slot in range(16):
+    for slot in range(m.chip.table_slots):
         m.luts[slot] = Lut8.from_values(rng.integers(-128, 128, 256).astype(np.int8))
         m.segments[slot] = TANH
     return m

@@ -42,8 +42,9 @@ def test_program_gives_cycles_traffic_and_events(make_program: Callable[[str], P
     # 2 n tiles x 2 pixel tiles x 2 steps, drain 2, latency 8; A and B share a bank and columns.
     assert conv.start == load.end + 1
     assert vrun.start == conv.end + 1
-    # 2 groups x (parameters + 4 beats of 2 pixels), the last written 32 later.
-    assert vrun.end - vrun.start == 9 + 32
+    # 2 groups x (parameters + 4 beats of 2 pixels), the last written 32 later; the stages AAF take
+    # the chain of three in two passes of 10 cycles.
+    assert vrun.end - vrun.start == 9 + 32 + 10
     # 64 bytes: read in 4 cycles, sent in 4.
     assert store.end - store.start == 7
     assert run.cycles == store.end + 2
