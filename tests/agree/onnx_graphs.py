@@ -257,9 +257,30 @@ def enlarge(net: Network, x: str) -> None:
     net.keep(net.node("Resize", [x, "", scales], grown, mode="nearest", **attrs))
 
 
+def crop(net: Network, x: str) -> None:
+    """Resize a part of every spatial axis, by nearest; some of it may lie outside."""
+    shape = net.shapes[x]
+    spatial = len(shape) - 2
+    starts = [net.pick([0.0, 0.1, -0.25]) for _ in range(spatial)]
+    ends = [net.pick([1.0, 0.6, 1.25]) for _ in range(spatial)]
+    region = net.constant(np.array([0, 0, *starts, 1, 1, *ends], f32))
+    resized = (*shape[:2], *(n + net.pick([1, 2]) for n in shape[2:]))
+    sizes = net.constant(np.array(resized, np.int64))
+    attrs = {"coordinate_transformation_mode": "tf_crop_and_resize", "nearest_mode": "floor"}
+    net.keep(net.node("Resize", [x, region, "", sizes], resized, mode="nearest", **attrs))
+
+
+def choose(net: Network, x: str) -> None:
+    """Take one of two values, element by element, as a comparison says."""
+    other = net.pick([v for v in net.values if net.shapes[v] == net.shapes[x]])
+    op = net.pick(["Greater", "Less", "GreaterOrEqual", "LessOrEqual"])
+    condition = net.node(op, [x, other], net.shapes[x])
+    net.keep(net.node("Where", [condition, x, other], net.shapes[x]))
+
+
 STEPS = [
     dense, dilated, depthwise, pointwise, activation, activation, binary, scaled, excite, concat,
-    cut, pad, turn, reshape, pool, odd_pool, enlarge,
+    cut, pad, turn, reshape, pool, odd_pool, enlarge, crop, choose,
 ]  # fmt: skip
 
 
@@ -293,7 +314,29 @@ def gemm_end(net: Network, x: str) -> None:
     net.ends.append(net.node("Gemm", inputs, (n, outputs), transB=1))
 
 
-ENDS = [soft_end, mean_end, transposed_end, gemm_end]
+def power_end(net: Network, x: str) -> None:
+    """Raise every channel to a whole power of its own, or absolute values to any."""
+    shape = net.shapes[x]
+    column = (shape[1], *[1] * (len(shape) - 2))
+    if net.pick([True, False]):
+        exponents = net.rng.integers(0, 4, column).astype(net.pick([np.int64, np.int32]))
+    else:
+        exponents = net.rng.uniform(0.5, 2, column).astype(f32)
+        x = net.node("Abs", [x], shape)
+    net.ends.append(net.node("Pow", [x, net.constant(exponents)], shape))
+
+
+def batch_end(net: Network, x: str) -> None:
+    """Normalise by the batch's own moments."""
+    shape = net.shapes[x]
+    inputs = [net.constant(net.rng.uniform(0.5, 1.5, shape[1]).astype(f32)) for _ in range(4)]
+    attrs = {"training_mode": 1, "epsilon": 0.1, "momentum": 0.8}
+    name = net.node("BatchNormalization", [x, *inputs], shape, **attrs)
+    net.nodes[-1].output.extend([f"{name}_mean", f"{name}_variance"])
+    net.ends.append(name)
+
+
+ENDS = [soft_end, mean_end, transposed_end, gemm_end, power_end, batch_end]
 
 
 def grow(pick: Pick, count: int) -> Network:
