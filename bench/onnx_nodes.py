@@ -324,7 +324,8 @@ def page(verdicts: Sequence[Verdict]) -> str:
         f"Conformance cases of onnx {onnx.__version__} (`onnx.backend.test.case.node`), compiled "
         f"for `{CHIP}` and run on the functional engine: **{passed} of {len(plain)}** cases of "
         "float32, 8-bit and bool data pass. *Other types* counts the cases that pass among those "
-        "of int16 to int64, float16, float64 and narrower, which the chip does not compute on.\n\n"
+        "of int16 to int64, float16, float64 and narrower, and of bytes that wrap around. The chip "
+        "computes in float32: of these it takes what is exact there, and refuses the rest.\n\n"
         f"{_rules()}\n\n{markdown(Sheet('', heads, rows))}"
     )
 
