@@ -40,6 +40,7 @@ class Network:
         }
         self.values = ["x"]
         self.ends: list[str] = []
+        self.positions: list[str] = []  # int64 outputs
 
     # -- building blocks -------------------------------------------------------------------
 
@@ -78,18 +79,21 @@ class Network:
             inputs.append(self.constant((self.rng.standard_normal(outputs) * 0.1).astype(f32)))
         return self.node("Conv", inputs, (n, outputs, *out), group=group, **attrs)
 
+    def type_of(self, name: str) -> int:
+        return TensorProto.INT64 if name in self.positions else TensorProto.FLOAT
+
     def model(self) -> onnx.ModelProto:
         """Return the float model; outputs are the ends and the last value."""
         last = self.values[-1]
         if last == "x":
             last = self.node("Relu", ["x"], self.shapes["x"])
-        self.outputs = [*self.ends, last]
+        self.outputs = [*self.ends, *self.positions, last]
         graph = helper.make_graph(
             self.nodes,
             "random",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shapes["x"])],
             [
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, self.shapes[name])
+                helper.make_tensor_value_info(name, self.type_of(name), self.shapes[name])
                 for name in self.outputs
             ],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
@@ -217,7 +221,7 @@ def pool(net: Network, x: str) -> None:
 
 
 def odd_pool(net: Network, x: str) -> None:
-    """Pool with padding, dilations and ceil_mode; a mean of these is an end."""
+    """Pool with padding, dilations and ceil_mode; a mean of these is an end, positions are too."""
     n, c, *size = net.shapes[x]
     kernel = [net.pick([k for k in (1, 2, 3) if k <= length]) for length in size]
     dilations = [
@@ -232,6 +236,11 @@ def odd_pool(net: Network, x: str) -> None:
     out = [pooled_size(length, i, attrs) for i, length in enumerate(size)]
     if net.pick(["MaxPool", "AveragePool"]) == "MaxPool":
         net.keep(net.node("MaxPool", [x], (n, c, *out), **attrs))
+        if net.pick([False, False, True]):
+            name = f"{net.values[-1]}_positions"
+            net.nodes[-1].output.append(name)
+            net.shapes[name] = (n, c, *out)
+            net.positions.append(name)
     else:
         attrs["count_include_pad"] = net.pick([0, 1])
         net.ends.append(net.node("AveragePool", [x], (n, c, *out), **attrs))
