@@ -1,0 +1,39 @@
+"""LD, ST and the DRAM port: the meanings' bytes and the contract's cycles."""
+
+import numpy as np
+import pytest
+
+from jiriki.chip import load_chip
+from jiriki.isa import Unit
+from tests.rtl.dma.bench import Plain, Trial, rng_of, run_gates
+from tests.rtl.dma.streams import trial
+
+QUIET = {}
+WORLDS = [
+    QUIET,
+    {"gaps": 0.9},
+    {"refusals": 0.4},
+    {"fetches": 0.3},
+    {"gaps": 0.6, "refusals": 0.2, "fetches": 0.05},
+]
+
+
+def assert_as_in_the_contract(made: Trial) -> None:
+    plain, machine = Plain(made), made.meaning()
+    plain.run(made.limit)
+    items = {u: [i for i in plain.items if i.work.instruction.unit is u] for u in plain.log}
+    got = run_gates(made, {u: [i.issue for i in items[u]] for u in items})
+    for unit in (Unit.LD, Unit.ST):
+        assert got.start[unit] == [i.start for i in items[unit]], unit.name
+        assert got.own[unit] == [i.own if i.work.op else i.start for i in items[unit]], unit.name
+        cycles = min(plain.t, got.cycles)
+        assert got.states[unit][:cycles] == plain.log[unit][:cycles], unit.name
+    assert np.array_equal(got.sp, machine.sp)
+    assert np.array_equal(got.dram, machine.dram)
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=str)
+def test_random_streams_move_the_bytes_in_the_cycles_of_the_rules(world: dict):
+    chip = load_chip("nano")
+    for seed in range(6):
+        assert_as_in_the_contract(trial(chip, rng_of(seed), 40, exact=True, **world))
