@@ -4,11 +4,11 @@ Concept: one datapath for all arithmetic. Cycle 1 takes the operands apart, deci
 arithmetic (moves, comparisons, NaN, infinities, zeros: the *bypass*), orders the operands of an
 addition and aligns the smaller one; an operand to be made whole is aligned to the integers in the
 same shifter. Cycle 2 adds, multiplies or quantises. Cycle 3 normalises, rounds and packs.
-In: v and x in cycle 1, what to do (`ALU_CONTROL`, the same for all lanes) in cycles 1 and 2. Out: the new v
-at the end of cycle 3. Values follow `jiriki.numerics` bit by bit.
+In: v and x in cycle 1, what to do (`ALU_CONTROL`, the same for all lanes) in cycles 1 and 2. Out:
+the new v at the end of cycle 3. Values follow `jiriki.numerics` bit by bit.
 """
 
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
 from dataclasses import dataclass
 
@@ -263,8 +263,7 @@ def _simple(
     partner = Cat(x_clean[:31], Mux(negates, ~x.sign & ~x.nan, x_clean[31]))
     value = Mux(op.rot, partner, value)
     value = Mux(op.mov, x.bits, value)
-    value = Mux(op.iadd, (v.bits + x.bits)[:32], value)
-    return value
+    return Mux(op.iadd, (v.bits + x.bits)[:32], value)
 
 
 def _add_special(

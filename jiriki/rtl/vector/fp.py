@@ -6,7 +6,7 @@ with the exponent of its top bit, and `rounded` normalises, rounds, flushes and 
 In and out: 32-bit values, plain Amaranth signals in the caller's module.
 """
 
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
 from dataclasses import dataclass
 

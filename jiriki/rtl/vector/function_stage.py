@@ -1,0 +1,90 @@
+"""FunctionStage: an F stage of the chain, four cycles, and the tables that LDT loads.
+
+In: a beat (registered here), what the lanes do in cycles 1 and 2, the table slot one cycle ahead.
+Out: the beat at the end of cycle 4. In cycle 2 `late` puts a reduction's result in place of v.
+"""
+
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL, FunctionLane, Header
+from jiriki.rtl.vector.records import GROUP_BITS, SLOT_BITS, Shape, beat_layout, lanes_layout
+from jiriki.rtl.vector.tables import Tables
+
+CYCLES = 4
+
+LOAD = data.StructLayout({"valid": 1, "is_segment": 1, "number": GROUP_BITS, "slot": SLOT_BITS})
+
+
+class FunctionStage(wiring.Component):
+    """See the module."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        super().__init__(
+            {
+                "i": In(beat_layout(shape)),
+                "valid": In(CYCLES),  # a beat enters, or is in cycle 1, 2, 3
+                "slot": In(SLOT_BITS),  # of the micro-op of the beat that enters
+                "one": In(FUNCTION_CONTROL),  # cycle 1
+                "load": In(LOAD),  # cycle 1: v is a line of a table
+                "two": In(FUNCTION_CONTROL),  # cycle 2
+                "late": In(1),  # cycle 2
+                "late_value": In(lanes_layout(shape)),
+                "o": Out(beat_layout(shape)),  # combinational, in cycle 4
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Build it."""
+        m = Module()
+        entry = Signal(beat_layout(self.shape))
+        t, side = entry.t, entry.side
+        m.submodules.tables = tables = Tables(self.shape)
+        header, slot = Signal(Header), Signal(SLOT_BITS)
+        m.d.comb += tables.header_slot.eq(self.slot)
+        with m.If(self.valid[0]):
+            m.d.sync += [entry.eq(self.i), header.eq(tables.header), slot.eq(self.slot)]
+        for i in range(1, CYCLES):
+            next_t, next_side = Signal.like(t, name=f"t{i}"), Signal.like(side, name=f"side{i}")
+            with m.If(self.valid[i]):
+                m.d.sync += [next_t.eq(t), next_side.eq(side)]
+            t, side = next_t, next_side
+        m.d.comb += [self.o.t.eq(t), self.o.side.eq(side)]
+        self._tables(m, tables, entry, slot)
+        for i in range(self.shape.lanes):
+            m.submodules[f"lane{i}"] = lane = FunctionLane()
+            m.d.comb += [
+                lane.v.eq(entry.v[i]),
+                lane.one.eq(self.one),
+                lane.header.eq(header),
+                tables.rom_address[i].eq(lane.rom_address),
+                tables.segment[i].eq(lane.segment),
+                tables.code[i].eq(lane.code),
+                lane.two.eq(self.two),
+                lane.rom_row.eq(tables.rom_row[i]),
+                lane.segment_row.eq(tables.segment_row[i]),
+                lane.code_result.eq(tables.code_result[i]),
+                lane.late.eq(self.late),
+                lane.late_value.eq(self.late_value[i]),
+                self.o.v[i].eq(lane.o),
+            ]
+        return m
+
+    def _tables(self, m: Module, tables: Tables, entry: Signal, slot: Signal) -> None:
+        op = self.one
+        m.d.comb += [
+            tables.line.eq(entry.v),
+            tables.load.eq(self.load.valid),
+            tables.is_segment.eq(self.load.is_segment),
+            tables.number.eq(self.load.number),
+            tables.slot.eq(slot),
+            tables.rom_read.eq(op.exp2 | op.log2 | op.recip | op.rsqrt),
+            tables.segment_read.eq(op.tbl),
+            tables.code_read.eq(op.lut),
+        ]
+        with m.If(self.load.valid):
+            m.d.comb += tables.slot.eq(self.load.slot)

@@ -1,0 +1,155 @@
+"""Tables: the memories of an F stage, written by the lines of LDT, read by every lane.
+
+Concept: a line is what LDT reads in a cycle, 4 bytes a lane. A LUT8 table is kept in lines. A
+segment table is kept in `table_rows` memories side by side, segment s in memory s mod table_rows;
+its rows lie one further in the image, because row 0 is the header, which is kept in registers.
+In: a line with its number, slot and kind; in the same cycle addresses. Out: rows one cycle later.
+Every lane reads on its own: a memory of one read port stands there once a lane.
+"""
+
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from jiriki.rtl.vector.fp import named, parts
+from jiriki.rtl.vector.function_lane import (
+    POSITION_BITS,
+    SEGMENT_BITS,
+    SEGMENT_EXPONENT_BITS,
+    Header,
+    Segment,
+)
+from jiriki.rtl.vector.function_rom import ROM_BITS, ROM_ROW, ROM_ROWS, rom_rows
+from jiriki.rtl.vector.records import GROUP_BITS, LUT_BYTES, SEGMENT_ROWS, SLOT_BITS, Shape, lanes_layout
+
+SLOTS = 1 << SLOT_BITS
+
+
+class Tables(wiring.Component):
+    """See the module. `header` is combinational, of `header_slot`."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        lanes = shape.lanes
+        super().__init__(
+            {
+                "line": In(lanes_layout(shape)),
+                "load": In(1),
+                "is_segment": In(1),
+                "number": In(GROUP_BITS),
+                "slot": In(SLOT_BITS),  # of the line, and of the addresses
+                "rom_read": In(1),
+                "rom_address": In(data.ArrayLayout(ROM_BITS, lanes)),
+                "rom_row": Out(data.ArrayLayout(ROM_ROW, lanes)),
+                "segment_read": In(1),
+                "segment": In(data.ArrayLayout(SEGMENT_BITS, lanes)),
+                "segment_row": Out(data.ArrayLayout(Segment, lanes)),
+                "code_read": In(1),
+                "code": In(data.ArrayLayout(8, lanes)),
+                "code_result": Out(data.ArrayLayout(signed(8), lanes)),
+                "header_slot": In(SLOT_BITS),
+                "header": Out(Header),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Build it."""
+        m = Module()
+        self._rom(m)
+        self._codes(m)
+        self._segments(m)
+        self._headers(m)
+        return m
+
+    def _rom(self, m: Module) -> None:
+        m.submodules.rom = rom = memory.Memory(shape=ROM_ROW, depth=ROM_ROWS, init=rom_rows())
+        for i in range(self.shape.lanes):
+            port = rom.read_port()
+            m.d.comb += [
+                port.addr.eq(self.rom_address[i]),
+                port.en.eq(self.rom_read),
+                self.rom_row[i].eq(port.data),
+            ]
+
+    def _codes(self, m: Module) -> None:
+        """Keep LUT8 tables."""
+        row = min(4 * self.shape.lanes, LUT_BYTES)
+        lines = LUT_BYTES // row
+        within, upper = ceil_log2(row), ceil_log2(lines)
+        m.submodules.codes = codes = memory.Memory(
+            shape=data.ArrayLayout(8, row), depth=SLOTS * lines, init=[]
+        )
+        write = codes.write_port()
+        m.d.comb += [
+            write.addr.eq(Cat(self.number[:upper], self.slot)),
+            write.data.eq(self.line.as_value()[: 8 * row]),
+            write.en.eq(self.load & ~self.is_segment),
+        ]
+        for i in range(self.shape.lanes):
+            port, byte = codes.read_port(), Signal(within, name=f"byte{i}")
+            m.d.comb += [
+                port.addr.eq(Cat(self.code[i][within:], self.slot)),
+                port.en.eq(self.code_read),
+            ]
+            m.d.sync += byte.eq(self.code[i][:within])
+            m.d.comb += self.code_result[i].eq(port.data[byte])
+
+    def _segments(self, m: Module) -> None:
+        """Keep the rows of segment tables; row r of the image is segment r - 1."""
+        rows = self.shape.table_rows
+        within = ceil_log2(rows)
+        lines = max(1, (SEGMENT_ROWS - 1) // rows)
+        upper = ceil_log2(lines)
+        ports: list[list[Value]] = [[] for _ in range(self.shape.lanes)]
+        for bank in range(min(rows, SEGMENT_ROWS - 1)):
+            kept = memory.Memory(shape=Segment, depth=SLOTS * lines, init=[])
+            m.submodules[f"segments{bank}"] = kept
+            row = (bank + 1) % rows
+            write = kept.write_port()
+            number = named(m, f"number{bank}", self.number - (row == 0), len(self.number) + 1)
+            m.d.comb += [
+                write.addr.eq(Cat(number[:upper], self.slot)),
+                write.data.eq(_segment(self.line, row)),
+                write.en.eq(self.load & self.is_segment & (number < lines)),
+            ]
+            for i in range(self.shape.lanes):
+                port = kept.read_port()
+                m.d.comb += [
+                    port.addr.eq(Cat(self.segment[i][within:], self.slot)),
+                    port.en.eq(self.segment_read),
+                ]
+                ports[i].append(port.data)
+        for i, banks in enumerate(ports):
+            bank = Signal(max(1, within), name=f"bank{i}")
+            m.d.sync += bank.eq(self.segment[i][:within])
+            m.d.comb += self.segment_row[i].eq(Array(banks)[bank])
+
+    def _headers(self, m: Module) -> None:
+        headers = Array(Signal(Header, name=f"header{i}") for i in range(SLOTS))
+        made = Signal(Header)
+        lo, shifts = self.line[0], self.line[1]
+        m.d.comb += [
+            made.minus_lo.eq(-lo.as_signed()),
+            made.in_shift.eq(shifts[:8]),
+            made.t_shift.eq(POSITION_BITS - shifts[8:16]),
+            made.segments.eq(shifts[16:24]),
+            made.below.eq(parts(m, "below", self.line[2]).clean),
+            made.above.eq(parts(m, "above", self.line[3]).clean),
+        ]
+        with m.If(self.load & self.is_segment & (self.number == 0)), m.Switch(self.slot):
+            for i in range(SLOTS):
+                with m.Case(i):
+                    m.d.sync += headers[i].eq(made)
+        m.d.comb += self.header.eq(headers[self.header_slot])
+
+
+def _segment(line: Value, row: int) -> Value:
+    """Return a row of a line as it is kept: the exponent clipped."""
+    c0, c1, c2, exponent = (line[4 * row + i] for i in range(4))
+    upper = exponent[SEGMENT_EXPONENT_BITS - 1 :]
+    fits = (upper == 0) | upper.all()
+    limit = Mux(exponent[-1], 1 << (SEGMENT_EXPONENT_BITS - 1), (1 << (SEGMENT_EXPONENT_BITS - 1)) - 1)
+    return Cat(c0, c1, c2, Mux(fits, exponent[:SEGMENT_EXPONENT_BITS], limit))
