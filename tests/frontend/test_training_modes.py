@@ -23,7 +23,7 @@ def test_batch_normalization_uses_and_returns_the_moments_of_the_batch():
     ours = evaluate(import_onnx(net), {"x": X})
     theirs = reference_outputs(net, {"x": X})
     for name, wanted in zip(outputs, ReferenceEvaluator(net).run(None, {"x": X}), strict=True):
-        np.testing.assert_allclose(ours[name], wanted, rtol=2e-5, atol=2e-6)
+        np.testing.assert_allclose(ours[name], np.asarray(wanted), rtol=2e-5, atol=2e-6)
         np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-5, atol=2e-6)
 
 
@@ -35,7 +35,7 @@ def test_dropout_draws_what_the_reference_draws(ratio):
     net.graph.output[1].type.tensor_type.elem_type = 9  # bool
     ours = evaluate(import_onnx(net), {"x": X})
     wanted, kept = ReferenceEvaluator(net).run(None, {"x": X})
-    np.testing.assert_allclose(ours["y"], wanted, rtol=1e-6)
+    np.testing.assert_allclose(ours["y"], np.asarray(wanted), rtol=1e-6)
     np.testing.assert_array_equal(ours["kept"], kept)
 
 
