@@ -136,4 +136,6 @@ class Bursts(wiring.Component):
         brought = Signal(sizes.ring_bits - exact_log2(INDEX_BYTES))
         m.d.sync += brought.eq(place[exact_log2(INDEX_BYTES) :])
         flat = Cat(self.index.data[c] for c in range(self.chip.columns))
-        return flat.word_select(brought, 8 * INDEX_BYTES)
+        value = Signal(8 * INDEX_BYTES)
+        m.d.comb += value.eq(flat.word_select(brought, 8 * INDEX_BYTES))
+        return value

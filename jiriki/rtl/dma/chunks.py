@@ -26,10 +26,10 @@ from jiriki.rtl.interfaces import Level, line_bits
 
 
 class Chunks(wiring.Component):
-    """See the module. `dense_fill`: FILL is one run and touches no scratchpad (ST's)."""
+    """See the module. `store`: ST's, whose FILL is one run and touches no scratchpad."""
 
-    def __init__(self, chip: ChipConfig, *, dense_fill: bool) -> None:
-        self.chip, self.sizes, self.dense_fill = chip, Sizes(chip), dense_fill
+    def __init__(self, chip: ChipConfig, *, store: bool) -> None:
+        self.chip, self.sizes, self.store = chip, Sizes(chip), store
         sizes = self.sizes
         super().__init__(
             {
@@ -71,7 +71,7 @@ class Chunks(wiring.Component):
         ]
         shorter = Mux(left < limit, left, limit)
         m.d.comb += self.bytes.eq(Mux(self.most < shorter, self.most, shorter))
-        if self.dense_fill:
+        if self.store:
             self._dense_fill(m, left, remains)
         m.d.comb += [
             ends_run.eq(self.moves & (remains == self.bytes)),
@@ -115,7 +115,7 @@ class Chunks(wiring.Component):
             length.eq(self.bytes),
             beside.eq((ones >> (sizes.beat - length).as_unsigned()) << self.start),
             self.enables.eq(beside[: sizes.ring] | beside[sizes.ring :]),
-            access.eq(self.act & ~self.fill if self.dense_fill else self.act),
+            access.eq(self.act & ~self.fill if self.store else self.act),
         ]
         for c in range(self.chip.columns):
             touched = self.enables[c * ku : (c + 1) * ku].any()
@@ -144,8 +144,9 @@ class Chunks(wiring.Component):
         for j in range(lanes + 1):
             m.d.comb += place[j].eq(at + stride * j)
         for j in range(lanes):
-            # A stride of 0 leaves one byte: the last written.
-            wanted = (self.bytes > j) & ((stride != 0) | (self.bytes == j + 1))
+            wanted = self.bytes > j
+            if not self.store:  # with a stride of 0 the last byte written stays
+                wanted &= (stride != 0) | (self.bytes == j + 1)
             m.d.comb += [
                 pending[j].eq(Mux(midway, rest[j], wanted)),
                 level.words[j].eq(place[j][low:]),

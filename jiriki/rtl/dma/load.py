@@ -45,7 +45,7 @@ class LoadUnit(wiring.Component):
         m = Module()
         m.submodules.decode = decode = Decode(self.chip, store=False)
         m.submodules.bursts = bursts = Bursts(self.chip)
-        m.submodules.chunks = chunks = Chunks(self.chip, dense_fill=False)
+        m.submodules.chunks = chunks = Chunks(self.chip, store=False)
         unit, record = self.unit, decode.out.payload
         armed, work, started, fill = Signal(), Signal(), Signal(), Signal()
         loads, frees, starts = Signal(), Signal(), Signal()

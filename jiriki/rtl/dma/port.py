@@ -16,7 +16,7 @@ it is 0). All bursts have one ID, INCR, and stay in an aligned block.
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -66,25 +66,26 @@ class DramPort(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build it."""
         m = Module()
-        granted = self._arbitrate(m)
-        self._issue(m, granted)
+        self.places = Signal()  # a request more has a place to wait
+        self.room_for_read = Signal()  # ... and its owner
+        self.took, self.waiting = Signal(), Signal(range(_DEPTH + 1))  # beats of writes
+        self._arbitrate(m)
+        self._take(m)
+        self._issue(m)
         self._write_beats(m)
         self._return(m)
         return m
 
-    def _arbitrate(self, m: Module) -> Value:
-        """Give the port; return what is granted in this cycle: beats, and whether it writes."""
+    def _arbitrate(self, m: Module) -> None:
+        """Give the port to one burst, when it is free."""
         sizes, fetch, load, store = self.sizes, self.fetch, self.load, self.store
-        busy = Signal(range(sizes.block_beats + 1))  # cycles of a read's beats to come
-        to_take, took = Signal.like(busy), Signal()  # beats of a write; one was taken before
-        self.places, self.waiting = Signal(), Signal(range(_DEPTH + 1))
-        self.room_for_read = Signal()
-        free, store_last, can_take = Signal(), Signal(init=1), Signal()
-        m.d.comb += free.eq((busy == 0) & (to_take == 0) & self.places)
-        reads = free & self.room_for_read
-        fetch_beats = Signal.like(busy)
-        in_beat = fetch.address[: sizes.beat_bits]
+        self.busy = busy = Signal(range(sizes.block_beats + 1))  # beats of a read to come
+        self.to_take = Signal.like(busy)  # beats of a write to come
+        free, reads, store_last = Signal(), Signal(), Signal(init=1)
+        fetch_beats, in_beat = Signal.like(busy), fetch.address[: sizes.beat_bits]
         m.d.comb += [
+            free.eq((busy == 0) & (self.to_take == 0) & self.places),
+            reads.eq(free & self.room_for_read),
             fetch_beats.eq((in_beat + fetch.bytes + sizes.beat - 1) >> sizes.beat_bits),
             fetch.grant.eq(reads & fetch.valid),
             load.grant.eq(reads & ~fetch.valid & load.valid & (~store.valid | store_last)),
@@ -96,58 +97,58 @@ class DramPort(wiring.Component):
         with m.If(load.grant | store.grant):
             m.d.sync += store_last.eq(store.grant)
         with m.If(fetch.grant | load.grant):
-            m.d.sync += busy.eq(Mux(fetch.grant, fetch_beats, load.beats) - 1)
+            m.d.sync += busy.eq((self.fetch_beats | self.load_beats) - 1)
         with m.Elif(busy != 0):
             m.d.sync += busy.eq(busy - 1)
-        now = Signal.like(to_take)
+
+    def _take(self, m: Module) -> None:
+        """Take a write's beats, one a cycle while they find a place."""
+        store, now = self.store, Signal.like(self.to_take)
         m.d.comb += [
-            now.eq(Mux(store.grant, store.beats, to_take)),
-            can_take.eq(self.waiting + took < _DEPTH),
-            store.take.eq((now != 0) & can_take),
+            now.eq(Mux(store.grant, store.beats, self.to_take)),
+            store.take.eq((now != 0) & (self.waiting + self.took < _DEPTH)),
             store.last.eq(now == 1),
         ]
-        m.d.sync += [to_take.eq(now - store.take), took.eq(store.take)]
-        self.took = took
-        beats = Mux(store.grant, store.beats, Mux(fetch.grant, fetch_beats, load.beats))
-        return Cat(beats, store.grant, fetch.grant, load.grant)
+        m.d.sync += [self.to_take.eq(now - store.take), self.took.eq(store.take)]
 
-    def _issue(self, m: Module, granted: Value) -> None:
-        """Put requests on the bus in order, a read behind the writes before it."""
-        axi, sizes = self.axi, self.sizes
-        request = data.StructLayout(
+    def _request(self, m: Module) -> Backlog:
+        """Complete a request in the cycle after its grant and let it wait for the bus."""
+        sizes, fetch = self.sizes, self.fetch
+        layout = data.StructLayout(
             {"address": DRAM_BITS, "beats": range(sizes.block_beats + 1), "write": 1}
         )
-        m.submodules.requests = requests = Backlog(request, _DEPTH)
-        beats, fetched, address = Signal(request["beats"].shape), Signal(), Signal(DRAM_BITS)
-        write, comes = Signal(), Signal()
-        of_fetch, of_load = granted[-2], granted[-1]
+        m.submodules.requests = requests = Backlog(layout, _DEPTH)
+        comes, fetched, place = Signal(), Signal(), Signal(DRAM_BITS)
+        write, beats = Signal(), Signal.like(self.busy)
         m.d.sync += [
-            beats.eq(granted[: len(beats)]), write.eq(granted[len(beats)]),
-            comes.eq(granted[len(beats) :].any()), fetched.eq(of_fetch),
-            address.eq(self.fetch.address),
+            comes.eq(fetch.grant | self.load.grant | self.store.grant),
+            fetched.eq(fetch.grant), write.eq(self.store.grant), place.eq(fetch.address),
+            beats.eq(self.fetch_beats | self.load_beats | self.store_beats),
         ]  # fmt: skip
-        late = Mux(write, self.store.address, Mux(fetched, address, self.load.address))
-        aligned = Cat(Const(0, sizes.beat_bits), late[sizes.beat_bits :])
-        oldest, first = requests.oldest, Signal(DRAM_BITS)
-        aw_free, ar_free, quiet = Signal(), Signal(), Signal()
-        written = (self.waiting == 0) & ~self.took & (~axi.wvalid | axi.wready)
+        late = Mux(write, self.store.address, Mux(fetched, place, self.load.address))
         m.d.comb += [
-            first.eq(aligned),
-            requests.push.eq(comes), requests.entry.address.eq(first),
+            requests.push.eq(comes),
+            requests.entry.address.eq(Cat(Const(0, sizes.beat_bits), late[sizes.beat_bits :])),
             requests.entry.beats.eq(beats), requests.entry.write.eq(write),
             self.places.eq(requests.level + comes < _DEPTH),
-            aw_free.eq(~axi.awvalid | axi.awready),
-            ar_free.eq(~axi.arvalid | axi.arready),
-            quiet.eq(aw_free & written),
         ]  # fmt: skip
+        return requests
+
+    def _issue(self, m: Module) -> None:
+        """Put requests on the bus in order, a read behind the writes before it."""
+        axi, requests = self.axi, self._request(m)
+        oldest, quiet = requests.oldest, Signal()
+        aw_free, ar_free = ~axi.awvalid | axi.awready, ~axi.arvalid | axi.arready
+        sent = (self.waiting == 0) & ~self.took & (~axi.wvalid | axi.wready)
+        m.d.comb += [
+            quiet.eq(aw_free & sent),
+            requests.take.eq(requests.valid & Mux(oldest.write, aw_free, ar_free & quiet)),
+        ]
         if self.ordered:
-            m.d.comb += quiet.eq(aw_free & written & (self.outstanding == 0))
-        del of_load
-        m.d.comb += requests.take.eq(requests.valid & Mux(oldest.write, aw_free, ar_free & quiet))
-        for name in ("ar", "aw"):
-            takes = requests.take & (oldest.write if name == "aw" else ~oldest.write)
+            m.d.comb += quiet.eq(aw_free & sent & (self.outstanding == 0))
+        for name, kind in (("ar", ~oldest.write), ("aw", oldest.write)):
             valid, ready = getattr(axi, f"{name}valid"), getattr(axi, f"{name}ready")
-            with m.If(takes):
+            with m.If(requests.take & kind):
                 m.d.sync += [
                     valid.eq(1),
                     getattr(axi, f"{name}addr").eq(oldest.address),
@@ -156,11 +157,12 @@ class DramPort(wiring.Component):
             with m.Elif(ready):
                 m.d.sync += valid.eq(0)
             m.d.comb += [
-                getattr(axi, f"{name}size").eq(size_code(sizes.beat)),
+                getattr(axi, f"{name}size").eq(size_code(self.sizes.beat)),
                 getattr(axi, f"{name}burst").eq(BURST_INCR),
                 getattr(axi, f"{name}cache").eq(CACHE_NORMAL),
             ]
-        self.asked = requests.take & oldest.write
+        asked = requests.take & oldest.write
+        m.d.sync += self.outstanding.eq(self.outstanding + asked - axi.bvalid)
 
     def _write_beats(self, m: Module) -> None:
         """Move the beats taken in the cycle before to the bus."""
@@ -196,7 +198,6 @@ class DramPort(wiring.Component):
             fetch.beat_valid.eq(axi.rvalid & owners.oldest),
             load.beat_valid.eq(axi.rvalid & ~owners.oldest),
         ]  # fmt: skip
-        m.d.sync += self.outstanding.eq(self.outstanding + self.asked - axi.bvalid)
         with m.If(
             (axi.rvalid & (axi.rresp != RESP_OKAY)) | (axi.bvalid & (axi.bresp != RESP_OKAY))
         ):

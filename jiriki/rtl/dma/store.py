@@ -46,7 +46,7 @@ class StoreUnit(wiring.Component):
         m = Module()
         m.submodules.decode = decode = Decode(self.chip, store=True)
         m.submodules.bursts = bursts = Bursts(self.chip)
-        m.submodules.chunks = chunks = Chunks(self.chip, dense_fill=True)
+        m.submodules.chunks = chunks = Chunks(self.chip, store=True)
         unit, record = self.unit, decode.out.payload
         armed, work, started = Signal(), Signal(), Signal()
         loads, frees, starts, reads = Signal(), Signal(), Signal(), Signal()

@@ -41,8 +41,7 @@ class Walk(wiring.Component):
         at, top = (Signal(data.ArrayLayout(COUNT_BITS, DIMS), name=n) for n in ("at", "top"))
         full = Signal(DIMS)
         m.d.comb += [full[d].eq(at[d] == top[d]) for d in range(DIMS)]
-        from_base: Value = base[DIMS - 1]
-        by: Value = stride[DIMS - 1]
+        from_base, by = Value.cast(base[DIMS - 1]), Value.cast(stride[DIMS - 1])
         for d in reversed(range(DIMS - 1)):
             from_base, by = Mux(full[d], from_base, base[d]), Mux(full[d], by, stride[d])
         m.d.comb += [
