@@ -233,6 +233,22 @@ def compare(
 
 
 @app.command()
+def plan(
+    demand: Annotated[
+        Path, typer.Argument(metavar="DEMAND.toml", help="Services, stock, supplies, events.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PAGE.html", help="Write a page with plots.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Plan a fleet month by month: what to buy, what it costs and serves, on whom it depends."""
+    from jiriki.cli.plan import plan
+
+    plan(demand, out, json)
+
+
+@app.command()
 def cost(
     name: Annotated[
         str, typer.Argument(metavar="CHIP", help="Tile, path of a tile's .toml, or product.")

@@ -1,0 +1,58 @@
+"""`jiriki plan`: a fleet month by month for a demand that grows, as tables, JSON and a page.
+
+In: a demand's TOML. Out: the plan; the page where a path for it is given.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich.console import RenderableType
+
+from jiriki.cli.screen import Screen
+from jiriki.cost.export.classify import DISCLAIMER
+from jiriki.plan.demand import load_demand
+from jiriki.plan.fleet import Plan, plan_fleet
+from jiriki.plan.fleet_page import plan_page
+from jiriki.plan.fleet_tables import (
+    bindings_sheet,
+    dependence_sheet,
+    events_sheet,
+    fleet_sheet,
+    money_sheet,
+    payload,
+    purchases_sheet,
+    services_sheet,
+    story,
+    summary_sheet,
+    supplies_sheet,
+)
+from jiriki.report import write_text
+from jiriki.report.tables import rich_table
+
+
+def plan(demand: Path, out: Path | None, as_json: bool) -> None:
+    """Plan the fleet, write the page where asked, print."""
+    screen = Screen(as_json)
+    with screen.step(f"planning {demand.name}"):
+        made = plan_fleet(load_demand(demand))
+    files = {}
+    if out is not None:
+        files["report"] = str(write_text(out, plan_page(made)))
+    screen.result({**payload(made), "files": files}, lambda: _page(made, files))
+
+
+def _page(made: Plan, files: Mapping[str, str]) -> Iterable[RenderableType]:
+    base = made.base
+    yield rich_table(summary_sheet(made))
+    yield from story(made)
+    yield ""
+    for sheet in (
+        fleet_sheet(base), purchases_sheet(base), services_sheet(base),
+        dependence_sheet(base, "vendor"), dependence_sheet(base, "made_in"), money_sheet(base),
+        bindings_sheet(base), supplies_sheet(made, base), events_sheet(made),
+    ):  # fmt: skip
+        if sheet.rows:
+            yield rich_table(sheet)
+    yield f"Export rules are arithmetic on published texts, {DISCLAIMER}."
+    for key, path in files.items():
+        yield f"{key:<16} {path}"
