@@ -16,7 +16,19 @@ from jiriki.rtl.vector.tables import Tables
 
 CYCLES = 4
 
-LOAD = data.StructLayout({"valid": 1, "is_segment": 1, "number": GROUP_BITS, "slot": SLOT_BITS})
+FUNCTION_STAGE = data.StructLayout(
+    {
+        "valid": CYCLES,  # a beat enters, or is in cycle 1, 2, 3
+        "slot": SLOT_BITS,  # of the micro-op of the beat that enters
+        "one": FUNCTION_CONTROL,  # cycle 1
+        "load": 1,  # cycle 1: v is a line of a table,
+        "is_segment": 1,  # ... of this kind,
+        "number": GROUP_BITS,  # ... of this number,
+        "load_slot": SLOT_BITS,  # ... for this slot
+        "two": FUNCTION_CONTROL,  # cycle 2
+        "late": 1,  # cycle 2
+    }
+)
 
 
 class FunctionStage(wiring.Component):
@@ -27,12 +39,7 @@ class FunctionStage(wiring.Component):
         super().__init__(
             {
                 "i": In(beat_layout(shape)),
-                "valid": In(CYCLES),  # a beat enters, or is in cycle 1, 2, 3
-                "slot": In(SLOT_BITS),  # of the micro-op of the beat that enters
-                "one": In(FUNCTION_CONTROL),  # cycle 1
-                "load": In(LOAD),  # cycle 1: v is a line of a table
-                "two": In(FUNCTION_CONTROL),  # cycle 2
-                "late": In(1),  # cycle 2
+                "control": In(FUNCTION_STAGE),
                 "late_value": In(lanes_layout(shape)),
                 "o": Out(beat_layout(shape)),  # combinational, in cycle 4
             }
@@ -41,16 +48,17 @@ class FunctionStage(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build it."""
         m = Module()
+        control = self.control
         entry = Signal(beat_layout(self.shape))
         t, side = entry.t, entry.side
         m.submodules.tables = tables = Tables(self.shape)
         header, slot = Signal(Header), Signal(SLOT_BITS)
-        m.d.comb += tables.header_slot.eq(self.slot)
-        with m.If(self.valid[0]):
-            m.d.sync += [entry.eq(self.i), header.eq(tables.header), slot.eq(self.slot)]
+        m.d.comb += tables.header_slot.eq(control.slot)
+        with m.If(control.valid[0]):
+            m.d.sync += [entry.eq(self.i), header.eq(tables.header), slot.eq(control.slot)]
         for i in range(1, CYCLES):
             next_t, next_side = Signal.like(t, name=f"t{i}"), Signal.like(side, name=f"side{i}")
-            with m.If(self.valid[i]):
+            with m.If(control.valid[i]):
                 m.d.sync += [next_t.eq(t), next_side.eq(side)]
             t, side = next_t, next_side
         m.d.comb += [self.o.t.eq(t), self.o.side.eq(side)]
@@ -59,32 +67,32 @@ class FunctionStage(wiring.Component):
             m.submodules[f"lane{i}"] = lane = FunctionLane()
             m.d.comb += [
                 lane.v.eq(entry.v[i]),
-                lane.one.eq(self.one),
+                lane.one.eq(control.one),
                 lane.header.eq(header),
                 tables.rom_address[i].eq(lane.rom_address),
                 tables.segment[i].eq(lane.segment),
                 tables.code[i].eq(lane.code),
-                lane.two.eq(self.two),
+                lane.two.eq(control.two),
                 lane.rom_row.eq(tables.rom_row[i]),
                 lane.segment_row.eq(tables.segment_row[i]),
                 lane.code_result.eq(tables.code_result[i]),
-                lane.late.eq(self.late),
+                lane.late.eq(control.late),
                 lane.late_value.eq(self.late_value[i]),
                 self.o.v[i].eq(lane.o),
             ]
         return m
 
     def _tables(self, m: Module, tables: Tables, entry: Signal, slot: Signal) -> None:
-        op = self.one
+        control, op = self.control, self.control.one
         m.d.comb += [
             tables.line.eq(entry.v),
-            tables.load.eq(self.load.valid),
-            tables.is_segment.eq(self.load.is_segment),
-            tables.number.eq(self.load.number),
+            tables.load.eq(control.load),
+            tables.is_segment.eq(control.is_segment),
+            tables.number.eq(control.number),
             tables.slot.eq(slot),
             tables.rom_read.eq(op.exp2 | op.log2 | op.recip | op.rsqrt),
             tables.segment_read.eq(op.tbl),
             tables.code_read.eq(op.lut),
         ]
-        with m.If(self.load.valid):
-            m.d.comb += tables.slot.eq(self.load.slot)
+        with m.If(control.load):
+            m.d.comb += tables.slot.eq(control.load_slot)
