@@ -73,41 +73,41 @@ class Mailbox(wiring.Component):
         m.submodules.parameters = parameters = memory.Memory(shape=32, depth=PARAMETERS, init=[])
         put, get = parameters.write_port(), parameters.read_port(domain="comb")
         m.d.comb += [get.addr.eq(self.parameter), self.parameter_value.eq(get.data)]
-        both, address = Signal(), axi.aw.payload.addr
+        both, address = Signal(), axi.awaddr
         m.d.comb += [
-            both.eq(axi.aw.valid & axi.w.valid & (~axi.b.valid | axi.b.ready)),
-            axi.aw.ready.eq(both), axi.w.ready.eq(both),
-            put.addr.eq(address[2:]), put.data.eq(axi.w.payload.data),
+            both.eq(axi.awvalid & axi.wvalid & (~axi.bvalid | axi.bready)),
+            axi.awready.eq(both), axi.wready.eq(both),
+            put.addr.eq(address[2:]), put.data.eq(axi.wdata),
             put.en.eq(both & address[10]),
             self.start.eq(
-                both & (address == CONTROL) & axi.w.payload.data[0] & ~self.running
+                both & (address == CONTROL) & axi.wdata[0] & ~self.running
             ),
         ]  # fmt: skip
         with m.If(both):
-            m.d.sync += axi.b.valid.eq(1)
-        with m.Elif(axi.b.ready):
-            m.d.sync += axi.b.valid.eq(0)
+            m.d.sync += axi.bvalid.eq(1)
+        with m.Elif(axi.bready):
+            m.d.sync += axi.bvalid.eq(0)
         with m.If(both & (address == PROGRAM)):
-            m.d.sync += self.base.eq(axi.w.payload.data)
+            m.d.sync += self.base.eq(axi.wdata)
         with m.If(both & (address == WORDS)):
-            m.d.sync += self.words.eq(axi.w.payload.data)
+            m.d.sync += self.words.eq(axi.wdata)
 
     def _read(self, m: Module) -> None:
         """Answer reads from a table of registers."""
         axi, word = self.axi, Signal(32)
         accepted = Signal()
         m.d.comb += [
-            accepted.eq(axi.ar.valid & (~axi.r.valid | axi.r.ready)),
-            axi.ar.ready.eq(accepted),
+            accepted.eq(axi.arvalid & (~axi.rvalid | axi.rready)),
+            axi.arready.eq(accepted),
         ]
-        with m.Switch(axi.ar.payload.addr):
+        with m.Switch(axi.araddr):
             for address, value in self._registers():
                 with m.Case(address):
                     m.d.comb += word.eq(value)
         with m.If(accepted):
-            m.d.sync += [axi.r.valid.eq(1), axi.r.payload.data.eq(word)]
-        with m.Elif(axi.r.ready):
-            m.d.sync += axi.r.valid.eq(0)
+            m.d.sync += [axi.rvalid.eq(1), axi.rdata.eq(word)]
+        with m.Elif(axi.rready):
+            m.d.sync += axi.rvalid.eq(0)
 
     def _registers(self) -> list[tuple[int, Value]]:
         """Return (byte address, value) of every register that can be read."""

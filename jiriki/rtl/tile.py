@@ -5,15 +5,16 @@ registers that say what happened. `trace` shows, cycle by cycle, which instructi
 sent, starts and completes; a simulation counts them, a chip leaves the wires open.
 """
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from jiriki.chip import ChipConfig
 from jiriki.rtl.axi import axi4_lite_signature, axi4_signature
-from jiriki.rtl.counters import UnitCounter
+from jiriki.rtl.counters import COUNTER_BITS, UnitCounter
 from jiriki.rtl.dma.load import LoadUnit
 from jiriki.rtl.dma.port import DramPort
+from jiriki.rtl.dma.records import DRAM_BITS
 from jiriki.rtl.dma.store import StoreUnit
 from jiriki.rtl.front import Front
 from jiriki.rtl.mailbox import ADDRESS_BITS, Mailbox
@@ -42,7 +43,7 @@ class Tile(wiring.Component):
             "semaphores": Out(chip.semaphores * chip.semaphore_max.bit_length()),
         })  # fmt: skip
         super().__init__({
-            "memory": Out(axi4_signature(8 * chip.dram_bytes_per_cycle)),
+            "memory": Out(axi4_signature(DRAM_BITS, 8 * chip.dram_bytes_per_cycle)),
             "control": In(axi4_lite_signature(ADDRESS_BITS)),
             "trace": Out(trace),
         })  # fmt: skip
@@ -80,9 +81,14 @@ class Tile(wiring.Component):
             sequencer.parameter_value.eq(mailbox.parameter_value),
             mailbox.running.eq(sequencer.running), mailbox.halts.eq(sequencer.halts),
             mailbox.overflow.eq(semaphores.overflow),
-            *(mailbox.beats[i].eq(beats) for i, beats in enumerate(port.beats)),
             *(mailbox.counts[i].eq(count) for i, count in enumerate(counts)),
         ]  # fmt: skip
+        for count, beats in zip(
+            mailbox.beats, (port.load_beats, port.store_beats, port.fetch_beats), strict=True
+        ):
+            total = Signal(COUNTER_BITS)
+            m.d.sync += total.eq(Mux(mailbox.start, 0, total + beats))
+            m.d.comb += count.eq(total)
         self._trace(m, sequencer, semaphores, fronts)
         return m
 

@@ -17,6 +17,7 @@
 #define JIRIKI_BEAT 16  // bytes
 #endif
 #define UNITS 4
+#define P(bundle, wire) bundle##___05F##wire  // as Verilator spells bundle__wire
 
 struct Beat { uint64_t ready; bool last; uint8_t bytes[JIRIKI_BEAT]; };
 struct Write { uint64_t address; uint32_t beats; };
@@ -71,28 +72,28 @@ struct Sim {
 
   void serve() {  // inputs of this cycle
     Vtop &d = *top;
-    d.memory__ar__ready = !held();
-    d.memory__aw__ready = !held();
-    d.memory__w__ready = !held();
-    bool offer = !reads.empty() && reads.front().ready <= cycle && !(d.memory__r__valid == 0 && held());
-    d.memory__r__valid = offer;
+    d.P(memory, arready) = !held();
+    d.P(memory, awready) = !held();
+    d.P(memory, wready) = !held();
+    bool offer = !reads.empty() && reads.front().ready <= cycle && !(d.P(memory, rvalid) == 0 && held());
+    d.P(memory, rvalid) = offer;
     if (offer) {
-      put(d.memory__r__payload__data, reads.front().bytes);
-      d.memory__r__payload__last = reads.front().last;
+      put(d.P(memory, rdata), reads.front().bytes);
+      d.P(memory, rlast) = reads.front().last;
     }
-    d.memory__b__valid = replies > 0;
+    d.P(memory, bvalid) = replies > 0;
   }
 
   void accept() {  // handshakes of this cycle
     Vtop &d = *top;
-    if (d.memory__r__valid && d.memory__r__ready) reads.pop_front();
-    if (d.memory__b__valid && d.memory__b__ready) replies--;
-    if (d.memory__aw__valid && d.memory__aw__ready)
-      writes.push_back({d.memory__aw__payload__addr, (uint32_t)d.memory__aw__payload__len + 1});
-    if (d.memory__w__valid && d.memory__w__ready) write_beat();
-    if (d.memory__ar__valid && d.memory__ar__ready) {
-      uint64_t address = d.memory__ar__payload__addr / JIRIKI_BEAT * JIRIKI_BEAT;
-      uint32_t n = (uint32_t)d.memory__ar__payload__len + 1;
+    if (d.P(memory, rvalid) && d.P(memory, rready)) reads.pop_front();
+    if (d.P(memory, bvalid) && d.P(memory, bready)) replies--;
+    if (d.P(memory, awvalid) && d.P(memory, awready))
+      writes.push_back({d.P(memory, awaddr), (uint32_t)d.P(memory, awlen) + 1});
+    if (d.P(memory, wvalid) && d.P(memory, wready)) write_beat();
+    if (d.P(memory, arvalid) && d.P(memory, arready)) {
+      uint64_t address = d.P(memory, araddr) / JIRIKI_BEAT * JIRIKI_BEAT;
+      uint32_t n = (uint32_t)d.P(memory, arlen) + 1;
       for (uint32_t i = 0; i < n; i++, address += JIRIKI_BEAT) {
         Beat beat = {cycle + latency + i, i + 1 == n, {}};
         if (address + JIRIKI_BEAT <= size) memcpy(beat.bytes, dram + address, JIRIKI_BEAT);
@@ -108,8 +109,8 @@ struct Sim {
     Write &write = writes.front();
     uint64_t address = write.address / JIRIKI_BEAT * JIRIKI_BEAT;
     uint8_t bytes[JIRIKI_BEAT];
-    get(d.memory__w__payload__data, bytes);
-    uint64_t strobes = d.memory__w__payload__strb;
+    get(d.P(memory, wdata), bytes);
+    uint64_t strobes = d.P(memory, wstrb);
     for (int i = 0; i < JIRIKI_BEAT; i++)
       if (strobes >> i & 1) {
         if (address + i < size) dram[address + i] = bytes[i];
@@ -121,10 +122,10 @@ struct Sim {
 
   void log() {
     Vtop &d = *top;
-    if (!d.trace__running) return;
+    if (!d.P(trace, running)) return;
     uint32_t t = (uint32_t)(cycle - begin);
-    uint32_t bits = d.trace__control | d.trace__sent << 1 | d.trace__started << (1 + UNITS) |
-                    d.trace__completed << (1 + 2 * UNITS);
+    uint32_t bits = d.P(trace, control) | d.P(trace, sent) << 1 | d.P(trace, started) << (1 + UNITS) |
+                    d.P(trace, completed) << (1 + 2 * UNITS);
     if (!bits) return;
     last_event = cycle;
     if (trace_events)
@@ -158,32 +159,32 @@ void sim_stall(Sim *s, uint32_t stall, uint32_t seed) { s->stall = stall; s->ran
 void sim_events_on(Sim *s, int on) { s->trace_events = on; }
 void sim_write(Sim *s, uint32_t address, uint32_t value) {
   Vtop &d = *s->top;
-  d.control__aw__valid = 1; d.control__aw__payload__addr = address;
-  d.control__w__valid = 1; d.control__w__payload__data = value;
-  d.control__w__payload__strb = 15;
-  d.control__b__ready = 1;
+  d.P(control, awvalid) = 1; d.P(control, awaddr) = address;
+  d.P(control, wvalid) = 1; d.P(control, wdata) = value;
+  d.P(control, wstrb) = 15;
+  d.P(control, bready) = 1;
   bool done = false;
   while (!done) {
     s->serve(); d.clk = 0; d.eval();
-    done = d.control__aw__ready && d.control__w__ready;
+    done = d.P(control, awready) && d.P(control, wready);
     s->tick();
   }
-  d.control__aw__valid = 0; d.control__w__valid = 0;
+  d.P(control, awvalid) = 0; d.P(control, wvalid) = 0;
   s->begin = s->cycle;
 }
 uint32_t sim_read(Sim *s, uint32_t address) {
   Vtop &d = *s->top;
-  d.control__ar__valid = 1; d.control__ar__payload__addr = address;
-  d.control__r__ready = 1;
+  d.P(control, arvalid) = 1; d.P(control, araddr) = address;
+  d.P(control, rready) = 1;
   bool done = false;
   while (!done) {
     s->serve(); d.clk = 0; d.eval();
-    done = d.control__ar__ready;
+    done = d.P(control, arready);
     s->tick();
   }
-  d.control__ar__valid = 0;
+  d.P(control, arvalid) = 0;
   d.clk = 0; d.eval();
-  uint32_t value = d.control__r__payload__data;
+  uint32_t value = d.P(control, rdata);
   s->tick();
   return value;
 }
@@ -194,7 +195,7 @@ int sim_run(Sim *s, uint64_t most, uint64_t quiet) {
   s->last_event = s->cycle;
   while (s->cycle < end) {
     s->tick();
-    if (!s->top->trace__running) return 0;
+    if (!s->top->P(trace, running)) return 0;
     if (s->outside) return 3;
     if (s->cycle - s->last_event > quiet) return 2;
   }
@@ -210,9 +211,9 @@ void sim_reset(Sim *s) {
 }
 uint64_t sim_cycle(Sim *s) { return s->cycle - s->begin; }
 uint64_t sim_outside(Sim *s) { return s->outside; }
-uint32_t sim_at(Sim *s) { return s->top->trace__at; }
-uint32_t sim_waits(Sim *s) { return s->top->trace__waits; }
-void sim_semaphores(Sim *s, uint8_t *out, uint32_t bytes) { memcpy(out, &s->top->trace__semaphores, bytes); }
+uint32_t sim_at(Sim *s) { return s->top->P(trace, at); }
+uint32_t sim_waits(Sim *s) { return s->top->P(trace, waits); }
+void sim_semaphores(Sim *s, uint8_t *out, uint32_t bytes) { memcpy(out, &s->top->P(trace, semaphores), bytes); }
 uint64_t sim_event_count(Sim *s, uint32_t list) { return s->events[list].size(); }
 const uint32_t *sim_event_list(Sim *s, uint32_t list) { return s->events[list].data(); }
 int sim_trace(Sim *s, const char *path, uint64_t from, uint64_t to) {
