@@ -58,7 +58,7 @@ class DramPort(wiring.Component):
                 "fetch_beats": Out(beats),  # granted in this cycle, for the counters
                 "load_beats": Out(beats),
                 "store_beats": Out(beats),
-                "outstanding": Out(16),  # writes not answered
+                "outstanding": Out(16),  # bursts of writes granted and not answered
                 "error": Out(1),  # a response was not OKAY; stays
             }
         )
@@ -145,7 +145,10 @@ class DramPort(wiring.Component):
             requests.take.eq(requests.valid & Mux(oldest.write, aw_free, ar_free & quiet)),
         ]
         if self.ordered:
-            m.d.comb += quiet.eq(aw_free & sent & (self.outstanding == 0))
+            unanswered = Signal.like(self.outstanding)  # of those on the bus
+            asked = requests.take & oldest.write
+            m.d.comb += quiet.eq(aw_free & sent & (unanswered == 0))
+            m.d.sync += unanswered.eq(unanswered + asked - self.axi.bvalid)
         for name, kind in (("ar", ~oldest.write), ("aw", oldest.write)):
             valid, ready = getattr(axi, f"{name}valid"), getattr(axi, f"{name}ready")
             with m.If(requests.take & kind):
@@ -161,8 +164,6 @@ class DramPort(wiring.Component):
                 getattr(axi, f"{name}burst").eq(BURST_INCR),
                 getattr(axi, f"{name}cache").eq(CACHE_NORMAL),
             ]
-        asked = requests.take & oldest.write
-        m.d.sync += self.outstanding.eq(self.outstanding + asked - axi.bvalid)
 
     def _write_beats(self, m: Module) -> None:
         """Move the beats taken in the cycle before to the bus."""
@@ -198,6 +199,7 @@ class DramPort(wiring.Component):
             fetch.beat_valid.eq(axi.rvalid & owners.oldest),
             load.beat_valid.eq(axi.rvalid & ~owners.oldest),
         ]  # fmt: skip
+        m.d.sync += self.outstanding.eq(self.outstanding + self.store.grant - axi.bvalid)
         with m.If(
             (axi.rvalid & (axi.rresp != RESP_OKAY)) | (axi.bvalid & (axi.bresp != RESP_OKAY))
         ):

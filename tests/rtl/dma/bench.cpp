@@ -1,5 +1,6 @@
 // LD, ST and the DRAM port between a front, a scratchpad and an AXI memory that are plain C++.
-// Sizes are defined by the caller: COLUMNS KU LINE_BITS BANK_WORDS SP_BYTES BEAT LATENCY DEPTH.
+// Sizes are defined by the caller: COLUMNS KU LINE_BITS BANK_WORDS SP_BYTES BEAT BURST LATENCY
+// DEPTH.
 #include "Vtop.h"
 #include "verilated.h"
 #ifdef JIRIKI_TRACE
@@ -148,7 +149,7 @@ extern "C" int64_t bench_run(
         st.started == st.count && writes.empty() && !top.outstanding && t > 8 && !answers &&
         data.empty()) break;
     for (auto& unit : units) hand(unit, t);
-    top.fetch___05Fvalid = fetch[t];
+    top.fetch___05Fvalid = fetch[t], top.fetch___05Fbytes = BURST;
     top.axi___05Fawready = ready(), top.axi___05Fwready = ready(), top.axi___05Farready = ready();
     bool beat = !reads.empty() && reads.front().at <= t && ready();
     top.axi___05Frvalid = beat;

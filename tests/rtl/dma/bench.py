@@ -80,7 +80,7 @@ def library(chip: ChipConfig, *, trace: bool = False) -> ctypes.CDLL:
         "COLUMNS": chip.columns, "KU": chip.ku, "LINE_BITS": line_bits(chip),
         "BANK_WORDS": chip.bank_words, "SP_BYTES": chip.scratchpad_bytes,
         "BEAT": chip.dram_bytes_per_cycle, "LATENCY": chip.dram_latency_cycles - PORT_CYCLES,
-        "DEPTH": chip.queue_depth,
+        "DEPTH": chip.queue_depth, "BURST": chip.dram_burst_bytes,
     }  # fmt: skip
     source = Path(__file__).with_name("bench.cpp")
     made = build_library(Bench(chip), "dma", [source], defines=defines, trace=trace)

@@ -37,3 +37,17 @@ def test_random_streams_move_the_bytes_in_the_cycles_of_the_rules(world: dict):
     chip = load_chip("nano")
     for seed in range(6):
         assert_as_in_the_contract(trial(chip, rng_of(seed), 40, exact=True, **world))
+
+
+def test_any_memory_gives_the_same_bytes():
+    chip = load_chip("nano")
+    for seed in range(4):
+        made = trial(chip, rng_of(100 + seed), 40, exact=False, gaps=0.5, refusals=0.1)
+        plain, machine = Plain(made), made.meaning()
+        plain.run(made.limit)
+        issue = {
+            u: [i.issue for i in plain.items if i.work.instruction.unit is u] for u in plain.log
+        }
+        got = run_gates(made, issue, stall=1 + seed)
+        assert np.array_equal(got.sp, machine.sp)
+        assert np.array_equal(got.dram, machine.dram)
