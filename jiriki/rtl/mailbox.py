@@ -5,7 +5,8 @@ In: reads and writes of 32-bit registers. Out: the program's place, parameters, 
 | byte address | register |
 |---|---|
 | 0x000 | CONTROL: write 1 to start (ignored while running) |
-| 0x004 | STATUS: bit 0 running, bit 1 a semaphore overflowed, bits 15..8 runs finished |
+| 0x004 | STATUS: bit 0 running, 1 a semaphore overflowed, 2 writes unanswered (results are in \
+memory when it is 0), 3 memory answered with an error, bits 15..8 runs finished |
 | 0x008 | PROGRAM: byte address of the program, a multiple of dram_burst_bytes |
 | 0x00c | WORDS: its instructions |
 | 0x010 | CYCLES, 64 bits: of the last run, HALT inclusive |
@@ -47,6 +48,8 @@ class Mailbox(wiring.Component):
             "running": In(1),
             "halts": In(1),
             "overflow": In(1),
+            "pending": In(1),  # writes that memory has not answered
+            "error": In(1),
             "beats": In(COUNTER_BITS).array(len(BEATS)),
             "counts": In(COUNTER_BITS).array(len(UNITS) * len(REASONS)),
             "parameter": In(8),
@@ -112,7 +115,9 @@ class Mailbox(wiring.Component):
     def _registers(self) -> list[tuple[int, Value]]:
         """Return (byte address, value) of every register that can be read."""
         chip = int(self.chip.content_hash()[:8], 16)
-        status = Cat(self.running, self.overflow, Const(0, 6), self.finished)
+        status = Cat(
+            self.running, self.overflow, self.pending, self.error, Const(0, 4), self.finished
+        )  # fmt: skip
         out = [(STATUS, status), (PROGRAM, self.base), (WORDS, self.words), (CHIP, Const(chip, 32))]
         wide = [(CYCLES, self.cycles), *zip(BEATS.values(), self.beats, strict=True)]
         for u in range(len(UNITS)):

@@ -33,6 +33,7 @@ class Tile(wiring.Component):
         n = len(UNITS)
         trace = wiring.Signature({
             "running": Out(1),
+            "pending": Out(1),  # writes that memory has not answered
             "halts": Out(1),
             "control": Out(1),  # the sequencer executes a control instruction
             "sent": Out(n),
@@ -81,6 +82,8 @@ class Tile(wiring.Component):
             sequencer.parameter_value.eq(mailbox.parameter_value),
             mailbox.running.eq(sequencer.running), mailbox.halts.eq(sequencer.halts),
             mailbox.overflow.eq(semaphores.overflow),
+            mailbox.pending.eq(port.outstanding != 0), mailbox.error.eq(port.error),
+            self.trace.pending.eq(port.outstanding != 0),
             *(mailbox.counts[i].eq(count) for i, count in enumerate(counts)),
         ]  # fmt: skip
         for count, beats in zip(

@@ -18,6 +18,7 @@ from jiriki.isa.fields import Unit
 from jiriki.program import UnitCounters
 from jiriki.rtl import mailbox
 from jiriki.rtl.counters import REASONS
+from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.sequencer import UNITS
 from jiriki.rtl.tile import Tile
@@ -102,7 +103,7 @@ class TileSimulation:
         assert dram.dtype == np.uint8 and dram.flags.c_contiguous, "memory is contiguous bytes"
         self._dram = dram
         latency = self.chip.dram_latency_cycles if latency_cycles is None else latency_cycles
-        self._lib.sim_memory(self._sim, dram.ctypes.data, dram.size, latency)
+        self._lib.sim_memory(self._sim, dram.ctypes.data, dram.size, latency - PORT_CYCLES)
 
     def stall(self, share: float, seed: int) -> None:
         """Hold every memory handshake back at random, in `share` of the cycles."""

@@ -1,8 +1,9 @@
 // Runs a tile: the host's registers, the memory behind its AXI4 port, and a log of its trace.
 //
 // Memory: an AXI4 slave that is always ready; beat i of a read accepted in cycle c is offered from
-// cycle c + latency + i on, a read sees what was written before it (docs/reference/timing.md).
-// With a stall mask every handshake is held back at random.
+// cycle c + latency + i on, a read sees what was written before it (docs/reference/timing.md; the
+// latency here is the chip's less the cycles of its port, jiriki/rtl/dma/port.py). With stalls every
+// handshake is held back at random.
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -195,7 +196,7 @@ int sim_run(Sim *s, uint64_t most, uint64_t quiet) {
   s->last_event = s->cycle;
   while (s->cycle < end) {
     s->tick();
-    if (!s->top->P(trace, running)) return 0;
+    if (!s->top->P(trace, running) && !s->top->P(trace, pending)) return 0;
     if (s->outside) return 3;
     if (s->cycle - s->last_event > quiet) return 2;
   }
