@@ -9,7 +9,7 @@ take part. In GEMV both first rows have the same terms, the second row weights o
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from jiriki.rtl.matrix.element import Control, Element, element
@@ -22,11 +22,10 @@ class DotArray(wiring.Component):
 
     def __init__(self, shape: Shape, *, inline: bool = True) -> None:
         self.shape, self.inline = shape, inline
-        row = data.ArrayLayout(signed(32), shape.chip.nu)
         super().__init__(
             {
                 "operands": In(operands_signature(shape)),
-                "shadow": Out(data.ArrayLayout(row, shape.rows)),
+                "shadow": Out(signed(32)).array(shape.rows, shape.chip.nu),
                 "drain": Out(1),  # the shadow takes the results of a tile at the end of this cycle
                 "job": Out(job_layout(shape)),
             }

@@ -25,10 +25,9 @@ class Drain(wiring.Component):
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        row = data.ArrayLayout(signed(32), shape.chip.nu)
         super().__init__(
             {
-                "shadow": In(data.ArrayLayout(row, shape.rows)),
+                "shadow": In(signed(32)).array(shape.rows, shape.chip.nu),
                 "start": In(1),  # the shadow is there from the next cycle on
                 "job": In(job_layout(shape)),
                 "acc": In(accumulator_read_signature(shape.chip)),

@@ -1,6 +1,6 @@
 """Issue: the levels of a step on both ports; start, state and end of instructions.
 
-In: `step_layout` records. Out: reads of this cycle, what their data is for (in registers, with the
+In: `step_record`s. Out: reads of this cycle, what their data is for (in registers, with the
 data), and the wires to the unit's front. A step's first level is asked for in the cycle in which
 its record is here: the first of an instruction with `go`, the last of a register tile not before
 the results of the tile before it have left the shadow. Port A is never refused.
@@ -9,11 +9,12 @@ the results of the tile before it have left the shadow. Port A is never refused.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.rtl.interfaces import Level, State, read_signature
-from jiriki.rtl.matrix.records import Shape, arrival_layout, step_layout
+from jiriki.rtl.interfaces import State, read_signature
+from jiriki.rtl.matrix.gather import Gather
+from jiriki.rtl.matrix.records import Record, Shape, arrival_record, handed, step_record
 
 
 class Issue(wiring.Component):
@@ -23,10 +24,10 @@ class Issue(wiring.Component):
         self.shape = shape
         super().__init__(
             {
-                "step": In(stream.Signature(step_layout(shape))),
+                "step": In(handed(step_record(shape))),
                 "a": Out(read_signature(shape.chip)),
                 "b": Out(read_signature(shape.chip)),
-                "arrival": Out(arrival_layout(shape)),
+                "arrival": Out(arrival_record(shape)),
                 "want": Out(1),
                 "work": Out(1),
                 "go": In(1),
@@ -109,7 +110,7 @@ class Issue(wiring.Component):
         m.d.sync += [arrival.active.eq(stepping), arrival.end.eq(ends)]
         with m.If(stepping):
             m.d.sync += [
-                *[arrival[name].eq(step[name]) for name in _COPIED],
+                *[getattr(arrival, name).eq(getattr(step, name)) for name in _COPIED],
                 arrival.served.eq(now),
                 arrival.odd_served.eq(odd_now),
                 arrival.unread.eq(~step.read),
@@ -146,22 +147,28 @@ _COPIED = ("dw", "gemv", "ldw", "w4", "outside", "fill", "file", "file_word", "s
 
 
 def _gather(
-    m: Module, shape: Shape, name: str, stepping: Value, pending: Value, words: Value, port: Value
+    m: Module, shape: Shape, name: str, stepping: Value, pending: Value, words: Record, port: Record
 ) -> Value:
     """Ask for the next level of pending lanes; return the lanes it serves."""
-    m.submodules[name] = level = Level(shape.chip, shape.lanes)
-    m.d.comb += [level.pending.eq(pending), level.words.eq(words), port.lines.eq(level.lines)]
+    m.submodules[name] = gather = Gather(shape)
+    m.d.comb += gather.pending.eq(pending)
+    m.d.comb += [to.eq(word) for to, word in zip(gather.words, words, strict=True)]
+    m.d.comb += [port.lines[c].eq(line) for c, line in enumerate(gather.lines)]
     with m.If(stepping):
-        m.d.comb += port.valid.eq(level.valid)
-    return level.served
+        m.d.comb += port.valid.eq(gather.valid)
+    return gather.served
 
 
-def _line(m: Module, shape: Shape, wants: Value, word: Value, w4: Value, port: Value) -> None:
+def _line(m: Module, shape: Shape, wants: Value, word: Value, w4: Value, port: Record) -> None:
     """Ask for the words of a line: nu, or half as many of packed weights, from `word` on."""
     columns, nu = shape.chip.columns, shape.chip.nu
     first, line = word[: shape.column], word[shape.column :]
-    run = Mux(w4, (1 << nu // 2) - 1, (1 << nu) - 1) << first
+    run, after = Signal(2 * columns), Signal(len(line))
+    m.d.comb += [
+        run.eq(Mux(w4, (1 << nu // 2) - 1, (1 << nu) - 1) << first),
+        after.eq(line + 1),
+    ]
     for c in range(columns):
-        m.d.comb += port.lines[c].eq(Mux(first > c, line + 1, line))
+        m.d.comb += port.lines[c].eq(Mux(first > c, after, line))
     with m.If(wants):
         m.d.comb += port.valid.eq(run[:columns] | run[columns:])

@@ -8,18 +8,26 @@ good as mu); the next tile is mu = q * ow + r pixels on: r columns and q rows, o
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.rtl.matrix.records import PIXEL_BITS, PLACE_BITS, Shape, products_layout, window_layout
+from jiriki.rtl.matrix.records import (
+    PIXEL_BITS,
+    PLACE_BITS,
+    Record,
+    Shape,
+    products_record,
+    window_record,
+)
 
 
-def pixel_layout(shape: Shape) -> data.StructLayout:
+def pixel_record(shape: Shape) -> wiring.Signature:
     """Return the place of one pixel."""
-    return data.StructLayout(
-        {"ox": PIXEL_BITS, "iy": PLACE_BITS, "ix": PLACE_BITS, "word": shape.word}
-    )
+    places = {"ox": PIXEL_BITS, "iy": PLACE_BITS, "ix": PLACE_BITS, "word": shape.word}
+    return wiring.Signature({name: Out(bits) for name, bits in places.items()})
 
 
 class FirstPixels(wiring.Component):
@@ -30,11 +38,11 @@ class FirstPixels(wiring.Component):
         mu = shape.chip.mu
         super().__init__(
             {
-                "window": In(window_layout()),
-                "products": In(products_layout(shape)),
+                "window": In(window_record()),
+                "products": In(products_record(shape)),
                 "origin": In(shape.word),  # a - corner
-                "pixels": Out(data.ArrayLayout(pixel_layout(shape), mu)),
-                "advance": Out(advance_layout(shape)),
+                "pixels": Out(pixel_record(shape)).array(mu),
+                "advance": Out(advance_record(shape)),
             }
         )
 
@@ -73,23 +81,23 @@ class FirstPixels(wiring.Component):
         return m
 
 
-def advance_layout(shape: Shape) -> data.StructLayout:
+def advance_record(shape: Shape) -> wiring.Signature:
     """Return what is added from one tile to the next."""
-    return data.StructLayout(
+    return wiring.Signature(
         {
-            "columns": range(shape.chip.mu + 1),
-            "ow": PIXEL_BITS,
-            "rows": PLACE_BITS,  # of iy without a wrap
-            "sy": 5,  # more with one
-            "along": PLACE_BITS,  # of ix without a wrap
-            "back": PLACE_BITS,  # of ix with one
-            "words": shape.word,
-            "wrapped": shape.word,
+            "columns": Out(range(shape.chip.mu + 1)),
+            "ow": Out(PIXEL_BITS),
+            "rows": Out(PLACE_BITS),  # of iy without a wrap
+            "sy": Out(5),  # more with one
+            "along": Out(PLACE_BITS),  # of ix without a wrap
+            "back": Out(PLACE_BITS),  # of ix with one
+            "words": Out(shape.word),
+            "wrapped": Out(shape.word),
         }
     )
 
 
-def next_tile(pixel: Value, advance: Value) -> list[Value]:
+def next_tile(pixel: Record, advance: Record) -> list[Any]:
     """Return the assignments that take a pixel to the next tile."""
     moved = pixel.ox + advance.columns
     wraps = moved >= advance.ow

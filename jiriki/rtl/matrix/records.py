@@ -1,13 +1,19 @@
 """Records that pass between the parts of the matrix unit, and the sizes they follow from.
 
-In: a chip. Out: layouts; `Shape` holds the derived numbers under their names.
+In: a chip. Out: signatures of records (one signal a field or a lane, which simulates several times
+faster than one wide signal) and `Shape`, which holds the derived numbers under their names.
 """
 
-from dataclasses import dataclass
+# pyright: reportAttributeAccessIssue=false
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.hdl import Shape as HdlShape
-from amaranth.hdl import signed, unsigned
-from amaranth.lib import data
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from jiriki.chip import ChipConfig
@@ -83,14 +89,55 @@ class Shape:
         return max(self.gemv_drain, self.chip.drain_cycles)
 
 
-def window_layout() -> data.StructLayout:
+# Records ---------------------------------------------------------------------------------------
+
+
+Record = wiring.PureInterface | wiring.FlippedInterface
+
+
+def handed(record: wiring.Signature) -> wiring.Signature:
+    """Return a stream of records."""
+    return wiring.Signature({"valid": Out(1), "ready": In(1), "payload": Out(record)})
+
+
+def copied(target: Record, source: Record) -> list[Any]:
+    """Return the assignments that copy a record."""
+    pairs = zip(_leaves(target), _leaves(source), strict=True)
+    return [to.eq(what) for to, what in pairs]
+
+
+def either(m: Module, name: str, first: Value, yes: Record, no: Record) -> Record:
+    """Return the record `yes` where `first` holds, else `no`."""
+    out = yes.signature.create(path=(name,))
+    for to, a, b in zip(_leaves(out), _leaves(yes), _leaves(no), strict=True):
+        m.d.comb += to.eq(Mux(first, a, b))
+    return out
+
+
+def indexed(m: Module, name: str, index: Value, records: list[Record]) -> Record:
+    """Return records[index]."""
+    out = records[0].signature.create(path=(name,))
+    for to, *what in zip(_leaves(out), *map(_leaves, records), strict=True):
+        m.d.comb += to.eq(Array(what)[index])
+    return out
+
+
+def _leaves(record: Record) -> Iterator[Signal]:
+    return (value for _, _, value in record.signature.flatten(record))
+
+
+def window_record() -> wiring.Signature:
     """Return a window register: the fields of WINA and WINB but the index."""
-    return data.StructLayout({**_fields(Wina, "idx"), **_fields(Winb, "idx")})
+    return _record({**_fields(Wina, "idx"), **_fields(Winb, "idx")})
 
 
-def gstr_layout() -> data.StructLayout:
+def gstr_record() -> wiring.Signature:
     """Return the register of GSTR."""
-    return data.StructLayout(_fields(Gstr))
+    return _record(_fields(Gstr))
+
+
+def _record(fields: dict[str, Any]) -> wiring.Signature:
+    return wiring.Signature({name: Out(shape) for name, shape in fields.items()})
 
 
 def _fields(kind: type[Instruction], *but: str) -> dict[str, HdlShape]:
@@ -101,9 +148,9 @@ def _shape(spec: Field) -> HdlShape:
     return signed(spec.bits) if spec.signed else unsigned(spec.bits)
 
 
-def products_layout(shape: Shape) -> data.StructLayout:
+def products_record(shape: Shape) -> wiring.Signature:
     """Return what is multiplied once for a window: addresses modulo 2**word, ix exactly."""
-    return data.StructLayout(
+    return _record(
         {
             "row": shape.word,  # sy * pitch: words from one output row to the next
             "corner": shape.word,  # py * pitch + px: words from base back to the first pixel
@@ -113,9 +160,9 @@ def products_layout(shape: Shape) -> data.StructLayout:
     )
 
 
-def work_layout(shape: Shape) -> data.StructLayout:
+def work_record(shape: Shape) -> wiring.Signature:
     """Return an instruction as the walk takes it. No kind is set: a descriptor, WAIT or SIG."""
-    return data.StructLayout(
+    return _record(
         {
             "gemm": 1,
             "conv": 1,
@@ -125,7 +172,7 @@ def work_layout(shape: Shape) -> data.StructLayout:
             "w4": 1,
             "accumulate": 1,
             "win": 2,
-            "window": window_layout(),  # for GEMM one row of pixels
+            "window": window_record(),  # for GEMM one row of pixels
             "a": shape.word,
             "b": shape.word,
             "pixels": PIXEL_BITS,
@@ -167,57 +214,57 @@ def sum_layout(shape: Shape) -> data.StructLayout:
     )
 
 
-def step_layout(shape: Shape) -> data.StructLayout:
+def step_record(shape: Shape) -> wiring.Signature:
     """Return one step of the nest: what it reads and what becomes of it."""
-    words = data.ArrayLayout(shape.word, shape.lanes)
-    return data.StructLayout(
+    words = Out(shape.word).array(shape.lanes)
+    return wiring.Signature(
         {
-            "work": 1,  # 0: a descriptor, WAIT or SIG
-            "final": 1,  # last step of its instruction
-            "dw": 1,
-            "gemv": 1,
-            "ldw": 1,
-            "w4": 1,
+            "work": Out(1),  # 0: a descriptor, WAIT or SIG
+            "final": Out(1),  # last step of its instruction
+            "dw": Out(1),
+            "gemv": Out(1),
+            "ldw": Out(1),
+            "w4": Out(1),
             "words": words,  # gather of port A
             "odd_words": words,  # DW: gather of port B
-            "read": shape.lanes,  # lanes of the gather that are read
-            "outside": shape.lanes,  # lanes that get `fill`; the rest is 0
-            "fill": 8,
-            "use_a": 1,  # port A reads a line from line_a
-            "line_a": shape.word,
-            "use_b": 1,  # port B reads a line from line_b
-            "line_b": shape.word,
-            "file": shape.file_line,  # line of the register file
-            "file_word": range(shape.chip.nu),  # GEMV: word of that line
-            "sum": sum_layout(shape),
+            "read": Out(shape.lanes),  # lanes of the gather that are read
+            "outside": Out(shape.lanes),  # lanes that get `fill`; the rest is 0
+            "fill": Out(8),
+            "use_a": Out(1),  # port A reads a line from line_a
+            "line_a": Out(shape.word),
+            "use_b": Out(1),  # port B reads a line from line_b
+            "line_b": Out(shape.word),
+            "file": Out(shape.file_line),  # line of the register file
+            "file_word": Out(range(shape.chip.nu)),  # GEMV: word of that line
+            "sum": Out(sum_layout(shape)),
         }
     )
 
 
-def arrival_layout(shape: Shape) -> data.StructLayout:
+def arrival_record(shape: Shape) -> wiring.Signature:
     """Return what a port's data of the next cycle is for (a cycle of a step)."""
-    columns = data.ArrayLayout(shape.column, shape.lanes)
-    return data.StructLayout(
+    columns = Out(shape.column).array(shape.lanes)
+    return wiring.Signature(
         {
-            "active": 1,  # a step was in work
-            "end": 1,  # and has all its words with this
-            "dw": 1,
-            "gemv": 1,
-            "ldw": 1,
-            "w4": 1,
-            "served": shape.lanes,  # lanes whose word comes on port A
+            "active": Out(1),  # a step was in work
+            "end": Out(1),  # and has all its words with this
+            "dw": Out(1),
+            "gemv": Out(1),
+            "ldw": Out(1),
+            "w4": Out(1),
+            "served": Out(shape.lanes),  # lanes whose word comes on port A
             "columns": columns,  # and where
-            "odd_served": shape.lanes,  # DW: the same on port B
+            "odd_served": Out(shape.lanes),  # DW: the same on port B
             "odd_columns": columns,
-            "unread": shape.lanes,  # lanes without a word:
-            "outside": shape.lanes,  # fill or 0
-            "fill": 8,
-            "got_a": 1,  # a line comes on port A, from column shift_a on
-            "shift_a": shape.column,
-            "got_b": 1,
-            "shift_b": shape.column,
-            "file": shape.file_line,
-            "file_word": range(shape.chip.nu),
-            "sum": sum_layout(shape),
+            "unread": Out(shape.lanes),  # lanes without a word:
+            "outside": Out(shape.lanes),  # fill or 0
+            "fill": Out(8),
+            "got_a": Out(1),  # a line comes on port A, from column shift_a on
+            "shift_a": Out(shape.column),
+            "got_b": Out(1),
+            "shift_b": Out(shape.column),
+            "file": Out(shape.file_line),
+            "file_word": Out(range(shape.chip.nu)),
+            "sum": Out(sum_layout(shape)),
         }
     )

@@ -25,7 +25,7 @@ from jiriki.rtl.matrix.decode import Decode
 from jiriki.rtl.matrix.drain import Drain
 from jiriki.rtl.matrix.issue import Issue
 from jiriki.rtl.matrix.operands import Operands
-from jiriki.rtl.matrix.records import Shape
+from jiriki.rtl.matrix.records import Shape, copied
 from jiriki.rtl.matrix.walk import Walk
 
 LEAST_LATENCY_CYCLES = 7
@@ -68,16 +68,20 @@ class MatrixUnit(wiring.Component):
         connect(m, issue.b, flipped(self.b))
         connect(m, flipped(self.acc), drain.acc)
         m.d.comb += [
-            walk.products.eq(decode.products),
+            *copied(walk.products, decode.products),
             self.unit.want.eq(issue.want),
             self.unit.work.eq(issue.work),
             self.unit.done.eq(issue.done),
             self.unit.state.eq(issue.state),
             issue.go.eq(self.unit.go),
-            operands.arrival.eq(issue.arrival),
+            *copied(operands.arrival, issue.arrival),
             operands.a.eq(self.a.data),
             operands.b.eq(self.b.data),
-            drain.shadow.eq(array.shadow),
+            *[
+                to.eq(what)
+                for to_row, row in zip(drain.shadow, array.shadow, strict=True)
+                for to, what in zip(to_row, row, strict=True)
+            ],
             drain.start.eq(array.drain),
             drain.job.eq(array.job),
         ]

@@ -1,6 +1,6 @@
 """Walk: the nest of an instruction -> one record a step.
 
-In: `work_layout` records and the products of their windows. Out: `step_layout` records, one a
+In: `work_record`s and the products of their windows. Out: `step_record`s, one a
 cycle, in registers. The nest, innermost last: tile of nu (DW: of channels, GEMV: pair of tiles),
 register tile of mu pixels, kernel row, tap (DW: chunk of ku taps), inner (groups, DW: pairs of
 groups, GEMM and GEMV: k steps, LDW: lines). An instruction's first step leaves in the cycle after
@@ -12,22 +12,27 @@ Addresses are kept as sums: a pixel's word + the offset of tap and group, both a
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
 from types import SimpleNamespace
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from jiriki.rtl.matrix.pixels import FirstPixels, advance_layout, next_tile, pixel_layout
+from jiriki.rtl.matrix.pixels import FirstPixels, advance_record, next_tile, pixel_record
 from jiriki.rtl.matrix.records import (
     PIXEL_BITS,
     PLACE_BITS,
     STEP_BITS,
     TILE_BITS,
+    Record,
     Shape,
-    products_layout,
-    step_layout,
-    work_layout,
+    copied,
+    either,
+    handed,
+    products_record,
+    step_record,
+    work_record,
 )
 
 
@@ -38,16 +43,16 @@ class Walk(wiring.Component):
         self.shape = shape
         super().__init__(
             {
-                "work": In(stream.Signature(work_layout(shape))),
-                "products": In(products_layout(shape)),
-                "step": Out(stream.Signature(step_layout(shape))),
+                "work": In(handed(work_record(shape))),
+                "products": In(products_record(shape)),
+                "step": Out(handed(step_record(shape))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         """Build it: loop counters, pixel and address registers, the record of the step."""
         m = Module()
-        self.held = Signal(work_layout(self.shape))  # the instruction walked
+        self.held = work_record(self.shape).create(path=("held",))  # the instruction walked
         self.busy = Signal()
         self.emit = Signal()  # a step leaves
         self.load = Signal()  # a new instruction is taken
@@ -111,7 +116,7 @@ class Walk(wiring.Component):
                 m.d.sync += self.tiles.eq(self.tiles - Mux(held.gemv, 2, 1))
         with m.If(self.load):
             m.d.sync += [
-                held.eq(new),
+                *copied(held, new),
                 self.inner.eq(new.inner),
                 self.kx.eq(new.window.kw),
                 self.ky.eq(new.window.kh),
@@ -125,29 +130,31 @@ class Walk(wiring.Component):
         """Keep the places of the register tile's pixels."""
         m.submodules.first = first = FirstPixels(self.shape)
         new, held = self.work.payload, self.held
-        products, origin = Signal(products_layout(self.shape)), Signal(self.shape.word)
-        self.tap_row = Signal(self.shape.word)
-        fresh = new.a - Mux(new.gemm, 0, self.products.corner)
+        products = products_record(self.shape).create(path=("products_held",))
+        origin, fresh = Signal(self.shape.word), Signal(self.shape.word)
+        window = either(m, "window", self.load, new.window, held.window)
         m.d.comb += [
-            first.window.eq(Mux(self.load, new.window, held.window)),
-            first.products.eq(Mux(self.load, self.products, products)),
+            fresh.eq(new.a - Mux(new.gemm, 0, self.products.corner)),
+            *copied(first.window, window),
+            *copied(first.products, either(m, "using", self.load, self.products, products)),
             first.origin.eq(Mux(self.load, fresh, origin)),
         ]
-        advance = Signal(advance_layout(self.shape))
+        advance = advance_record(self.shape).create(path=("advance",))
         with m.If(self.load):
             m.d.sync += [
-                products.eq(self.products),
+                *copied(products, self.products),
+                *copied(advance, first.advance),
                 origin.eq(fresh),
-                advance.eq(first.advance),
             ]
-        m.d.comb += self.tap_row.eq(products.tap_row)
-        mu = self.shape.chip.mu
-        self.place = Signal(data.ArrayLayout(pixel_layout(self.shape), mu))
+        self.tap_row = products.tap_row
+        pixel = pixel_record(self.shape)
+        self.place = [pixel.create(path=(f"pixel{i}",)) for i in range(self.shape.chip.mu)]
         with m.If(self.new_tile):
-            m.d.sync += self.place.eq(first.pixels)
+            for place, at_first in zip(self.place, first.pixels, strict=True):
+                m.d.sync += copied(place, at_first)
         with m.Elif(self.emit & self.ends.sum):
-            for i in range(mu):
-                m.d.sync += next_tile(self.place[i], advance)
+            for place in self.place:
+                m.d.sync += next_tile(place, advance)
 
     def _offsets(self, m: Module) -> None:
         """Keep the words from a pixel to its tap and group, and the tap's place (y, x)."""
@@ -216,7 +223,7 @@ class Walk(wiring.Component):
         with m.If(self.load):
             m.d.sync += _all(self.work.payload.row, tile, self.row)
 
-    def _record(self, m: Module, step: Value) -> None:
+    def _record(self, m: Module, step: Record) -> None:
         """Put the step of this cycle into the output register."""
         shape, held, ends = self.shape, self.held, self.ends
         dense = held.gemm | held.conv
@@ -224,7 +231,7 @@ class Walk(wiring.Component):
         m.d.sync += [
             step.work.eq(dense | held.dw | held.gemv | held.ldw),
             step.final.eq(self.final),
-            *[step[name].eq(held[name]) for name in ("dw", "gemv", "ldw", "w4")],
+            *[getattr(step, n).eq(getattr(held, n)) for n in ("dw", "gemv", "ldw", "w4")],
             step.fill.eq(held.window.fill),
             step.use_a.eq(held.gemv),
             step.line_a.eq(self.line_a),
@@ -244,28 +251,34 @@ class Walk(wiring.Component):
         ]
         self._gather(m, step, dense)
 
-    def _gather(self, m: Module, step: Value, dense: Value) -> None:
+    def _gather(self, m: Module, step: Record, dense: Value) -> None:
         """Put the words of pixels and taps: lane tap * mu + pixel."""
-        shape, window = self.shape, self.held.window
+        shape, held, window = self.shape, self.held, self.held.window
         mu, ku = shape.chip.mu, shape.chip.ku
         wants, inside = Signal(shape.lanes), Signal(shape.lanes)
-        rows = [(p.iy + self.y)[:PLACE_BITS] < window.h for p in self.place]
+        rows = Signal(mu)  # pixels whose input row exists
+        m.d.comb += rows.eq(Cat((p.iy + self.y)[:PLACE_BITS] < window.h for p in self.place))
         for tap in range(ku):
-            ahead = window.dx * tap
-            asked = self.held.dw & (self.kx > tap) if tap else self.held.dw | dense
-            with m.If(asked):
-                for i in range(mu):
-                    lane, pixel = tap * mu + i, self.place[i]
-                    ix = (pixel.ix + self.x + ahead)[:PLACE_BITS]
+            ahead, word = Signal(PLACE_BITS, name=f"x{tap}"), Signal(shape.word, name=f"to{tap}")
+            odd_word = Signal(shape.word, name=f"odd_to{tap}")
+            m.d.comb += [
+                ahead.eq(self.x + window.dx * tap),
+                word.eq(self.offset + window.dx * tap),
+                odd_word.eq(word + window.plane),
+            ]
+            with m.If(held.dw & (self.kx > tap) if tap else held.dw | dense):
+                for i, pixel in enumerate(self.place):
+                    lane = tap * mu + i
+                    ix = (pixel.ix + ahead)[:PLACE_BITS]
                     m.d.comb += [
                         wants[lane].eq(self.pixels > i),
                         inside[lane].eq(rows[i] & (ix < window.w)),
                     ]
-                    word = (pixel.word + self.offset + ahead)[: shape.word]
-                    m.d.sync += step.words[lane].eq(word)
-                    m.d.sync += step.odd_words[lane].eq(word + window.plane)
+                    m.d.sync += step.words[lane].eq(pixel.word + word)
+                    with m.If(held.dw):
+                        m.d.sync += step.odd_words[lane].eq(pixel.word + odd_word)
         m.d.sync += [step.read.eq(wants & inside), step.outside.eq(wants & ~inside)]
 
 
-def _all(value: Value | int, *targets: Value) -> list[Value]:
+def _all(value: Value | int, *targets: Value) -> list[Any]:
     return [target.eq(value) for target in targets]

@@ -258,5 +258,5 @@ class _Maker:
                 acc_stride=self.n(1, 3),
                 accumulate=self.n(0, 1),
                 w4=self.n(0, 1),
-            )  # fmt: skip
+            )
         ]
