@@ -10,7 +10,7 @@ from datetime import date
 
 from jiriki.plan.demand import SCENARIOS, Demand
 from jiriki.plan.errors import InfeasibleError
-from jiriki.plan.market import Market, open_market
+from jiriki.plan.market import Market, known_rules, open_market
 from jiriki.plan.model import (
     DAY_S,
     MILLION,
@@ -21,7 +21,7 @@ from jiriki.plan.model import (
     rate_of,
     worth_of,
 )
-from jiriki.plan.months import add_months, days_of
+from jiriki.plan.months import days_of
 from jiriki.plan.reasons import Binding, Reason, Unserved, bindings, reasons, unserved
 from jiriki.plan.solve import GAP, Solution, solve, worth
 
@@ -295,11 +295,13 @@ class _Reader:
 
 
 def events_of(demand: Demand) -> list[tuple[date, str]]:
-    """Return the days of the plan on which an event begins or ends, and what it says."""
+    """Return the days of the plan on which an event, a rule or a policy begins or an event ends."""
     marks = []
     for event in demand.events:
         marks.append((event.first, event.name))
         if event.last is not None:
             marks.append((event.last, f"end of: {event.name}"))
-    first, end = demand.months[0], add_months(demand.months[-1], 1)
-    return sorted((day, name) for day, name in marks if first <= day < end)
+    marks += [(one.first, f"policy: {one.name}") for one in demand.policies if one.first]
+    rules = known_rules(demand.known_on).rules
+    marks += [(rule.first, f"rule {rule.id}") for rule in rules]
+    return sorted((day, name) for day, name in marks if demand.months[0] <= day < demand.end)

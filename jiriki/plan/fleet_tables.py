@@ -11,6 +11,7 @@ from jiriki.cost.export.classify import DISCLAIMER
 from jiriki.plan.fleet import KINDS, Course, Month, Plan, events_of
 from jiriki.plan.months import text
 from jiriki.plan.reasons import months_text
+from jiriki.report.quantities import count
 from jiriki.report.tables import Sheet
 
 BASIS = (
@@ -170,14 +171,14 @@ def services_sheet(course: Course) -> Sheet:
     rows = []
     for service in first.rates:
         chips = sorted(
-            ((count, chip) for (one, chip), count in last.at_work.items() if one == service),
+            ((number, chip) for (one, chip), number in last.at_work.items() if one == service),
             reverse=True,
         )
         least = min(month.served[service] for month in course.months)
         rows.append((
-            service, f"{first.rates[service]:,.4g}", f"{last.rates[service]:,.4g}",
+            service, count(first.rates[service]), count(last.rates[service]),
             _percent(least), _percent(last.served[service]),
-            ", ".join(f"{count:,.0f} {chip}" for count, chip in chips),
+            ", ".join(f"{number:,.0f} {chip}" for number, chip in chips),
         ))  # fmt: skip
     heads = (
         "service", ">units/s, first", ">last", ">served, least", ">served, last",
@@ -296,8 +297,8 @@ def _course(course: Course) -> dict[str, Any]:
 
 def _month(month: Month) -> dict[str, Any]:
     at_work: dict[str, dict[str, float]] = {}
-    for (service, chip), count in month.at_work.items():
-        at_work.setdefault(service, {})[chip] = count
+    for (service, chip), number in month.at_work.items():
+        at_work.setdefault(service, {})[chip] = number
     return {
         "month": text(month.month),
         "owned": month.owned,
