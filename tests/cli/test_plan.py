@@ -1,0 +1,85 @@
+"""`jiriki plan`: tables, one JSON object, a page; one line for what cannot be planned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.plan.small_demand import SMALL
+
+
+@pytest.fixture
+def demand(tmp_path: Path) -> Path:
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL)
+    return file
+
+
+def test_json_is_one_object(jiriki, demand: Path) -> None:
+    done = jiriki("plan", demand, "--json")
+    assert (done.code, done.err) == (0, "")
+    made = json.loads(done.out)
+    base = made["scenarios"]["base"]
+    assert made["months"] == ["2025-09", "2025-10", "2025-11"]
+    assert set(made["scenarios"]) == {"low", "base", "high"}
+    assert [month["month"] for month in base["months"]] == made["months"]
+    assert base["bought"]["huawei"] == sum(m["bought"].get("huawei", 0) for m in base["months"])
+    assert made["disclaimer"] == "not legal advice" and made["files"] == {}
+
+
+def test_the_page_stands_alone_and_shows_events(jiriki, demand: Path, tmp_path: Path) -> None:
+    demand.write_text(SMALL.replace("from = 2025-07-15", "from = 2025-10-15"))
+    page = tmp_path / "pages" / "plan.html"
+    done = jiriki("plan", demand, "--out", page)
+    assert done.code == 0 and f"report           {page}" in done.out
+    text = page.read_text("utf-8")
+    assert "<link" not in text and 'src="http' not in text
+    body = text[text.index("<body>") :]
+    assert body.count('class="plotly-graph-div"') == 8
+    assert '"2025-10-15"' in body and "licence" in body
+    assert "not legal advice" in body
+
+
+def test_the_terminal_tells_the_decision(jiriki, demand: Path) -> None:
+    out = jiriki("plan", demand).out
+    for said in (
+        "base demand: buy",
+        "constraints that bind",
+        "share of demand by vendor",
+        "2025-11",
+    ):
+        assert said in out
+
+
+def test_names_are_text_not_markup(jiriki, demand: Path, tmp_path: Path) -> None:
+    demand.write_text(SMALL.replace('"Small"', '"<b>[red]Small"'))
+    page = tmp_path / "plan.html"
+    done = jiriki("plan", demand, "--out", page)
+    assert "<b>[red]Small" in done.out
+    assert "&lt;b&gt;[red]Small" in page.read_text() and "<b>[red]" not in page.read_text()
+
+
+def test_what_cannot_be_planned_is_one_line(jiriki, demand: Path) -> None:
+    text = SMALL.replace(
+        'mode = "server"', 'mode = "server"\nmust_serve = { value = 1, unit = "1" }'
+    )
+    demand.write_text(text.replace("value = 200, unit", "value = 3, unit"))
+    done = jiriki("plan", demand, "--json")
+    error = json.loads(done.out)["error"]
+    assert (done.code, error["kind"]) == (1, "InfeasibleError")
+    assert "power limit of 3 kW" in error["message"] and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file"), (b"\xff\xfe\x00", "no text in UTF-8"), (b"a = ", "not valid TOML"),
+     (b"", "title is missing"), (b'title = 5', "title = 5 is not a text")],
+)  # fmt: skip
+def test_bad_files_are_one_line(jiriki, tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "bad.toml"
+    if content is not None:
+        file.write_bytes(content)
+    done = jiriki("plan", file)
+    assert done.code == 1 and said in done.err and done.err.count("\n") == 1
