@@ -34,9 +34,9 @@ def story(plan: Plan) -> list[str]:
         f"{base.cost:,.1f} million USD ({objective}; at most {100 * base.gap:.1f} % above the "
         f"least possible); {_spent(base):,.1f} are paid for chips, hosts and entries in these "
         f"months. {100 * base.served_share:.1f} % of the demand is served.",
-        f"Of the demand of {text(last.month)}, {_shares(last.depends['vendor'])} depends on that "
-        f"vendor, {_shares(last.depends['made_in'])} on that country of manufacture; "
-        f"{100 * last.domestic:.0f} % rests on chips designed and made in {home}, against "
+        f"Of the demand of {text(last.month)}: by vendor {_shares(last.depends['vendor'])}; by "
+        f"country of manufacture {_shares(last.depends['made_in'])}; "
+        f"{100 * last.domestic:.0f} % by chips designed and made in {home}, against "
         f"{100 * first.domestic:.0f} % in {text(first.month)}.",
     ]
     if base.bindings:
@@ -73,8 +73,8 @@ def _binding_texts(course: Course) -> list[str]:
     dearest = [next(one for one in course.bindings if one.kind == kind) for kind in kinds]
     ranked = sorted(dearest, key=lambda one: -len(one.months))[:_SHOWN_BINDINGS]
     return [
-        f"{one.text} in {months_text(one.months)} (one more of {one.unit} would save up to "
-        f"{one.saving:,.0f} USD)"
+        f"{one.text} in {months_text(one.months)} (saves up to {one.saving:,.0f} USD for one more "
+        f"of {one.unit})"
         for one in ranked
     ]
 

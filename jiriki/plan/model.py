@@ -387,5 +387,5 @@ def counts_for(chip: Chip, kind: str, of: str) -> bool:
 
 
 def _supply_text(offer: Offer) -> str:
-    why = list(dict.fromkeys(one.why for one in offer.shut))
+    why = list(dict.fromkeys(one.why.split(", then ")[0] for one in offer.shut))
     return f"supply {offer.id}" + (f" ({'; '.join(why)})" if why else "")

@@ -1,8 +1,8 @@
 """Solving a fleet: HiGHS through SciPy, what its constraints are worth, why there is no fleet.
 
 Two steps: first which chips enter the fleet at all, with divisible lots (its optimum bounds every
-fleet's cost from below); then whole lots with the entries fixed. The gap that a `Solution` states
-is between the second's cost and the first's bound.
+fleet's cost from below); then whole lots with the entries fixed. Where no whole lots fit them, the
+next best entries are tried. The gap that a `Solution` states is between its cost and that bound.
 
 In: a `Problem`. Out: a `Solution` and how far from the optimum it may be; `Worth` of constraints
 from the duals of the linear relaxation (entries as decided, lots divisible); or, where no fleet
@@ -10,6 +10,7 @@ meets all constraints, an `InfeasibleError` with a smallest set that cannot hold
 dropping one after the other, and how far each would have to give way alone.
 """
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -49,26 +50,41 @@ def solve(problem: Problem, gap: float = GAP) -> Solution:
 
     gap: share of the cost at which each step may stop.
     """
-    lower, upper = list(problem.lower), list(problem.upper)
-    bound = None
-    if problem.entered:
-        divisible = [column in problem.entered.values() for column in range(len(problem.cost))]
-        first = _milp(problem, divisible, lower, upper, gap / 10)
-        if first.status == _INFEASIBLE:
-            raise InfeasibleError(why_infeasible(problem))
-        bound = float(_known(first).mip_dual_bound)
-        for column in problem.entered.values():
-            lower[column] = upper[column] = round(first.x[column])
-    second = _milp(problem, problem.whole, lower, upper, gap)
-    if second.status == _INFEASIBLE and problem.entered:
-        # these entries have no fleet of whole lots, others may
-        second = _milp(problem, problem.whole, problem.lower, problem.upper, gap)
-    if second.status == _INFEASIBLE:
-        raise InfeasibleError(why_infeasible(problem))
-    cost, own = float(_known(second).fun), float(second.mip_dual_bound)
-    away = cost - (own if bound is None else bound)
+    bound, tried = None, []
+    while True:
+        lower, upper = list(problem.lower), list(problem.upper)
+        if problem.entered:
+            first = _entries(problem, tried, gap / 10)
+            if first.status == _INFEASIBLE:
+                break
+            bound = float(_known(first).mip_dual_bound) if bound is None else bound
+            tried.append({column: round(first.x[column]) for column in problem.entered.values()})
+            for column, value in tried[-1].items():
+                lower[column] = upper[column] = value
+        second = _milp(problem, problem.rows, problem.whole, lower, upper, gap)
+        if second.status != _INFEASIBLE:
+            return _solution(problem, _known(second), bound)
+        if not problem.entered:
+            break
+    raise InfeasibleError(why_infeasible(problem))
+
+
+def _entries(problem: Problem, tried: list[dict[int, int]], gap: float) -> Any:  # noqa: ANN401
+    """Decide which chips enter, lots divisible, other than as tried: no whole lots fitted those."""
+    rows = list(problem.rows)
+    for entries in tried:
+        # at least one entry differs
+        terms = {column: 1.0 - 2.0 * value for column, value in entries.items()}
+        rows.append(Row(terms, AT_LEAST, 1.0 - sum(entries.values())))
+    whole = [column in problem.entered.values() for column in range(len(problem.cost))]
+    return _milp(problem, rows, whole, problem.lower, problem.upper, gap)
+
+
+def _solution(problem: Problem, result: Any, bound: float | None) -> Solution:  # noqa: ANN401
+    cost = float(result.fun)
+    away = cost - (float(result.mip_dual_bound) if bound is None else bound)
     share = max(0.0, away) / max(abs(cost + problem.constant), 1e-12)
-    values = np.where(problem.whole, np.round(second.x), second.x)
+    values = np.where(problem.whole, np.round(result.x), result.x)
     return Solution(values, cost + problem.constant, share)
 
 
@@ -82,15 +98,18 @@ def _known(result: Any) -> Any:  # noqa: ANN401
 
 
 def _milp(
-    problem: Problem, whole: list[bool], lower: list[float], upper: list[float], gap: float
-) -> Any:  # noqa: ANN401
+    problem: Problem, rows: list[Row], whole: list[bool], lower: list[float], upper: list[float],
+    gap: float,
+) -> Any:  # noqa: ANN401  # fmt: skip
     low: Any = np.array(lower)
     high: Any = np.array(upper)
+    least: Any = [-np.inf if row.sense == AT_MOST else row.limit for row in rows]
+    most: Any = [np.inf if row.sense == AT_LEAST else row.limit for row in rows]
     return milp(
         np.array(problem.cost),
         integrality=np.array(whole, dtype=int),
         bounds=Bounds(low, high),
-        constraints=_constraint(problem),
+        constraints=LinearConstraint(_matrix(rows, len(problem.cost)), least, most),
         options={"mip_rel_gap": gap, "time_limit": TIME_LIMIT_S},
     )
 
@@ -104,12 +123,6 @@ def _matrix(rows: Iterable[Row], columns: int) -> csr_array:
         places += [place] * len(row.terms)
         count = place + 1
     return coo_array((numbers, (places, names)), shape=(count, columns)).tocsr()
-
-
-def _constraint(problem: Problem) -> LinearConstraint:
-    low: Any = [-np.inf if row.sense == AT_MOST else row.limit for row in problem.rows]
-    high: Any = [np.inf if row.sense == AT_LEAST else row.limit for row in problem.rows]
-    return LinearConstraint(_matrix(problem.rows, len(problem.cost)), low, high)
 
 
 # -- linear relaxations ----------------------------------------------------------------------------
@@ -209,10 +222,26 @@ def _way_text(problem: Problem, relaxed: int, by: float) -> str:
     sense = next(row.sense for row in problem.rows if row.group == relaxed)
     if group.kind == "serve":
         asked = 100 - max(limits)
-        return f"serve {asked - by:.1f} % of {group.of} instead of {asked:.4g} %"
-    verb = "raise" if sense == AT_MOST else "lower"
-    if len(limits) == 1:
-        now = next(iter(limits))
-        becomes = now + by if sense == AT_MOST else now - by
-        return f"{verb} {group.text} to {becomes:,.4g} {group.unit}"
-    return f"{verb} {group.kind} {group.of}".strip() + f" by {by:,.4g} {group.unit}"
+        return f"serve {_down(asked - by)} % of {group.of} instead of {asked:.4g} %"
+    if len(limits) > 1:
+        verb = "raise" if sense == AT_MOST else "lower"
+        return f"{verb} {group.kind} {group.of}".strip() + f" by {_up(by)} {group.unit}"
+    now = next(iter(limits))
+    if sense == AT_MOST:
+        return f"raise {group.text} to {_up(now + by)} {group.unit}"
+    return f"lower {group.text} to {_down(now - by)} {group.unit}"
+
+
+def _up(value: float) -> str:
+    """Return four figures, rounded up, so that what is told is enough."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 3)
+    return _plain(math.ceil(value / step - _TOLERANCE) * step)
+
+
+def _down(value: float) -> str:
+    """Return tenths, rounded down."""
+    return _plain(max(0.0, math.floor(value * 10 + _TOLERANCE) / 10))
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
