@@ -48,7 +48,7 @@ class Issue(wiring.Component):
         m.d.comb += [
             self.want.eq(self.step.valid & ~running),
             self.work.eq(step.work),
-            held.eq(step.sum.last & ~inside & (draining != 0)),
+            held.eq(step.work & step.sum.last & ~inside & (draining != 0)),
             stepping.eq(self.step.valid & step.work & (running | starts) & ~held),
             self.step.ready.eq(ends | (starts & ~step.work)),
         ]

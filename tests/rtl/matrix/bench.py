@@ -6,7 +6,7 @@ ISA and the rules of timing.md say.
 """
 
 import ctypes
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jiriki.chip import ChipConfig
+from jiriki.chip.catalogue import load_chip
 from jiriki.isa.control import Wait
 from jiriki.isa.encoding import encode_program
 from jiriki.isa.errors import IsaError
@@ -22,7 +23,7 @@ from jiriki.isa.fields import Instruction, Unit
 from jiriki.isa.machine import Machine
 from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
 from jiriki.isa.meaning import execute
-from jiriki.isa.operations import GemvOp, LdwOp, Operation
+from jiriki.isa.operations import DwOp, GemmOp, GemvOp, LdwOp, Operation
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import Step
 from jiriki.isa.windows import Wina, Winb
@@ -58,6 +59,15 @@ class Result:
     acc: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
 
+def shaped(mu: int, nu: int, ku: int, vx_lanes: int) -> ChipConfig:
+    """Return nano with another array: small, so that it is built in seconds."""
+    return replace(
+        load_chip("nano"), name=f"{mu}x{nu}x{ku}", mu=mu, nu=nu, ku=ku, vx_lanes=vx_lanes,
+        scratchpad_bytes=8192 * ku, columns=max(mu, nu, 8, 4 * vx_lanes // ku), acc_rows=256,
+        weight_file_lines=32,
+    )  # fmt: skip
+
+
 @cache
 def library(chip: ChipConfig) -> ctypes.CDLL:
     """Build the gates of a chip's matrix unit with the bench around them."""
@@ -65,6 +75,7 @@ def library(chip: ChipConfig) -> ctypes.CDLL:
         MatrixUnit(chip),
         f"matrix-{chip.name}",
         [Path(__file__).with_name("bench.cpp")],
+        optimise="-O1" if chip.macs_per_cycle > 64 else "-O0",
         defines={
             "COLUMNS": chip.columns,
             "WORD_BYTES": chip.ku,
@@ -260,3 +271,18 @@ class _Maker:
                 w4=self.n(0, 1),
             )
         ]
+
+
+def last_rows(case: Case) -> list[int]:
+    """Return the accumulator rows of the last register tile, the last to drain first."""
+    chip = case.chip
+    works = resolve([Step(i, ins) for i, ins in enumerate(case.instructions)])
+    op = next(w.op for w in reversed(works) if w.op is not None and not isinstance(w.op, LdwOp))
+    groups, rows = chip.nu // chip.ku, chip.mu // chip.beat_pixels
+    if isinstance(op, GemvOp):
+        first = op.acc + (op.n_tiles - 1) * groups * op.acc_stride
+        return [first + g * op.acc_stride for g in reversed(range(groups))]
+    pixels = op.m if isinstance(op, GemmOp) else op.p
+    tiles = op.tiles if isinstance(op, DwOp) else op.n_tiles
+    first = op.acc + (tiles - 1) * groups * op.acc_stride + (pixels - 1) // chip.mu * rows
+    return [first + g * op.acc_stride + row for g in reversed(range(groups)) for row in range(rows)]
