@@ -34,6 +34,8 @@ from jiriki.rtl.errors import RtlError
 
 TOP = "top"
 AT_ONCE = 2  # translation units compiled at a time
+SMALL_BYTES = 100_000  # of generated C++; smaller files are compiled together
+_SLOW = "__Slow"
 VERILATOR_FLAGS = (
     "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--no-timing",
     "-Wno-fatal", "-Wno-lint", "--output-split", "20000",
@@ -122,8 +124,7 @@ class _Build:
             root = {"VERILATOR_ROOT": str(verilator_root())}
             self._call("Verilator", [*command, "--Mdir", "."], work, root)
             ours = [name for name in files if name.endswith((".cpp", ".cc"))]
-            made = sorted(path.name for path in work.glob(f"V{TOP}*.cpp"))
-            objects = self._objects([*ours, *made], work)
+            objects = self._objects([*ours, *_gather(work)], work)
             out = work / "out.so"
             link = [*self.compiler, "-shared", "-o", str(out), *objects, "-lpthread"]
             self._call("linking", link, work)
@@ -183,6 +184,24 @@ class _Build:
         errors = [line for line in lines if "error" in line.lower()]
         first = (errors or lines or [f"exit status {done.returncode}"])[0]
         raise RtlError(f"simulation library {self.name}: {what} failed: {first}; log: {log}")
+
+
+def _gather(work: Path) -> list[str]:
+    """Return Verilator's files as translation units, small ones joined (headers cost seconds).
+
+    Those named slow run once, before the first cycle: they are compiled without optimisation.
+    """
+    made = sorted(work.glob(f"V{TOP}*.cpp"))
+    units = [path.name for path in made if path.stat().st_size >= SMALL_BYTES]
+    rest = [path.name for path in made if path.name not in units]
+    for name, some in (
+        (f"small{_SLOW}.cpp", [name for name in rest if _SLOW in name]),
+        ("small.cpp", [name for name in rest if _SLOW not in name]),
+    ):
+        if some:
+            (work / name).write_text("".join(f'#include "{each}"\n' for each in some))
+            units.append(name)
+    return sorted(units, key=lambda name: (_SLOW in name, name))
 
 
 def verilator_root() -> Path:
