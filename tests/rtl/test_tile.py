@@ -1,0 +1,144 @@
+"""The whole tile in gates: bits of the functional simulator, cycles of the timing simulator.
+
+Random programs without races (`programs.py`) on every unit at once; a trained network; what a user
+sees when something is wrong. One simulation library a chip, kept by its content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jiriki.chip import ChipConfig, load_chip
+from jiriki.cli.screen import Screen
+from jiriki.cli.source import Reading, open_model
+from jiriki.compiler import compile_graph
+from jiriki.isa.control import Fence, Halt, Wait
+from jiriki.isa.dma import Ld
+from jiriki.isa.fields import Sync, Unit
+from jiriki.program import Program
+from jiriki.report.verify import Verification, compare_runs
+from jiriki.rtl.engine import GatesEngine
+from jiriki.rtl.errors import RtlError
+from jiriki.rtl.simulate.tile import TileSimulation
+from jiriki.sim.functional import FunctionalEngine
+from jiriki.sim.timing import TimingEngine
+from tests.rtl.programs import gates_program
+
+NANO = load_chip("nano")
+
+
+def verified(program: Program, chip: ChipConfig, inputs: dict | None = None) -> Verification:
+    """Run the three engines and compare."""
+    functional = FunctionalEngine(chip).run(program, inputs)
+    timing = TimingEngine(chip).run(program, events=True)
+    limit = 3 * (timing.cycles or 0)
+    gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
+    return compare_runs(program, functional, timing, gates)
+
+
+def hand_made(*instructions, dram_bytes: int = 4096) -> Program:
+    return Program(
+        "hand-made", NANO.name, NANO.content_hash(), (*instructions, Halt.new()), (), dram_bytes,
+        (), (),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_programs_agree_in_every_bit_and_cycle(seed: int) -> None:
+    found = verified(gates_program(seed, NANO), NANO)
+    assert found.agrees, found
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("block", range(50))
+def test_five_thousand_random_programs_agree(block: int) -> None:
+    for seed in range(1000 + 100 * block, 1100 + 100 * block):
+        found = verified(gates_program(seed, NANO, phases=4), NANO)
+        assert found.agrees, (seed, found)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["e256", "vta256"])
+def test_random_programs_agree_on_larger_tiles(name: str) -> None:
+    chip = load_chip(name)
+    for seed in range(20):
+        found = verified(gates_program(seed, chip), chip)
+        assert found.agrees, (seed, found)
+
+
+def test_digits_run_on_the_gates_as_on_the_simulators() -> None:
+    model = open_model("digits", Reading(), Screen(as_json=True))
+    program = compile_graph(model.graph(), NANO)
+    assert model.zoo is not None
+    for photo in model.zoo.photos()[:3]:
+        found = verified(program, NANO, model.zoo.prepare(photo.data))
+        assert found.agrees and found.elements == 10, (photo.name, found)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_a_slow_memory_changes_no_bit(share: float) -> None:
+    program = gates_program(77, NANO)
+    expected = FunctionalEngine(NANO).run(program).outputs
+    engine = GatesEngine(NANO)
+    memory, address = engine._memory(program, {})
+    with TileSimulation(NANO) as tile:
+        tile.memory(memory)
+        tile.stall(share, seed=5)
+        tile.start(address, len(program.instructions))
+        assert tile.advance(1_000_000)
+    found = engine._output(memory, program.outputs[0])
+    assert expected is not None and np.array_equal(found, expected["memory"])
+
+
+def test_a_reset_in_mid_program_leaves_a_tile_that_works() -> None:
+    program = gates_program(78, NANO)
+    expected = TimingEngine(NANO).run(program).cycles
+    engine = GatesEngine(NANO)
+    with TileSimulation(NANO) as tile:
+        for stop in (313, 2791):
+            memory, address = engine._memory(program, {})
+            tile.memory(memory)
+            tile.start(address, len(program.instructions))
+            assert not tile.advance(stop)
+            tile.reset()
+        memory, address = engine._memory(program, {})
+        tile.memory(memory)
+        tile.start(address, len(program.instructions))
+        assert tile.advance(1_000_000)
+        assert tile.cycles == expected
+
+
+def test_a_program_that_hangs_is_told_with_queues_and_semaphores() -> None:
+    program = hand_made(Wait.new(Unit.MX, wait=Sync(3, 2)), Fence.new())
+    with pytest.raises(RtlError, match=r"nothing happens .*MX 1 sent, 0 started \(its next waits"):
+        GatesEngine(NANO).run(program)
+
+
+def test_a_program_beyond_its_memory_is_told() -> None:
+    program = hand_made(Ld.new(dram=1 << 20, sp=0, run=64), Fence.new())
+    with pytest.raises(RtlError, match="reaches memory byte 1048576 of"):
+        GatesEngine(NANO).run(program)
+
+
+def test_a_program_of_another_chip_is_refused() -> None:
+    other = replace(NANO, name="other", acc_rows=256)
+    with pytest.raises(RtlError, match="made for chip nano with other sizes than other"):
+        GatesEngine(other).run(hand_made())
+
+
+def test_an_image_too_large_is_refused() -> None:
+    program = hand_made(dram_bytes=(1 << 32) - 8)
+    with pytest.raises(RtlError, match="needs 4294967360 bytes of memory"):
+        GatesEngine(NANO).run(program)
+
+
+def test_a_waveform_holds_its_window(tmp_path: Path) -> None:
+    program = hand_made(Ld.new(dram=0, sp=0, run=64), Fence.new())
+    file = tmp_path / "wave.vcd"
+    GatesEngine(NANO).run(program, waveform=(file, 100, 140))
+    text = file.read_text()
+    assert "$enddefinitions" in text and text.count("\n#") == 80
