@@ -10,6 +10,7 @@ In: a seed and a chip. Out: a Program without inputs whose one output, `memory`,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import permutations
 from random import Random
 
 import numpy as np
@@ -179,7 +180,8 @@ class _Builder:
         if len(out) > 3 and rng.random() < 0.5:
             giver, taker = rng.sample(list(Unit)[1:], 2)
             at = rng.randrange(len(out))
-            semaphore, count = rng.randrange(16), rng.randint(1, 3)
+            semaphore = list(permutations(list(Unit)[1:], 2)).index((giver, taker))  # its own
+            count = rng.randint(1, 3)
             out.insert(at, Sig.new(giver, signal=Sync(semaphore, count)))
             later = rng.randint(at + 1, len(out))
             out.insert(later, Wait.new(taker, wait=Sync(semaphore, count)))
