@@ -20,8 +20,10 @@ from jiriki.chip import ChipConfig
 from jiriki.isa.fields import Field, Instruction
 from jiriki.isa.matrix import Conv, Gemm, Gstr, Ldw
 from jiriki.isa.windows import Wina, Winb
+from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import word_bits
 
+LEAST_LATENCY_CYCLES = 7  # unit.py counts them
 PIXEL_BITS = Conv.LAYOUT["p"].bits
 STEP_BITS = Gemm.LAYOUT["steps"].bits  # the longest innermost loop
 TILE_BITS = Gemm.LAYOUT["n_tiles"].bits
@@ -33,6 +35,14 @@ class Shape:
     """Numbers of one chip's matrix unit."""
 
     chip: ChipConfig
+
+    def __post_init__(self) -> None:
+        if self.chip.mx_latency_cycles < LEAST_LATENCY_CYCLES:
+            raise RtlError(
+                f"chip {self.chip.name}: mx_latency_cycles = {self.chip.mx_latency_cycles} is less "
+                f"than the {LEAST_LATENCY_CYCLES} stages of the gates' matrix unit; change the "
+                "chip's TOML"
+            )
 
     @property
     def word(self) -> int:

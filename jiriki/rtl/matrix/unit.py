@@ -18,7 +18,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import accumulator_read_signature, read_signature, unit_signature
 from jiriki.rtl.matrix.array import DotArray
 from jiriki.rtl.matrix.decode import Decode
@@ -28,18 +27,11 @@ from jiriki.rtl.matrix.operands import Operands
 from jiriki.rtl.matrix.records import Shape, copied
 from jiriki.rtl.matrix.walk import Walk
 
-LEAST_LATENCY_CYCLES = 7
-
 
 class MatrixUnit(wiring.Component):
     """See the module. `inline`: the array's elements are no modules of their own."""
 
     def __init__(self, chip: ChipConfig, *, inline: bool = True) -> None:
-        if chip.mx_latency_cycles < LEAST_LATENCY_CYCLES:
-            raise RtlError(
-                f"chip {chip.name}: mx_latency_cycles = {chip.mx_latency_cycles} is less than the "
-                f"{LEAST_LATENCY_CYCLES} stages of the gates' matrix unit; change the chip's TOML"
-            )
         self.shape, self.inline = Shape(chip), inline
         super().__init__(
             {

@@ -7,8 +7,8 @@ from jiriki.chip import ChipConfig
 from jiriki.chip.catalogue import load_chip
 from tests.rtl.matrix.bench import expect, last_rows, random_case, run_gates, shaped
 
-# shapes in which a tile has one channel group, two, and two pairs of them
-SHAPES = ((1, 4, 4, 4), (2, 4, 2, 4), (4, 4, 1, 4))
+# one pair of channel groups a tile and one pixel; two pairs, and two beats of two pixels
+SHAPES = ((1, 8, 4, 4), (4, 8, 2, 4))
 CHIPS = ("nano", "e256", "vta256", "os256")
 
 
