@@ -1,7 +1,7 @@
 """A Plan as one self-contained HTML page.
 
 In: a Plan. Out: the page's text. A chip, vendor or country has one colour throughout; dotted lines
-are events; charts are of base demand unless their title says otherwise.
+are events, named in the charts of fleet and cost; charts are of base demand unless said otherwise.
 """
 
 from collections.abc import Iterable
@@ -178,7 +178,7 @@ def served(course: Course, marks: Marks) -> go.Figure:
             mode="lines+markers", line={"color": _colour(place), "width": 2},
         )  # fmt: skip
     figure.update_yaxes(title="% of the service's demand", range=[0, 105])
-    return _monthly_chart(figure, "Share of demand served, base demand", marks)
+    return _monthly_chart(figure, "Share of demand served, base demand", marks, named=False)
 
 
 def dependence(course: Course, kind: str, marks: Marks) -> go.Figure:
@@ -203,7 +203,7 @@ def dependence(course: Course, kind: str, marks: Marks) -> go.Figure:
     figure.update_layout(barmode="stack")
     figure.update_yaxes(title="% of demand", range=[0, 105])
     title = {"vendor": "Share of demand by vendor", "made_in": "By country of manufacture"}[kind]
-    return _monthly_chart(figure, title, marks)
+    return _monthly_chart(figure, title, marks, named=False)
 
 
 def cost(course: Course, marks: Marks) -> go.Figure:
@@ -262,13 +262,16 @@ def _monthly_chart(
     figure: go.Figure, title: str, marks: Marks, height: int = 400, named: bool = True
 ) -> go.Figure:
     """Finish a chart over months: events as dotted lines, their names above where wanted."""
-    for place, (day, name) in enumerate(marks):
+    by_day: dict[date, list[str]] = {}
+    for day, name in marks:
+        by_day.setdefault(day, []).append(escape(name))
+    for place, (day, names) in enumerate(by_day.items()):
         figure.add_vline(x=day.isoformat(), line={"color": "#b23a48", "dash": "dot", "width": 1})
         if named:
             figure.add_annotation(
-                x=day.isoformat(), y=1.0, yref="paper", text=escape(name), showarrow=False,
-                xanchor="left", yanchor="top", yshift=-14 * (place % 3), xshift=3,
-                font={"size": 10, "color": "#b23a48"},
+                x=day.isoformat(), y=1.0, yref="paper", text="<br>".join(names), showarrow=False,
+                xanchor="left", yanchor="top", yshift=-14 * (place % 3), xshift=3, align="left",
+                font={"size": 10, "color": "#b23a48"}, bgcolor="rgba(255,255,255,0.7)",
             )  # fmt: skip
     figure.update_layout(
         title={"text": title}, height=height, template="plotly_white",
