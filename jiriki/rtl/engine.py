@@ -49,7 +49,7 @@ class GatesEngine:
         """
         began = time.perf_counter()
         self._check(program)
-        memory, address = self._memory(program, dict(inputs or {}))
+        memory, address = self.memory(program, dict(inputs or {}))
         parameters = [int(_given(program, name, inputs or {})) for name in program.parameters]
         with TileSimulation(self.chip, trace=waveform is not None) as tile:
             tile.memory(memory)
@@ -79,7 +79,7 @@ class GatesEngine:
                 f"{self.chip.name}; compile it for this chip"
             )
 
-    def _memory(self, program: Program, given: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
+    def memory(self, program: Program, given: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
         """Return the image with inputs and program, and the program's address."""
         burst = self.chip.dram_burst_bytes
         address = -(-program.dram_bytes // burst) * burst
