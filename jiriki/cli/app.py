@@ -129,6 +129,44 @@ def verify(
 
 
 @app.command()
+def rtl(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
+    chip: ChipName = None,
+    lint: Annotated[bool, typer.Option(help="Have Verilator lint it first.")] = True,
+    json: Json = False,
+) -> None:
+    """Write the gates of a chip: Verilog, a file list, a manifest, a test bench."""
+    from jiriki.cli.rtl import rtl
+
+    rtl(chip, output, lint, json)
+
+
+@app.command()
+def synth(
+    target: Annotated[
+        str | None,
+        typer.Option(help="ecp5, xc7, xcup, osu018; liberty if only --liberty is given."),
+    ] = None,
+    chip: ChipName = None,
+    liberty: Annotated[
+        list[Path] | None, typer.Option(help="A standard-cell library's .lib; may be repeated.")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="One part, such as mx.element, or all of mx, of vx.")
+    ] = None,
+    fmax: Annotated[
+        bool, typer.Option("--fmax", help="ecp5: place and route each part too (slow).")
+    ] = False,
+    limit: Annotated[float, typer.Option(help="Seconds that one part may take.")] = 1800.0,
+    json: Json = False,
+) -> None:
+    """Synthesise the gates part by part: cells, area, clock. Logic only, pre-layout."""
+    from jiriki.cli.synth import Request, synth
+
+    synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit), json)
+
+
+@app.command()
 def profile(
     model: ModelName,
     chip: Annotated[

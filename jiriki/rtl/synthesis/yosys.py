@@ -1,0 +1,143 @@
+"""One component through yosys: cells, area, memories, a netlist.
+
+In: RTLIL text, a target. Out: `Counts`, and in the work folder a netlist for timing. Yosys ends its
+process on an error, so it has one of its own. Memories are cells of their own to the end of a
+standard-cell flow; the FPGA flows put them into the family's block and LUT memories.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from jiriki.rtl.errors import RtlError
+from jiriki.rtl.synthesis.target import Target
+from jiriki.rtl.synthesis.units import TOP, Memory
+
+CHILD = (
+    "import sys; from pyosys import libyosys as ys; design = ys.Design()\n"
+    "for step in sys.argv[1:]: ys.run_pass(step, design)"
+)
+MEMORIES, STATISTICS, NETLIST, PLACEABLE = "memories.il", "stat.json", "netlist.v", "netlist.json"
+# Kinds of FPGA cells by the beginning of their names.
+KINDS = {
+    "lut": ("LUT",),
+    "ff": ("TRELLIS_FF", "FD"),
+    "carry": ("CCU2C", "CARRY"),
+    "dsp": ("MULT18X18D", "ALU54B", "DSP48"),
+    "block_ram": ("DP16KD", "RAMB"),
+    "lut_ram": ("TRELLIS_DPR", "RAM16", "RAM32", "RAM64", "RAM128", "RAM256", "RAM512"),
+    "mux": ("PFUMX", "L6MUX21", "MUXF"),
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one component is made of."""
+
+    cells: int
+    by_type: dict[str, int]
+    area_um2: float | None  # of standard cells
+    sequential_um2: float | None
+    memories: tuple[Memory, ...]
+
+    def kind(self, name: str) -> int:
+        """Return how many cells are of a kind."""
+        return sum(n for cell, n in self.by_type.items() if cell.startswith(KINDS[name]))
+
+
+def steps(target: Target, apart: Sequence[str]) -> list[str]:
+    """Return the passes of a target's flow."""
+    read = [f"read_verilog -lib {cell}" for cell in _cells()]
+    read += ["read_rtlil top.il", *(f"blackbox {pattern}" for pattern in apart)]
+    memories = f"tee -q -o {MEMORIES} dump t:$mem_v2"
+    if target.is_fpga:
+        return [*read, *_fpga(target.name, memories), f"tee -q -o {STATISTICS} stat -json"]
+    liberty = " ".join(f"-liberty {path.resolve()}" for path in target.libraries)
+    flip_flops = f"dfflibmap -liberty {target.sequential.resolve()}"
+    return [
+        *read, f"synth -flatten -booth -top {TOP} -run begin:fine", memories,
+        "opt -fast -full", "techmap", "opt -fast", flip_flops,
+        "opt -fast", f"abc {liberty}", "setundef -zero", "clean -purge",
+        f"tee -q -o {STATISTICS} stat -json {liberty}", "delete t:$mem_v2",
+        f"write_verilog -noattr -noexpr -nohex -nodec {NETLIST}",
+    ]  # fmt: skip
+
+
+def _fpga(name: str, memories: str) -> list[str]:
+    """Return the family's flow, halted once to look at the memories."""
+    if name == "ecp5":
+        flow, label = f"synth_ecp5 -top {TOP}", "map_ram"
+        more = f" -json {PLACEABLE}"
+    else:
+        flow, label, more = f"synth_xilinx -flatten -family {name} -top {TOP}", "map_memory", ""
+    return [f"{flow} -run begin:{label}", memories, f"{flow}{more} -run {label}:"]
+
+
+def _cells() -> list[Path]:
+    folder = Path(str(resources.files("jiriki.rtl") / "verilog"))
+    return sorted(folder.glob("*.v"))
+
+
+def synthesise(
+    name: str, rtlil: str, target: Target, apart: Sequence[str], work: Path, limit_s: float
+) -> Counts | None:
+    """Run the flow in the folder `work`; None when it takes longer than limit_s.
+
+    Raises RtlError when yosys refuses; its log is kept in the folder.
+    """
+    (work / "top.il").write_text(rtlil)
+    log = work / "yosys.log"
+    command = [sys.executable, "-c", CHILD, *steps(target, apart)]
+    with log.open("w") as out:
+        try:
+            done = subprocess.run(
+                command, cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=limit_s
+            )
+        except subprocess.TimeoutExpired:
+            return None
+    if done.returncode:
+        said = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
+        why = said[-1] if said else f"it ended with {done.returncode}"
+        raise RtlError(f"synthesis of {name} for {target.name}: yosys says {why}")
+    return _counts(name, work)
+
+
+def _counts(name: str, work: Path) -> Counts:
+    text = (work / STATISTICS).read_text()
+    found = json.loads(text[text.index("{") :])["modules"][f"\\{TOP}"]
+    types = {
+        cell: n for cell, n in found["num_cells_by_type"].items() if _counted(cell)
+    }  # fmt: skip
+    area, sequential = found.get("area"), found.get("sequential_area")
+    return Counts(
+        sum(types.values()), types,
+        None if area is None else float(area), None if sequential is None else float(sequential),
+        memories(name, (work / MEMORIES).read_text()),
+    )  # fmt: skip
+
+
+def _counted(cell: str) -> bool:
+    """Leave out memories, black boxes (parts of their own) and what is no cell."""
+    return not cell.startswith(("$", "\\$", f"{TOP}.", f"\\{TOP}.", "jiriki_", "\\jiriki_"))
+
+
+def memories(part: str, dump: str) -> tuple[Memory, ...]:
+    """Read yosys' dump of memory cells."""
+    out = []
+    for cell in re.split(r"^\s*cell \$mem_v2 ", dump, flags=re.M)[1:]:
+        given = dict(re.findall(r"parameter (?:signed )?\\(\w+) (\S+)", cell))
+        ports = {key: int(given[key]) for key in ("SIZE", "WIDTH", "RD_PORTS", "WR_PORTS")}
+        clocked = "1" in given["RD_CLK_ENABLE"].split("'")[-1]
+        rom = ports["WR_PORTS"] == 0
+        out.append(
+            Memory(
+                part, ports["SIZE"], ports["WIDTH"], ports["RD_PORTS"], ports["WR_PORTS"],
+                clocked, rom, 1,
+            )
+        )  # fmt: skip
+    return tuple(out)
