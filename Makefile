@@ -40,6 +40,7 @@ bench: $(DEV)
 
 docs: $(DEV)
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/shown.py docs/tutorial-fleet.md
 
 docs-demo: $(DEV)
 	@$(BIN)/python docs/generate.py --demo
