@@ -132,12 +132,14 @@ class Walk(wiring.Component):
         new, held = self.work.payload, self.held
         products = products_record(self.shape).create(path=("products_held",))
         origin, fresh = Signal(self.shape.word), Signal(self.shape.word)
-        window = either(m, "window", self.load, new.window, held.window)
+        opens = Signal()  # a first tile that begins now is a new instruction's
+        window = either(m, "window", opens, new.window, held.window)
         m.d.comb += [
+            opens.eq(~self.busy | self.final),
             fresh.eq(new.a - Mux(new.gemm, 0, self.products.corner)),
             *copied(first.window, window),
-            *copied(first.products, either(m, "using", self.load, self.products, products)),
-            first.origin.eq(Mux(self.load, fresh, origin)),
+            *copied(first.products, either(m, "using", opens, self.products, products)),
+            first.origin.eq(Mux(opens, fresh, origin)),
         ]
         advance = advance_record(self.shape).create(path=("advance",))
         with m.If(self.load):
