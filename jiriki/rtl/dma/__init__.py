@@ -6,6 +6,7 @@ The parts, in the order an instruction passes them:
     records   layouts: a record of runs on each side, and the requests at the port
     decode    words -> records; dimension registers; dense dimensions folded
     backlog   a queue through which an entry can pass at once
+    lanes     bytes side by side: joined over two rows, turned
     walk      the runs of a record, by additions
     bursts    the DRAM side: runs cut at aligned blocks, and GATHER's index
     chunks    the scratchpad side: pieces of a beat, levels of SCATTER_BYTES

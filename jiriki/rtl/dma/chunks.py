@@ -20,6 +20,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from jiriki.chip import ChipConfig
+from jiriki.rtl.dma.lanes import lowest
 from jiriki.rtl.dma.records import COUNT_BITS, DRAM_BITS, Sizes, sp_layout
 from jiriki.rtl.dma.walk import Walk
 from jiriki.rtl.interfaces import Level, line_bits
@@ -107,13 +108,12 @@ class Chunks(wiring.Component):
         """Choose between words side by side and scattered ones; return the address after."""
         sizes, ku = self.sizes, self.chip.ku
         scattered = self._scatter(m, at)
-        ones = Const((1 << sizes.beat) - 1, sizes.beat)
         length, beside = Signal(range(sizes.beat + 1)), Signal(sizes.ring + sizes.beat)
         line, column = at >> sizes.ring_bits, self.start[exact_log2(ku) :]
         access = Signal()  # it needs the scratchpad
         m.d.comb += [
             length.eq(self.bytes),
-            beside.eq((ones >> (sizes.beat - length).as_unsigned()) << self.start),
+            beside.eq(lowest(length, sizes.beat) << self.start),
             self.enables.eq(beside[: sizes.ring] | beside[sizes.ring :]),
             access.eq(self.act & ~self.fill if self.store else self.act),
         ]

@@ -22,6 +22,7 @@ from jiriki.rtl.dma.backlog import Backlog
 from jiriki.rtl.dma.bursts import Bursts
 from jiriki.rtl.dma.chunks import Chunks
 from jiriki.rtl.dma.decode import Decode
+from jiriki.rtl.dma.lanes import across_rows, turned
 from jiriki.rtl.dma.records import Sizes, load_port_signature, sp_layout
 from jiriki.rtl.interfaces import State, read_signature, unit_signature, write_signature
 
@@ -180,18 +181,15 @@ class LoadUnit(wiring.Component):
         """Put the chunk's bytes into their columns."""
         sizes, chip, w = self.sizes, self.chip, self.w
         window, flow = Signal(8 * sizes.beat), Signal(8 * sizes.beat)
-        mixed = [  # lane by lane the beat that holds the byte at or after the place
-            Mux(place > lane, beats[1].word_select(lane, 8), beats[0].word_select(lane, 8))
-            for lane in range(sizes.beat)
-        ]
+        turn = Signal(sizes.beat_bits)  # from lanes of the beat to those of the ring
         filled = chunks.fill_byte.replicate(sizes.beat)
-        m.d.comb += window.eq(Mux(chunks.fill, filled, Cat(mixed)))
-        turn = Signal(sizes.beat_bits)  # bytes to the right, so that lanes are the ring's
-        m.d.comb += turn.eq(place - chunks.start)
-        twice = Cat(window, window)
-        m.d.comb += flow.eq(twice.bit_select(8 * turn, 8 * sizes.beat))
+        m.d.comb += [
+            window.eq(Mux(chunks.fill, filled, across_rows(*beats, place, sizes.beat))),
+            turn.eq(place - chunks.start),
+            flow.eq(turned(window, turn, sizes.beat)),
+        ]
         ring = flow.replicate(max(1, sizes.ring // sizes.beat))
-        scattered = self._scattered(m, chunks, twice, place)
+        scattered = self._scattered(m, chunks, Cat(window, window), place)
         m.d.comb += [w.valid.eq(chunks.valid), w.lines.eq(chunks.lines), chunks.grant.eq(w.grant)]
         width = 8 * chip.ku
         for c in range(chip.columns):

@@ -13,7 +13,7 @@ lane 0 even where the burst begins later.
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import Out
 
@@ -22,6 +22,7 @@ from jiriki.rtl.dma.backlog import Backlog
 from jiriki.rtl.dma.bursts import Bursts
 from jiriki.rtl.dma.chunks import Chunks
 from jiriki.rtl.dma.decode import Decode
+from jiriki.rtl.dma.lanes import across_rows, lowest, turned
 from jiriki.rtl.dma.records import STORE_BURSTS, Sizes, dram_layout, store_port_signature
 from jiriki.rtl.interfaces import State, read_signature, unit_signature
 
@@ -118,25 +119,25 @@ class StoreUnit(wiring.Component):
         sizes = self.sizes
         comes, length = Signal(), Signal.like(chunks.bytes)
         start, fill, value = Signal.like(chunks.start), Signal(), Signal(8)
-        enables, scatter = Signal.like(chunks.enables), Signal()
+        scatter = Signal()
         m.d.sync += [
             comes.eq(chunks.moves), length.eq(chunks.bytes), start.eq(chunks.start),
-            fill.eq(chunks.fill), value.eq(chunks.fill_byte), enables.eq(chunks.enables),
+            fill.eq(chunks.fill), value.eq(chunks.fill_byte),
             scatter.eq(chunks.scatter),
         ]  # fmt: skip
-        ring = Signal(8 * sizes.ring)
-        m.d.comb += ring.eq(Cat(self.r.data[c] for c in range(self.chip.columns)))
-        beside, lanes = Signal(8 * sizes.beat), [Const(0, 8)] * sizes.beat
-        for p in range(sizes.ring):  # byte i of the chunk to lane start + i
-            lanes[p % sizes.beat] = lanes[p % sizes.beat] | Mux(
-                enables[p], ring.word_select(p, 8), 0
-            )
-        m.d.comb += beside.eq(Cat(lanes))
+        ring, row = Signal(8 * sizes.ring), start[sizes.beat_bits :]
+        here, there = Signal(8 * sizes.beat), Signal(8 * sizes.beat)  # rows of the ring
+        m.d.comb += [
+            ring.eq(Cat(self.r.data[c] for c in range(self.chip.columns))),
+            here.eq(ring.word_select(row, 8 * sizes.beat)),
+            there.eq(ring.word_select((row + 1)[: len(row)], 8 * sizes.beat)),
+        ]
+        beside = across_rows(here, there, start[: sizes.beat_bits], sizes.beat)
         tail = Signal(range(self.room))
         with m.If(comes):
             m.d.sync += tail.eq(tail + length)
         scattered = self._scattered(m, chunks, ring)
-        flat, turned = Signal(8 * sizes.beat), Signal(8 * sizes.beat)
+        flat = Signal(8 * sizes.beat)
         turn = Signal(sizes.beat_bits)  # lanes to the right, so that byte i is in lane tail + i
         with m.If(fill):
             m.d.comb += flat.eq(value.replicate(sizes.beat))
@@ -144,12 +145,12 @@ class StoreUnit(wiring.Component):
             m.d.comb += [flat.eq(scattered), turn.eq(-tail)]
         with m.Else():
             m.d.comb += [flat.eq(beside), turn.eq(start - tail)]
-        m.d.comb += turned.eq(Cat(flat, flat).bit_select(8 * turn, 8 * sizes.beat))
-        ones, touched = Const((1 << sizes.beat) - 1, sizes.beat), Signal(2 * sizes.beat)
-        m.d.comb += touched.eq(
-            (ones >> (sizes.beat - length).as_unsigned()) << tail[: sizes.beat_bits]
-        )
-        self._buffer(m, comes, tail >> sizes.beat_bits, turned, touched)
+        lanes, touched = Signal(8 * sizes.beat), Signal(2 * sizes.beat)
+        m.d.comb += [
+            lanes.eq(turned(flat, turn, sizes.beat)),
+            touched.eq(lowest(length, sizes.beat) << tail[: sizes.beat_bits]),
+        ]
+        self._buffer(m, comes, tail >> sizes.beat_bits, lanes, touched)
 
     def _scattered(self, m: Module, chunks: Chunks, ring: Signal) -> Value:
         """Collect the bytes of SCATTER_BYTES over the levels of their chunk."""
@@ -169,7 +170,6 @@ class StoreUnit(wiring.Component):
         sizes = self.sizes
         rows, beat = self.room // sizes.beat // 2, sizes.beat
         self.head = Signal(range(self.room))
-        below = [Mux(lane < self.head[: sizes.beat_bits], 1, 0) for lane in range(beat)]
         halves = []
         at = self.head >> sizes.beat_bits
         for odd in range(2):
@@ -186,10 +186,8 @@ class StoreUnit(wiring.Component):
             halves.append(read.data)
         even, odd = halves
         here, there = Mux(at[0], odd, even), Mux(at[0], even, odd)
-        self.window = Cat(
-            Mux(below[lane], there.word_select(lane, 8), here.word_select(lane, 8))
-            for lane in range(beat)
-        )
+        self.window = Signal(8 * beat)  # byte head + l in lane (head + l) modulo the beat
+        m.d.comb += self.window.eq(across_rows(here, there, self.head[: sizes.beat_bits], beat))
 
     def _send(self, m: Module, bursts: Bursts, chunks: Chunks) -> Value:
         """Send bursts that are held whole; return whether one is on the port."""
@@ -239,9 +237,7 @@ class StoreUnit(wiring.Component):
                 self.head.eq(base), first.eq(low), end.eq(wide),
                 ahead.eq(base + sizes.beat), skip.eq(0), remains.eq(wide - sizes.beat),
             ]  # fmt: skip
-        turn = self.head[: sizes.beat_bits]
-        window = Cat(self.window, self.window)
         m.d.comb += [
-            port.data.eq(window.bit_select(8 * turn, 8 * sizes.beat)),
+            port.data.eq(turned(self.window, self.head[: sizes.beat_bits], sizes.beat)),
             port.strobe.eq(Cat((first <= lane) & (end > lane) for lane in range(sizes.beat))),
         ]
