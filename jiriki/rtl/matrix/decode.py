@@ -105,7 +105,6 @@ def _decode(
     """Set the record of `word`; the fields that its kind does not use keep any value."""
     line = shape.chip.nu
     gemm, conv, dw = payload(Gemm, word), payload(Conv, word), payload(Dw, word)
-    gemv, ldw = payload(Gemv, word), payload(Ldw, word)
     window = indexed(m, "named", Mux(is_kind(Dw, word), dw.win, conv.win), windows)
     m.d.sync += [
         work.gemm.eq(is_kind(Gemm, word)),
@@ -154,6 +153,12 @@ def _decode(
             work.accumulate.eq(dw.accumulate),
             work.file.eq(dw.line),
         ]
+    _decode_rows(m, line, word, work)
+
+
+def _decode_rows(m: Module, line: int, word: Value, work: Record) -> None:
+    """Do the same for GEMV and LDW, which read lines and no pixels."""
+    gemv, ldw = payload(Gemv, word), payload(Ldw, word)
     with m.If(is_kind(Gemv, word)):
         _once(m, work)
         m.d.sync += [

@@ -88,7 +88,7 @@ class StreamWalk(wiring.Component):
         step["offset"] = (
             word,
             Mux(place.rows, 1, offset << place.shift),
-            wrapped << place.shift,
+            Mux(place.rows, 1, wrapped << place.shift),
         )
         plain, wrap = {}, {}
         for name, (width, on, over) in step.items():
