@@ -1,7 +1,8 @@
 """The whole tile in gates: bits of the functional simulator, cycles of the timing simulator.
 
 Random programs without races (`programs.py`): loads, stores and products at once; a trained network
-on all units; what a user sees when something is wrong. One simulation library a chip, kept by its content.
+on all units; what a user sees when something is wrong. One simulation library a chip, kept by its
+content.
 """
 
 from __future__ import annotations
