@@ -1,7 +1,7 @@
 """`jiriki synth`: the parts of a tile in cells of a real technology.
 
-In: a chip, a target. Out: a row a part and the sum of its instances; memories apart. Every number is
-of logic only, before layout, and says so.
+In: a chip, a target. Out: a row a part and the sum of its instances; memories apart. Every number
+is of logic only, before layout, and says so.
 """
 
 from collections.abc import Iterable

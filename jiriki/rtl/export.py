@@ -192,8 +192,8 @@ def _readme(chip: ChipConfig, stimulus: Stimulus) -> str:
         f"  -CFLAGS '-O2 -DJIRIKI_BEAT={beat}' -o bench\n"
     )
     return (
-        f"# {chip.name}: {chip.summary}\n\nThe gates of one tile, made by Jiriki {__version__}. The "
-        f"top module is `{TILE}`: one clock `clk`, synchronous reset `rst`, AXI4 to memory "
+        f"# {chip.name}: {chip.summary}\n\nThe gates of one tile, made by Jiriki {__version__}. "
+        f"The top module is `{TILE}`: one clock `clk`, synchronous reset `rst`, AXI4 to memory "
         "(`memory__*`), AXI4-Lite for the host (`control__*`), `trace__*` to look at (leave it "
         f"open on a chip). `manifest.json` names all ports and sizes.\n\n"
         f"Lint:\n\n```sh\nverilator --lint-only -Wall waivers.vlt -f files.f --top-module {TILE}\n"
@@ -219,7 +219,7 @@ def _manifest(
         "top": TILE,
         "ports": [{"name": n, "direction": d, "bits": b} for n, (d, b) in ports.items()],
         "modules": [
-            {"name": source.name, "unit": source.unit or TILE, "lines": source.text.count("\n")}
+            {"name": source.name, "file": f"rtl/{source.unit}.v", "lines": source.text.count("\n")}
             for source in sources
         ],
         "lint_clean": checked,

@@ -13,7 +13,7 @@ from jiriki.rtl.verilate import TOP
 
 TILE = "jiriki_tile"
 _MODULE = re.compile(r"^module (\\\S+ |\w+)(.*?)^endmodule$", re.M | re.S)
-_NAME = re.compile(rf"\\{TOP}\.\S+ ")
+_NAME = re.compile(r"\\(?:\w+)\.\S+ ")
 _CONSTANT = re.compile(r"always @\*\n(\s+\S[^;]*? = \d+'[bdho][0-9a-fA-FxzXZ_]+;)$", re.M)
 _EMPTY = re.compile(r"^  (?:wire|reg) \[-1:0\] (\\\S+ |\w+);\n", re.M)
 
@@ -23,7 +23,7 @@ class Source:
     """One module as text."""
 
     name: str
-    unit: str  # the unit of the tile it belongs to; empty for the tile itself
+    unit: str  # name of the file: the tile, one of its units, a module that several share
     text: str
 
     @property
@@ -42,11 +42,12 @@ def modules(text: str) -> list[Source]:
     out = []
     for match in _MODULE.finditer(text):
         old = match[1].strip()
-        unit = "" if old == TOP else old.removeprefix(f"\\{TOP}.").split(".")[0]
+        path = old.removeprefix("\\").split(".")
+        unit = ".".join(path[:2] if path[0] == TOP else path[:1])
         body = _NAME.sub(lambda used: f"{names.get(used[0].strip(), used[0].strip())} ", match[2])
-        body = _tidy(body)
-        unit = re.sub(r"\$\d+$", "", unit)
-        out.append(Source(names[old], unit, f"module {names[old]} {body}endmodule\n"))
+        out.append(
+            Source(names[old], _plain(unit), f"module {names[old]} {_tidy(body)}endmodule\n")
+        )
     return out
 
 
@@ -54,14 +55,18 @@ def _names(old: list[str]) -> dict[str, str]:
     """Return plain names, all different."""
     out: dict[str, str] = {}
     for name in old:
-        path = name.removeprefix(f"\\{TOP}").removeprefix(TOP)
-        plain = TILE + re.sub(r"\W", "_", re.sub(r"\$\d+", "", path))
+        plain = _plain(name.removeprefix("\\"))
         number = 2
         while plain in out.values():
             plain = re.sub(r"(__\d+)?$", f"__{number}", plain, count=1)
             number += 1
         out[name] = plain
     return out
+
+
+def _plain(path: str) -> str:
+    """Return the plain name of a path; a module that several places share keeps its own."""
+    return re.sub(r"\W", "_", re.sub(r"\$\d+", "", re.sub(rf"^{TOP}\b", TILE, path)))
 
 
 def _tidy(body: str) -> str:
@@ -77,9 +82,8 @@ def _tidy(body: str) -> str:
 
 
 def files(sources: list[Source], heading: str) -> dict[str, str]:
-    """Return file name -> text: the tile, then a file for each of its units."""
+    """Return file name -> text: the tile, its units, the modules that several share."""
     out: dict[str, list[str]] = {}
     for source in sources:
-        name = f"{TILE}_{source.unit}.v" if source.unit else f"{TILE}.v"
-        out.setdefault(name, [heading]).append(source.text)
+        out.setdefault(f"{source.unit}.v", [heading]).append(source.text)
     return {name: "\n".join(parts) for name, parts in out.items()}

@@ -31,6 +31,7 @@ from amaranth.back import verilog
 from amaranth.hdl import Elaboratable
 
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.shared import SharedModules
 
 TOP = "top"
 AT_ONCE = 2  # translation units compiled at a time
@@ -61,7 +62,18 @@ def cpp_name(port: str) -> str:
 def verilog_text(top: Elaboratable, ports: Sequence[object] | None = None) -> str:
     """Return the Verilog of a design, its module named `top`; ports default to its signature."""
     given = {} if ports is None else {"ports": ports}
-    return verilog.convert(top, name=TOP, emit_src=False, strip_internal_attrs=True, **given)
+    shared, texts = SharedModules(), list[str]()
+    texts.append(_converted(top, TOP, shared, **given))
+    while len(texts) <= len(shared.components):
+        name, component = list(shared.components.items())[len(texts) - 1]
+        texts.append(_converted(component, name, shared))
+    return "\n".join(texts)
+
+
+def _converted(top: Elaboratable, name: str, platform: object, **given: Sequence[object]) -> str:
+    return verilog.convert(
+        top, name=name, platform=platform, emit_src=False, strip_internal_attrs=True, **given
+    )
 
 
 def build_library(

@@ -17,7 +17,7 @@ from amaranth.sim import Simulator
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.isa.control import Addr, Fence, Halt, Loop, Nop, Setr, Sig, Wait
 from jiriki.isa.encoding import encode
-from jiriki.isa.fields import Instruction, Sync, Unit
+from jiriki.isa.fields import Instruction, Sync
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
 from jiriki.rtl.front import Front

@@ -106,7 +106,7 @@ def _vector(chip: ChipConfig) -> list[Part]:
     alus, functions = chip.vx_stages.count("A"), chip.vx_stages.count("F")
     contexts = context.Contexts(shape)
     kept = lambda: list(contexts.signals)  # noqa: E731
-    lane = lambda: alu.Alu(chip.ku - 1, shape.channel, vx_records.GROUP_BITS)  # noqa: E731
+    lane = lambda: alu.Alu(shape.channel, vx_records.GROUP_BITS)  # noqa: E731
     return [
         Part("vx.alu_lane", "fp32 ALU of a lane, three cycles", alus * shape.lanes, lane),
         Part("vx.alu_stage", "an A stage without its lanes", alus,
@@ -117,7 +117,7 @@ def _vector(chip: ChipConfig) -> list[Part]:
              lambda: function_stage.FunctionStage(shape), ("top.lane*",)),
         Part("vx.steering", "which beat is where", 1,
              lambda: chain.Steering(shape, contexts), wires=kept),
-        Part("vx.reduce_lane", "fp32 adder of a reduction", shape.lanes, lambda: alu.Alu(0, 0, 0)),
+        Part("vx.reduce_lane", "fp32 adder of a reduction", shape.lanes, lane),
         Part("vx.reduce", "reduction without its adders", 1,
              lambda: vx_reduce.VectorReduce(shape), ("top.adder*",)),
         Part("vx.operands", "words to fp32 values", 1, lambda: vx_operands.Operands(shape)),

@@ -28,6 +28,7 @@ from jiriki.rtl.vector.fp import (
     Parts,
     named,
     parts,
+    register,
     rounded,
 )
 
@@ -54,14 +55,15 @@ FIELDS = {op: "equal" if op is MicroOp.EQ else op.name.lower() for op in ALU_OPS
 ALU_CONTROL = data.StructLayout(dict.fromkeys(FIELDS.values(), 1))
 
 
-class Quantiser(data.Struct):
-    """QPAR with the differences that its comparisons need."""
-
-    zero_point: signed(QUANTISED_BITS)
-    lo: signed(QUANTISED_BITS)
-    hi: signed(QUANTISED_BITS)
-    to_lo: signed(_MARGIN_BITS)  # zero_point - lo
-    to_hi: signed(_MARGIN_BITS)  # zero_point - hi - 1
+QUANTISER = data.StructLayout(  # QPAR with the differences that its comparisons need
+    {
+        "zero_point": signed(QUANTISED_BITS),
+        "lo": signed(QUANTISED_BITS),
+        "hi": signed(QUANTISED_BITS),
+        "to_lo": signed(_MARGIN_BITS),  # zero_point - lo
+        "to_hi": signed(_MARGIN_BITS),  # zero_point - hi - 1
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ class _First:
 
 
 class Alu(wiring.Component):
-    """See the module. `channel` is that of the lane in its group, for MASK."""
+    """See the module."""
 
-    def __init__(self, lane: int, channel_bits: int, place_bits: int) -> None:
-        self.lane, self.channel_bits = lane, channel_bits
+    def __init__(self, channel_bits: int, place_bits: int) -> None:
+        self.channel_bits = channel_bits
         super().__init__(
             {
                 "v": In(32),
@@ -89,13 +91,20 @@ class Alu(wiring.Component):
                 "t_exponent": In(8),  # of t, for SEL
                 "one": In(ALU_CONTROL),  # cycle 1
                 "two": In(ALU_CONTROL),  # cycle 2
-                "quantiser": In(Quantiser),  # cycle 2
+                "quantiser": In(QUANTISER),  # cycle 2
+                "negates": In(1),  # constant: ROT turns the neighbour's sign
+                "channel": In(channel_bits),  # constant: of the lane in its group
                 "place": In(place_bits),  # cycle 2: the channel group
                 "late": In(1),  # cycle 2: the result is late_value
                 "late_value": In(32),
                 "o": Out(32),  # the result, in cycle 3
             }
         )
+
+    @property
+    def module_name(self) -> str:
+        """The name of the shared module: it tells all that decides the gates."""
+        return f"jiriki_alu_{self.channel_bits}"
 
     def elaborate(self, platform: object) -> Module:
         """Build it."""
@@ -108,13 +117,17 @@ class Alu(wiring.Component):
     def _first(self, m: Module, v: Parts, x: Parts) -> _First:
         op = self.one
         first = _First(
-            Signal(name="by"), Signal(32, name="value"), Signal(name="sign"),
-            Signal(signed(EXPONENT_BITS), name="exponent"), Signal(MANTISSA, name="large"),
-            Signal(_WHOLE + 1, name="small"), Signal(name="subtract"),
-        )  # fmt: skip
+            by=register("by"),
+            value=register("value", 32),
+            sign=register("sign"),
+            exponent=register("exponent", signed(EXPONENT_BITS)),
+            large=register("large", MANTISSA),
+            small=register("small", _WHOLE + 1),
+            subtract=register("subtract"),
+        )
         less = named(m, "less", v.magnitude < x.magnitude)
         by = Const(1, 1)
-        value = _simple(m, op, v, x, less, self.t_exponent, negates=self.lane % 2 == 0)
+        value = _simple(m, op, v, x, less, self.t_exponent, self.negates)
         v_sign = named(m, "v_sign", v.sign ^ op.frsb)
         x_sign = named(m, "x_sign", x.sign ^ op.fsub)
         adds = named(m, "adds", op.fadd | op.fsub | op.frsb)
@@ -181,9 +194,9 @@ class Alu(wiring.Component):
 
     def _rest(self, m: Module, first: _First) -> None:
         op = self.two
-        by, value, sign = Signal(), Signal(32, name="value2"), Signal(name="sign2")
-        exponent = Signal(signed(EXPONENT_BITS), name="exponent2")
-        significand, keeps_sign = Signal(_SIGNIFICAND), Signal()
+        by, value, sign = register("by2"), register("value2", 32), register("sign2")
+        exponent = register("exponent2", signed(EXPONENT_BITS))
+        significand, keeps_sign = register("significand", _SIGNIFICAND), register("keeps_sign")
         small = first.small
         half, rest, low = small[2], small[:2] != 0, small[3]
         nearest = half & (rest | low)
@@ -222,7 +235,7 @@ class Alu(wiring.Component):
         negative = first.sign
         turned = Cat(first.small[3:] ^ negative.replicate(MANTISSA), negative).as_signed()
         carry = named(m, "carry", Mux(op.mask, fraction, negative ^ nearest))
-        channel = Cat(Const(self.lane, self.channel_bits), self.place, Const(0, 1))
+        channel = Cat(self.channel, self.place, Const(0, 1))
         margin = Mux(op.mask, (~channel).as_signed(), q.to_lo)
         width = MANTISSA + 3
         value = named(m, "q_value", turned + q.zero_point + carry, signed(width))
@@ -240,8 +253,7 @@ def _simple(
     x: Parts,
     less: Value,
     t_exponent: Value,
-    *,
-    negates: bool,
+    negates: Value,
 ) -> Value:
     """Return the result of the micro-ops without arithmetic; v itself for none."""
     same = named(m, "same", v.magnitude == x.magnitude)

@@ -12,7 +12,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from jiriki.isa.vector import Src
-from jiriki.rtl.vector.alu import ALU_CONTROL, Alu, Quantiser
+from jiriki.rtl.shared import share
+from jiriki.rtl.vector.alu import ALU_CONTROL, QUANTISER, Alu
+from jiriki.rtl.vector.fp import register
 from jiriki.rtl.vector.records import GROUP_BITS, Shape, beat_layout, lanes_layout
 
 CYCLES = 3
@@ -25,7 +27,7 @@ ALU_STAGE = data.StructLayout(
         "konst": 32,  # cycle 1: the scalar register of `source`
         "save": 1,  # cycle 1
         "two": ALU_CONTROL,  # cycle 2
-        "quantiser": Quantiser,  # cycle 2
+        "quantiser": QUANTISER,  # cycle 2
         "place": GROUP_BITS,  # cycle 2
         "late": 1,  # cycle 2
     }
@@ -50,9 +52,9 @@ class AluStage(wiring.Component):
         """Build it."""
         m = Module()
         control, layout = self.control, beat_layout(self.shape)
-        one = Signal(layout)
-        t2, t3 = Signal.like(one.t, name="t2"), Signal.like(one.t, name="t3")
-        side2, side3 = Signal.like(one.side, name="side2"), Signal.like(one.side, name="side3")
+        one = register("one", layout)
+        t2, t3 = (register(f"t{n}", one.t.shape()) for n in (2, 3))
+        side2, side3 = (register(f"side{n}", one.side.shape()) for n in (2, 3))
         with m.If(control.valid[0]):
             m.d.sync += one.eq(self.i)
         with m.If(control.valid[1]):
@@ -64,12 +66,13 @@ class AluStage(wiring.Component):
         m.d.comb += [self.o.t.eq(t3), self.o.side.eq(side3)]
         x = self._operand(m, one)
         for i in range(self.shape.lanes):
-            m.submodules[f"lane{i}"] = alu = Alu(
-                i % self.shape.ku, self.shape.channel, GROUP_BITS
-            )
+            alu = Alu(self.shape.channel, GROUP_BITS)
+            m.submodules[f"lane{i}"] = share(platform, alu, alu.module_name)
             m.d.comb += [
                 alu.v.eq(one.v[i]),
                 alu.x.eq(x[i]),
+                alu.negates.eq(i % 2 == 0),
+                alu.channel.eq(i % self.shape.ku),
                 alu.t_exponent.eq(one.t[i][23:31]),
                 alu.one.eq(control.one),
                 alu.two.eq(control.two),

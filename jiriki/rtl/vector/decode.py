@@ -158,7 +158,10 @@ class Decode(wiring.Component):
             with m.If(applies & (f.slot == s)):
                 for i in range(HALF):
                     with m.If(f.half):
-                        m.d.sync += [micros[HALF + i].op.eq(ops[i]), micros[HALF + i].src.eq(sources[i])]
+                        m.d.sync += [
+                            micros[HALF + i].op.eq(ops[i]),
+                            micros[HALF + i].src.eq(sources[i]),
+                        ]
                     with m.Else():
                         m.d.sync += [micros[i].op.eq(ops[i]), micros[i].src.eq(sources[i])]
                         m.d.sync += micros[HALF + i].op.eq(MicroOp.END)
@@ -253,9 +256,7 @@ class Decode(wiring.Component):
             job.after.eq(self.after),
             job.rounds.eq(passes + Mux(reduces, after + 1, 0)),
             job.more.eq(Mux(sums, SUM_CYCLES - 1, 0)),
-            job.more_last.eq(
-                Mux(sums, SUM_CYCLES * (halvings + 1) - 1, halvings)
-            ),
+            job.more_last.eq(Mux(sums, SUM_CYCLES * (halvings + 1) - 1, halvings)),
             job.writes.eq(self.vrun & f.uses[3]),
             job.out_shift.eq(_width_shift(self.streams[3].dtype)),
         ]
@@ -329,8 +330,9 @@ def _red_layout() -> data.StructLayout:
 
 
 def _width_shift(dtype: Value) -> Value:
-    """Return log2 of the words of an element group."""
-    return Mux(dtype == DType.I8, 0, Mux((dtype == DType.I16) | (dtype == DType.BF16), 1, 2))
+    """Return log2 of the words of an element group; an accumulator row counts as one."""
+    is_half = (dtype == DType.I16) | (dtype == DType.BF16)
+    return Mux((dtype == DType.I8) | (dtype == DType.ACC), 0, Mux(is_half, 1, 2))
 
 
 def _order(m: Module, micros: list[Value], splits: Value) -> tuple[list[Value], Value, Value]:

@@ -30,6 +30,11 @@ def named(m: Module, name: str, value: Value, shape: object = None) -> Signal:
     return signal
 
 
+def register(name: str, shape: object = 1) -> Signal:
+    """Return a register of a lane; what it holds means something only behind a valid beat."""
+    return Signal(shape, name=name, reset_less=True)
+
+
 @dataclass(frozen=True)
 class Parts:
     """An fp32 operand taken apart; what a subnormal or a NaN counts as is decided here."""

@@ -27,6 +27,7 @@ from jiriki.rtl.vector.fp import (
     named,
     normalised,
     parts,
+    register,
     shifted_right,
 )
 from jiriki.rtl.vector.function_rom import ROM_BITS, ROM_ROW, ROM_STARTS
@@ -45,24 +46,24 @@ _SHIFT = 36  # beyond it only the sticky bits are left
 _VALUE = 39  # bits of y, signed
 
 
-class Header(data.Struct):
-    """Row 0 of a segment table, prepared."""
-
-    minus_lo: signed(33)
-    in_shift: signed(8)
-    t_shift: 5  # 24 - t_bits
-    segments: 4  # log2 of how many count
-    below: 32
-    above: 32
-
-
-class Segment(data.Struct):
-    """A row of a segment table as kept: its exponent is clipped."""
-
-    c0: signed(32)
-    c1: signed(32)
-    c2: signed(32)
-    exponent: signed(SEGMENT_EXPONENT_BITS)
+HEADER = data.StructLayout(  # row 0 of a segment table, prepared
+    {
+        "minus_lo": signed(33),
+        "in_shift": signed(8),
+        "t_shift": 5,  # 24 - t_bits
+        "segments": 4,  # log2 of how many count
+        "below": 32,
+        "above": 32,
+    }
+)
+SEGMENT = data.StructLayout(  # another row as kept: its exponent is clipped
+    {
+        "c0": signed(32),
+        "c1": signed(32),
+        "c2": signed(32),
+        "exponent": signed(SEGMENT_EXPONENT_BITS),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,20 @@ class _Stage:
 class FunctionLane(wiring.Component):
     """See the module."""
 
+    module_name = "jiriki_function_lane"
+
     def __init__(self) -> None:
         super().__init__(
             {
                 "v": In(32),
                 "one": In(FUNCTION_CONTROL),  # cycle 1
-                "header": In(Header),  # cycle 1
+                "header": In(HEADER),  # cycle 1
                 "rom_address": Out(ROM_BITS),  # cycle 1
                 "segment": Out(SEGMENT_BITS),
                 "code": Out(8),
                 "two": In(FUNCTION_CONTROL),  # cycle 2
                 "rom_row": In(ROM_ROW),
-                "segment_row": In(Segment),
+                "segment_row": In(SEGMENT),
                 "code_result": In(signed(8)),
                 "late": In(1),  # cycle 2: the result is late_value
                 "late_value": In(32),
@@ -104,7 +107,7 @@ class FunctionLane(wiring.Component):
         v = parts(m, "v", self.v)
         first = self._argument(m, v)
         second, c0, y1 = self._linear(m, first, v)
-        third, y = _stage(3), Signal(signed(_VALUE), name="y")
+        third, y = _stage(3), register("y", signed(_VALUE))
         product = named(m, "product2", y1 * second.t.as_unsigned(), signed(33 + POSITION_BITS + 1))
         m.d.sync += y.eq((product >> POSITION_BITS) + c0)
         _pass(m, second, third)
@@ -170,7 +173,7 @@ class FunctionLane(wiring.Component):
         c2 = named(m, "c2", Mux(op.tbl, row.c2, Mux(op.lut, 0, rom.c2)), signed(32))
         c1 = named(m, "c1", Mux(op.tbl, row.c1, Mux(op.lut, 0, rom.c1)), signed(32))
         c0 = Mux(op.tbl, row.c0, Mux(op.lut, self.code_result, rom.c0))
-        c0_full, y1 = Signal(signed(_VALUE), name="c0"), Signal(signed(33), name="y1")
+        c0_full, y1 = register("c0", signed(_VALUE)), register("y1", signed(33))
         whole = Mux(op.log2, first.scale, 0)
         product = named(m, "product1", c2 * first.t, signed(32 + POSITION_BITS + 1))
         m.d.sync += [
@@ -190,9 +193,12 @@ class FunctionLane(wiring.Component):
 
 def _stage(n: int) -> _Stage:
     return _Stage(
-        Signal(name=f"by{n}"), Signal(32, name=f"value{n}"), Signal(name=f"sign{n}"),
-        Signal(POSITION_BITS, name=f"t{n}"), Signal(signed(SCALE_BITS), name=f"scale{n}"),
-    )  # fmt: skip
+        by=register(f"by{n}"),
+        value=register(f"value{n}", 32),
+        sign=register(f"sign{n}"),
+        t=register(f"t{n}", POSITION_BITS),
+        scale=register(f"scale{n}", signed(SCALE_BITS)),
+    )
 
 
 def _pass(m: Module, source: _Stage, target: _Stage) -> None:

@@ -10,7 +10,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL, FunctionLane, Header
+from jiriki.rtl.shared import share
+from jiriki.rtl.vector.fp import register
+from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL, HEADER, FunctionLane
 from jiriki.rtl.vector.records import GROUP_BITS, SLOT_BITS, Shape, beat_layout, lanes_layout
 from jiriki.rtl.vector.tables import Tables
 
@@ -49,22 +51,23 @@ class FunctionStage(wiring.Component):
         """Build it."""
         m = Module()
         control = self.control
-        entry = Signal(beat_layout(self.shape))
+        entry = register("entry", beat_layout(self.shape))
         t, side = entry.t, entry.side
         m.submodules.tables = tables = Tables(self.shape)
-        header, slot = Signal(Header), Signal(SLOT_BITS)
+        header, slot = Signal(HEADER), Signal(SLOT_BITS)
         m.d.comb += tables.header_slot.eq(control.slot)
         with m.If(control.valid[0]):
             m.d.sync += [entry.eq(self.i), header.eq(tables.header), slot.eq(control.slot)]
         for i in range(1, CYCLES):
-            next_t, next_side = Signal.like(t, name=f"t{i}"), Signal.like(side, name=f"side{i}")
+            next_t, next_side = register(f"t{i}", t.shape()), register(f"side{i}", side.shape())
             with m.If(control.valid[i]):
                 m.d.sync += [next_t.eq(t), next_side.eq(side)]
             t, side = next_t, next_side
         m.d.comb += [self.o.t.eq(t), self.o.side.eq(side)]
         self._tables(m, tables, entry, slot)
         for i in range(self.shape.lanes):
-            m.submodules[f"lane{i}"] = lane = FunctionLane()
+            lane = FunctionLane()
+            m.submodules[f"lane{i}"] = share(platform, lane, lane.module_name)
             m.d.comb += [
                 lane.v.eq(entry.v[i]),
                 lane.one.eq(control.one),

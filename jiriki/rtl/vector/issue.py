@@ -10,7 +10,7 @@ In: steps, `go`. Out: requests, beats sent, results expected, the unit's state.
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -19,7 +19,6 @@ from jiriki.rtl.interfaces import Level, State, read_signature
 from jiriki.rtl.vector.fp import named
 from jiriki.rtl.vector.records import (
     COUNT_BITS,
-    PARAMETER_WORDS,
     Shape,
     format_layout,
     sent_layout,
@@ -29,8 +28,9 @@ from jiriki.rtl.vector.works import MORE_BITS, STREAMS, first_lanes, step_layout
 INPUTS = STREAMS - 1
 
 
-def fetch_layout(shape: Shape, lanes: int) -> data.StructLayout:
+def fetch_layout(shape: Shape, index: int) -> data.StructLayout:
     """Return what is read of a stream in a cycle: which words, and from which columns."""
+    lanes = shape.slots if index else first_lanes(shape)
     columns = ceil_log2(shape.chip.columns)
     return data.StructLayout({"lanes": lanes, "columns": data.ArrayLayout(columns, lanes)})
 
@@ -71,10 +71,7 @@ class Issue(wiring.Component):
                 "go": In(1),
                 "state": Out(State),
                 **{f"r{i}": Out(read_signature(chip)) for i in range(INPUTS)},
-                **{
-                    f"fetch{i}": Out(fetch_layout(shape, first_lanes(shape) if i == 0 else shape.slots))
-                    for i in range(INPUTS)
-                },
+                **{f"fetch{i}": Out(fetch_layout(shape, i)) for i in range(INPUTS)},
                 "parameters": Out(1),  # what r0 reads are parameters
                 "acc_enable": Out(1),
                 "acc_row": Out(shape.row),
@@ -171,7 +168,10 @@ class Issue(wiring.Component):
     def _order(self, m: Module) -> Value:
         """Return whether the present beat would overtake none."""
         step = self.step.payload
-        self.reach, self.leave = Signal.like(step.reach, name="reach"), Signal.like(step.leave, name="leave")
+        self.reach, self.leave = (
+            Signal.like(step.reach, name="reach"),
+            Signal.like(step.leave, name="leave"),
+        )
         return named(m, "order", (step.reach > self.reach) & (step.leave > self.leave))
 
     def _note(self, m: Module, sends: Value, ends: Value, goes_on: Value) -> None:

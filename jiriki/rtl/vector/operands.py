@@ -16,10 +16,9 @@ from amaranth.lib.wiring import In, Out
 
 from jiriki.isa.vector import DType
 from jiriki.rtl.interfaces import accumulator_row
-from jiriki.rtl.vector.fp import named, parts, small_int_to_fp32
+from jiriki.rtl.vector.fp import named, parts, register, small_int_to_fp32
 from jiriki.rtl.vector.issue import INPUTS, fetch_layout, form_layout
 from jiriki.rtl.vector.records import PARAMETER_WORDS, Shape, beat_layout
-from jiriki.rtl.vector.works import first_lanes
 
 
 class Operands(wiring.Component):
@@ -30,10 +29,7 @@ class Operands(wiring.Component):
         words = data.ArrayLayout(8 * shape.ku, shape.chip.columns)
         super().__init__(
             {
-                **{
-                    f"fetch{i}": In(fetch_layout(shape, first_lanes(shape) if i == 0 else shape.slots))
-                    for i in range(INPUTS)
-                },
+                **{f"fetch{i}": In(fetch_layout(shape, i)) for i in range(INPUTS)},
                 "parameters": In(1),
                 "rows": In(1),  # an accumulator row was asked for
                 **{f"data{i}": In(words) for i in range(INPUTS)},  # one cycle later
@@ -48,8 +44,8 @@ class Operands(wiring.Component):
         m = Module()
         shape = self.shape
         word = 8 * shape.ku
-        buffers = [Signal(word * shape.slots, name=f"buffer{i}") for i in range(INPUTS)]
-        kept = Signal(word * PARAMETER_WORDS)
+        buffers = [register(f"buffer{i}", word * shape.slots) for i in range(INPUTS)]
+        kept = register("parameters", word * PARAMETER_WORDS)
         is_parameters, is_row = Signal(), Signal()
         m.d.sync += [is_parameters.eq(self.parameters), is_row.eq(self.rows)]
         for i, buffer in enumerate(buffers):
@@ -104,9 +100,7 @@ class Operands(wiring.Component):
         out = []
         for lane in range(self.shape.lanes):
             pixel, channel = divmod(lane, ku)
-            chosen = [
-                _element(buffer, pixel, channel, ku, bits) for bits in (8, 16, 32)
-            ]
+            chosen = [_element(buffer, pixel, channel, ku, bits) for bits in (8, 16, 32)]
             splat = [_element(buffer, pixel, 0, ku, bits) for bits in (8, 16, 32)]
             of8, of16, of32 = (
                 named(m, f"of{bits}_{i}_{lane}", Mux(kind.splat, one, own))

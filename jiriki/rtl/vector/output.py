@@ -10,7 +10,7 @@ In: results, places. Out: writes, `written`, `done`.
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,7 @@ from jiriki.isa.vector import DType
 from jiriki.rtl.interfaces import Level, write_signature
 from jiriki.rtl.vector.alu import QUANTISED_BITS
 from jiriki.rtl.vector.context import Contexts
-from jiriki.rtl.vector.fp import BIAS, MANTISSA, named, parts, shifted_right
+from jiriki.rtl.vector.fp import BIAS, named, parts, register, shifted_right
 from jiriki.rtl.vector.issue import expected_layout
 from jiriki.rtl.vector.records import ENTRY_CYCLES, Shape, lanes_layout, out_layout
 from jiriki.rtl.vector.steering import leaving_layout
@@ -58,7 +58,7 @@ class VectorOutput(wiring.Component):
 
     def _result(self, m: Module) -> tuple[Signal, Signal]:
         """Take a result from the chain or from the reduction."""
-        left, kept = Signal.like(self.leaving, name="left"), Signal.like(self.v, name="kept")
+        left, kept = Signal.like(self.leaving, name="left"), register("kept", self.v.shape())
         result, v = Signal.like(self.leaving, name="result"), Signal.like(self.v, name="value")
         m.d.sync += left.eq(self.leaving)
         with m.If(self.leaving.valid):
@@ -82,13 +82,11 @@ class VectorOutput(wiring.Component):
         m.d.sync += silent.eq(Cat(~form.writes, silent[:-1]))
         return comes[-1], Cat(ends[-1], silent[-1])
 
-    def _convert(
-        self, m: Module, result: Value, v: Value, form: Value
-    ) -> tuple[Signal, Signal]:
+    def _convert(self, m: Module, result: Value, v: Value, form: Value) -> tuple[Signal, Signal]:
         """Make elements; return (a result is there, its words), two cycles later."""
         shape = self.shape
         layout = data.ArrayLayout(8 * shape.ku, shape.slots)
-        arrives, words = Signal(), Signal(layout, name="words")
+        arrives, words = Signal(), register("words", layout)
         first, kind = Signal(), Signal(out_layout(), name="kind")
         m.d.sync += [first.eq(result.valid & form.writes), arrives.eq(first), kind.eq(form)]
         elements = [self._element(m, i, v[i], kind) for i in range(shape.lanes)]
@@ -111,9 +109,9 @@ class VectorOutput(wiring.Component):
         clipped = Mux(amount > _MOST, _MOST, amount[:6])
         mantissa = Mux(v.zero | v.special, 0, v.mantissa)
         moved, below = shifted_right(m, f"whole{i}", mantissa, clipped, _WHOLE + 1, _MOST)
-        whole, nearest = Signal(_WHOLE, name=f"int{i}"), Signal(name=f"up{i}")
-        huge, sign = Signal(name=f"huge{i}"), Signal(name=f"sign{i}")
-        raw, clean = Signal(32, name=f"raw{i}"), Signal(32, name=f"clean{i}")
+        whole, nearest = register(f"int{i}", _WHOLE), register(f"up{i}")
+        huge, sign = register(f"huge{i}"), register(f"sign{i}")
+        raw, clean = register(f"raw{i}", 32), register(f"clean{i}", 32)
         m.d.sync += [
             whole.eq(moved[1:]),
             nearest.eq(moved[0] & ((below != 0) | moved[1])),
@@ -139,15 +137,11 @@ class VectorOutput(wiring.Component):
         out = Mux(kind.dtype == DType.BF16, short, out)
         return named(m, f"element{i}", Mux(kind.dtype == DType.F32, raw, out), 32)
 
-    def _write(
-        self, m: Module, arrives: Value, words: Value, ready: Value, last: Value
-    ) -> None:
+    def _write(self, m: Module, arrives: Value, words: Value, ready: Value, last: Value) -> None:
         """Queue results, and write the oldest."""
         shape, w = self.shape, self.w
         depth = shape.results
-        m.submodules.results = results = memory.Memory(
-            shape=words.shape(), depth=depth, init=[]
-        )
+        m.submodules.results = results = memory.Memory(shape=words.shape(), depth=depth, init=[])
         m.submodules.places = places = memory.Memory(
             shape=expected_layout(shape), depth=depth, init=[]
         )
@@ -198,7 +192,7 @@ class VectorOutput(wiring.Component):
         columns = self.shape.chip.columns
         bits = (columns - 1).bit_length()
         for c in range(columns):
-            word: Value = head[0]
+            word = head[0]
             for slot in range(1, self.shape.slots):
                 here = level.served[slot] & (targets[slot][:bits] == c)
                 word = Mux(here, head[slot], word)

@@ -15,7 +15,7 @@ from jiriki.chip import ChipConfig
 from jiriki.isa.vector import DType, MicroOp, Qpar, Red, RedOp, Reduce, Src, Vrun
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import word_bits
-from jiriki.rtl.vector.alu import Quantiser
+from jiriki.rtl.vector.alu import QUANTISER
 
 PIXEL_BITS = Vrun.LAYOUT["p"].bits
 GROUP_BITS = Vrun.LAYOUT["groups"].bits
@@ -193,7 +193,7 @@ def qpar_layout() -> data.StructLayout:
 
 def out_layout() -> data.StructLayout:
     """Return what stream 3 does with a result."""
-    return data.StructLayout({"writes": 1, "dtype": DType, "quantiser": Quantiser})
+    return data.StructLayout({"writes": 1, "dtype": DType, "quantiser": QUANTISER})
 
 
 def format_layout() -> data.StructLayout:

@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from jiriki.isa.vector import MicroOp, RedOp, Reduce
+from jiriki.rtl.shared import share
 from jiriki.rtl.vector.alu import FIELDS, Alu
 from jiriki.rtl.vector.fp import (
     INF,
@@ -23,6 +24,7 @@ from jiriki.rtl.vector.fp import (
     NAN,
     named,
     parts,
+    register,
     small_int_to_fp32,
     sort_key,
 )
@@ -55,9 +57,9 @@ class VectorReduce(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build it."""
         m = Module()
-        shape = self.shape
+        shape, self.platform = self.shape, platform
         beat, fresh = Signal(arrival_layout(shape)), Signal()
-        v = Signal(lanes_layout(shape))
+        v = register("v", lanes_layout(shape))
         m.d.sync += fresh.eq(self.arrival.valid)
         with m.If(self.arrival.valid):
             m.d.sync += [beat.eq(self.arrival), v.eq(self.v)]
@@ -80,7 +82,9 @@ class VectorReduce(wiring.Component):
             | (begun[2].valid & begun[2].sums & begun[2].more),
         )  # fmt: skip
         halvings = Mux(
-            beat.reduce == Reduce.PIXELS, by_pixel, Mux(beat.reduce == Reduce.CHANNELS, by_channel, 0)
+            beat.reduce == Reduce.PIXELS,
+            by_pixel,
+            Mux(beat.reduce == Reduce.CHANNELS, by_channel, 0),
         )
         after = named(m, "level_after", Mux(again, level + 1, 0), len(level) + 1)
         more = beat.completes & (after != halvings)
@@ -109,8 +113,8 @@ class VectorReduce(wiring.Component):
     ) -> None:
         shape, ku = self.shape, self.shape.ku
         index_bits = GROUP_BITS + shape.channel
-        running = [Signal(32, name=f"running{i}") for i in range(shape.lanes)]
-        index = [Signal(index_bits, name=f"index{i}") for i in range(shape.lanes)]
+        running = [register(f"running{i}", 32) for i in range(shape.lanes)]
+        index = [register(f"index{i}", index_bits) for i in range(shape.lanes)]
         over_pixels = named(m, "over_pixels", beat.reduce == Reduce.PIXELS)
         over_channels = named(m, "over_channels", beat.reduce == Reduce.CHANNELS)
         idle = named(
@@ -140,7 +144,8 @@ class VectorReduce(wiring.Component):
         self._result(m, beat, running, index, begun)
 
     def _adder(self, m: Module, i: int, a: Value, b: Value) -> Value:
-        m.submodules[f"adder{i}"] = adder = Alu(0, 0, 0)
+        adder = Alu(self.shape.channel, GROUP_BITS)
+        m.submodules[f"adder{i}"] = share(self.platform, adder, adder.module_name)
         add = 1 << list(FIELDS).index(MicroOp.FADD)
         m.d.comb += [adder.v.eq(a), adder.x.eq(b), adder.one.eq(add), adder.two.eq(add)]
         return adder.o
@@ -175,9 +180,7 @@ class VectorReduce(wiring.Component):
         """Hold back a result for one pass: seen in cycle c, it leaves in c + P - 1."""
         shape = self.shape
         cycles = shape.passes - 2  # from its writing to its reading
-        layout = data.StructLayout(
-            {"v": lanes_layout(shape), "last": 1, "context": shape.context}
-        )
+        layout = data.StructLayout({"v": lanes_layout(shape), "last": 1, "context": shape.context})
         m.submodules.delay = held = memory.Memory(shape=layout, depth=cycles, init=[])
         write, read = held.write_port(), held.read_port()
         at, ages = Signal(range(cycles)), Signal(cycles + 1)

@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from jiriki.isa.vector import MicroOp, RedOp, Reduce, Src
 from jiriki.rtl.vector import alu_stage, function_stage
-from jiriki.rtl.vector.alu import FIELDS, Quantiser
+from jiriki.rtl.vector.alu import FIELDS, QUANTISER
 from jiriki.rtl.vector.alu_stage import ALU_STAGE
 from jiriki.rtl.vector.context import Contexts
 from jiriki.rtl.vector.fp import named
@@ -142,7 +142,7 @@ class Steering(wiring.Component):
     ) -> None:
         one, two = Signal.like(control.one), Signal.like(control.two)
         source, save = Signal(Src), Signal()
-        konst, quantiser = Signal(32), Signal(Quantiser)
+        konst, quantiser = Signal(32), Signal(QUANTISER)
         m.d.sync += [one[name].eq(does & (micro.op == op)) for op, name in FIELDS.items()]
         context = self.contexts[tag.beat.context]
         m.d.sync += [
@@ -214,7 +214,7 @@ class Steering(wiring.Component):
 
 
 def prepared(quantiser: Value) -> dict[str, Value]:
-    """Return the fields of a `Quantiser` from those of QPAR."""
+    """Return the fields of a `QUANTISER` from those of QPAR."""
     zero_point, lo, hi = quantiser.zero_point, quantiser.lo, quantiser.hi
     return {
         "zero_point": zero_point, "lo": lo, "hi": hi,

@@ -16,14 +16,21 @@ from amaranth.utils import ceil_log2
 
 from jiriki.rtl.vector.fp import named, parts
 from jiriki.rtl.vector.function_lane import (
+    HEADER,
     POSITION_BITS,
+    SEGMENT,
     SEGMENT_BITS,
     SEGMENT_EXPONENT_BITS,
-    Header,
-    Segment,
 )
 from jiriki.rtl.vector.function_rom import ROM_BITS, ROM_ROW, ROM_ROWS, rom_rows
-from jiriki.rtl.vector.records import GROUP_BITS, LUT_BYTES, SEGMENT_ROWS, SLOT_BITS, Shape, lanes_layout
+from jiriki.rtl.vector.records import (
+    GROUP_BITS,
+    LUT_BYTES,
+    SEGMENT_ROWS,
+    SLOT_BITS,
+    Shape,
+    lanes_layout,
+)
 
 SLOTS = 1 << SLOT_BITS
 
@@ -46,12 +53,12 @@ class Tables(wiring.Component):
                 "rom_row": Out(data.ArrayLayout(ROM_ROW, lanes)),
                 "segment_read": In(1),
                 "segment": In(data.ArrayLayout(SEGMENT_BITS, lanes)),
-                "segment_row": Out(data.ArrayLayout(Segment, lanes)),
+                "segment_row": Out(data.ArrayLayout(SEGMENT, lanes)),
                 "code_read": In(1),
                 "code": In(data.ArrayLayout(8, lanes)),
                 "code_result": Out(data.ArrayLayout(signed(8), lanes)),
                 "header_slot": In(SLOT_BITS),
-                "header": Out(Header),
+                "header": Out(HEADER),
             }
         )
 
@@ -105,7 +112,7 @@ class Tables(wiring.Component):
         upper = ceil_log2(lines)
         ports: list[list[Value]] = [[] for _ in range(self.shape.lanes)]
         for bank in range(min(rows, SEGMENT_ROWS - 1)):
-            kept = memory.Memory(shape=Segment, depth=SLOTS * lines, init=[])
+            kept = memory.Memory(shape=SEGMENT, depth=SLOTS * lines, init=[])
             m.submodules[f"segments{bank}"] = kept
             row = (bank + 1) % rows
             write = kept.write_port()
@@ -128,8 +135,8 @@ class Tables(wiring.Component):
             m.d.comb += self.segment_row[i].eq(Array(banks)[bank])
 
     def _headers(self, m: Module) -> None:
-        headers = Array(Signal(Header, name=f"header{i}") for i in range(SLOTS))
-        made = Signal(Header)
+        headers = Array(Signal(HEADER, name=f"header{i}") for i in range(SLOTS))
+        made = Signal(HEADER)
         lo, shifts = self.line[0], self.line[1]
         m.d.comb += [
             made.minus_lo.eq(-lo.as_signed()),
@@ -151,5 +158,7 @@ def _segment(line: Value, row: int) -> Value:
     c0, c1, c2, exponent = (line[4 * row + i] for i in range(4))
     upper = exponent[SEGMENT_EXPONENT_BITS - 1 :]
     fits = (upper == 0) | upper.all()
-    limit = Mux(exponent[-1], 1 << (SEGMENT_EXPONENT_BITS - 1), (1 << (SEGMENT_EXPONENT_BITS - 1)) - 1)
+    limit = Mux(
+        exponent[-1], 1 << (SEGMENT_EXPONENT_BITS - 1), (1 << (SEGMENT_EXPONENT_BITS - 1)) - 1
+    )
     return Cat(c0, c1, c2, Mux(fits, exponent[:SEGMENT_EXPONENT_BITS], limit))

@@ -7,15 +7,15 @@ A beat sent in cycle e takes
     e + 2  they become values               ... + 2      is rounded and packed
     e + 3  is in the chain's first stage    ... + 4      could be written
 
-with P = vx_pass_cycles; its time to be written is never before that, because vx_latency_cycles is at
-least P + 8. A result of a reduction makes one round for the reduction itself.
+with P = vx_pass_cycles; its time to be written is never before that, because vx_latency_cycles is
+at least P + 8. A result of a reduction makes one round for the reduction itself.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import Out, connect, flipped
 
 from jiriki.chip import ChipConfig
 from jiriki.rtl.interfaces import (

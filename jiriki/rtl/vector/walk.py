@@ -187,9 +187,7 @@ class Walk(wiring.Component):
                 step.starts.eq(~over | starts),
                 step.completes.eq(~over | completes),
                 step.out_words.eq(self.walks[3].words),
-                step.out_wants.eq(
-                    self.walks[3].inside & Mux(self.over_pixels, 1, exist)
-                ),
+                step.out_wants.eq(self.walks[3].inside & Mux(self.over_pixels, 1, exist)),
             ]
             self._words(m, exist)
 

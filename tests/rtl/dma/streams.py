@@ -41,7 +41,10 @@ class _Maker:
         half = chip.scratchpad_bytes * 3 // 8
         self.lists = chip.scratchpad_bytes - 4 * LISTS * LIST_ENTRIES
         self.sp = {Unit.LD: (0, half), Unit.ST: (half, 2 * half)}
-        self.dram = {Unit.LD: (DRAM_BYTES // 8, DRAM_BYTES // 2), Unit.ST: (DRAM_BYTES // 2, DRAM_BYTES)}
+        self.dram = {
+            Unit.LD: (DRAM_BYTES // 8, DRAM_BYTES // 2),
+            Unit.ST: (DRAM_BYTES // 2, DRAM_BYTES),
+        }
         self.entries = [[rng.randrange(-4, 12) for _ in range(LIST_ENTRIES)] for _ in range(LISTS)]
 
     def move(self, unit: Unit) -> list[Instruction]:

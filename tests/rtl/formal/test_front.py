@@ -81,7 +81,6 @@ class Book(Elaboratable):
                 Assert(dut.wait_semaphore == head.wait_sem),
                 Assert(dut.wait_tokens == head.wait_count),
             ]
-        self._follow(m, dut, sends & (sent == self._chosen(m)), hands & (handed == self.chosen))
         return m
 
     def _eligible(self, m: Module, sent: Signal) -> Signal:
@@ -91,19 +90,6 @@ class Book(Elaboratable):
             m.d.sync += later.eq(sent)
             sent = later
         return sent
-
-    def _chosen(self, m: Module) -> Signal:
-        self.chosen = Signal(COUNT_BITS)
-        m.d.comb += self.chosen.eq(AnyConst(COUNT_BITS))
-        return self.chosen
-
-    def _follow(self, m: Module, dut: front.Front, sends: Value, hands: Value) -> None:
-        """The word of the chosen number comes out as it went in."""
-        word = Signal(len(dut.send.payload))
-        with m.If(sends):
-            m.d.sync += word.eq(dut.send.payload)
-        with m.If(hands):
-            m.d.comb += Assert(dut.unit.word.payload == word)
 
     def _ring(self, m: Module, dut: front.Front, head: object) -> tuple[Signal, Value]:
         """Follow what is started until it completes; return how much, and whether more may."""
@@ -116,9 +102,7 @@ class Book(Elaboratable):
         empty = ring.fill == 0
         first = Signal(len(entry))
         m.d.comb += first.eq(Mux(empty, entry, ring.oldest))
-        due = Mux(
-            empty, pushes & ~unit.work, ~ring.oldest[0] | (ends + unit.done != 0)
-        )
+        due = Mux(empty, pushes & ~unit.work, ~ring.oldest[0] | (ends + unit.done != 0))
         m.d.comb += [
             Assume(ends + unit.done <= works),  # a unit ends what it started before
             Assert(dut.completes == due), Assert(dut.signal == (due & first[1])),
@@ -136,15 +120,59 @@ class Book(Elaboratable):
         return ring.fill, ~tracked | room
 
 
+class Word(Elaboratable):
+    """One word, any that the solver chooses, followed: it comes out in its turn, as it went in."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        dut = self.module.Front(CHIP)
+        m.submodules.dut, _ = inside(dut)
+        free(m, dut)
+        sent, handed, chosen = (Signal(COUNT_BITS, name=n) for n in ("sent", "handed", "chosen"))
+        sends, hands = (s.valid & s.ready for s in (dut.send, dut.unit.word))
+        started = Signal(COUNT_BITS)
+        m.d.comb += [
+            chosen.eq(AnyConst(COUNT_BITS)),
+            Assume(~dut.unit.want | (started < handed)),
+            Assert(handed <= sent),
+        ]
+        m.d.sync += [
+            sent.eq(sent + sends), handed.eq(handed + hands), started.eq(started + dut.unit.go)
+        ]  # fmt: skip
+        word = Signal(len(dut.send.payload))
+        with m.If(sends & (sent == chosen)):
+            m.d.sync += word.eq(dut.send.payload)
+        with m.If(hands & (handed == chosen)):
+            m.d.comb += Assert(dut.unit.word.payload == word)
+        return m
+
+
 @pytest.mark.parametrize("cycles", [QUICK, pytest.param(LONG, marks=pytest.mark.full)])
-def test_front_keeps_the_order(cycles: int) -> None:
+def test_front_keeps_its_book(cycles: int) -> None:
     verdict = prove(Book(front), cycles)
     assert verdict.holds, verdict.said
 
 
+@pytest.mark.parametrize("cycles", [QUICK, pytest.param(LONG, marks=pytest.mark.full)])
+def test_words_come_out_as_they_went_in(cycles: int) -> None:
+    verdict = prove(Word(front), cycles)
+    assert verdict.holds, verdict.said
+
+
+@pytest.mark.full
+def test_a_word_out_of_its_turn_is_found() -> None:
+    fault = ("((sent, accepted), (handed, taken)", "((sent, accepted), (handed, unit.go)")
+    assert not prove(Word(mutated(front, *fault)), QUICK).holds
+
+
 MUTATIONS = {
     "the queue takes one too many": ("self.send.ready.eq(count != depth)", "self.send.ready.eq(1)"),
-    "a word can start a cycle early": ("Signal(DISPATCH_CYCLES - 1)", "Signal(DISPATCH_CYCLES - 2)"),
+    "a word can start a cycle early": (
+        "Signal(DISPATCH_CYCLES - 1)", "Signal(DISPATCH_CYCLES - 2)",
+    ),
     "pointers wrap one late": (
         "pointer.eq(Mux(pointer == depth - 1, 0, pointer + 1))", "pointer.eq(pointer + 1)",
     ),

@@ -26,11 +26,10 @@ LEAST_DEPTH = 1  # grants are combinational: one free cycle is all cycles
 def cells_of(port: object, rows: int) -> Value:
     """Return the memories that a request needs, one bit a memory: bank by bank, in it by column."""
     line_banks = [port.lines[c] // rows for c in range(CHIP.columns)]
-    return Cat(
-        port.valid[c] & (line_banks[c] == b)
-        for b in range(CHIP.banks)
-        for c in range(CHIP.columns)
-    )
+    needed = [
+        port.valid[c] & (line_banks[c] == b) for b in range(CHIP.banks) for c in range(CHIP.columns)
+    ]
+    return Value.cast(Cat(needed))
 
 
 class Grants(Elaboratable):
@@ -107,7 +106,10 @@ GRANT_MUTATIONS = {
     "granted without a request": ("port.valid.any() & ~meets", "~meets"),
 }
 WORD_MUTATIONS = {
-    "data of the bank asked for now": ("m.d.sync += used.eq(reading", "m.d.comb += used.eq(reading"),
+    "data of the bank asked for now": (
+        "m.d.sync += used.eq(reading",
+        "m.d.comb += used.eq(reading",
+    ),
     "a refused write is done": ("Mux(meets, 0, cells[b])", "cells[b]"),
 }
 

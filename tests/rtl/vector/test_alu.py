@@ -22,7 +22,7 @@ F32 = NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def alu() -> Vectors:
-    return Vectors(Alu(LANE, 2, 14), "vector-alu")
+    return Vectors(Alu(2, 14), "vector-alu")
 
 
 def _iadd(v: F32, x: F32) -> F32:
@@ -78,7 +78,14 @@ def assert_same(got: NDArray, expected: F32, *operands: NDArray) -> None:
 @pytest.mark.parametrize("op", MEANINGS, ids=lambda op: op.name)
 def test_micro_op_computes_its_meaning(alu: Vectors, op: MicroOp, count: int):
     v, x = pairs(int(op), count)
-    inputs = {"v": v, "x": x, "one": control(op), "two": control(op), "place": PLACE}
+    inputs = {
+        "v": v,
+        "x": x,
+        "one": control(op),
+        "two": control(op),
+        "place": PLACE,
+        "channel": LANE,
+    }
     got = alu.run(inputs, latency=2)["o"]
     with np.errstate(all="ignore"):
         expected = MEANINGS[op](v.view(np.float32), x.view(np.float32))

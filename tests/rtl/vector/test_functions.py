@@ -12,7 +12,7 @@ from jiriki.isa.vector import MicroOp
 from jiriki.numerics import Format, Lut8, SegmentTable
 from jiriki.rtl.simulate.vectors import Vectors
 from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL
-from jiriki.rtl.vector.function_stage import FunctionStage
+from jiriki.rtl.vector.function_stage import FUNCTION_STAGE, FunctionStage
 from jiriki.rtl.vector.records import Shape
 from tests.rtl.vector.operands import pairs
 
@@ -53,11 +53,20 @@ def control(op: MicroOp) -> int:
     return 1 << list(FUNCTION_CONTROL.members).index(op.name.lower())
 
 
+def packed(**fields: int) -> int:
+    """Return the bits of a control record of the stage."""
+    bits = 0
+    for name, value in fields.items():
+        bits |= value << FUNCTION_STAGE[name].offset
+    return bits
+
+
 def apply(stage: Vectors, op: MicroOp, v: NDArray[np.uint32], slot: int = 0) -> NDArray:
     """Send v through the lanes; t and side are zero."""
     i = np.zeros((len(v) // LANES, stage_words(stage, "i")), np.uint32)
     i[:, :LANES] = v.reshape(-1, LANES)
-    inputs = {"i": i, "valid": 15, "slot": slot, "one": control(op), "two": control(op)}
+    record = packed(valid=15, slot=slot, one=control(op), two=control(op))
+    inputs = {"i": i, "control": record}
     return np.ascontiguousarray(stage.run(inputs, latency=4)["o"][:, :LANES]).ravel()
 
 
@@ -72,9 +81,10 @@ def load(stage: Vectors, image: bytes, slot: int, is_segment: bool) -> None:
     words = np.concatenate([words, np.zeros(-len(words) % LANES, np.uint32)]).reshape(-1, LANES)
     i = np.zeros((len(words) + 1, stage_words(stage, "i")), np.uint32)
     i[:-1, :LANES] = words
-    record = 1 | is_segment << 1 | np.arange(-1, len(words)) << 2 | slot << 16
-    record[0] = 0  # the first line is in cycle 1 one cycle after it enters
-    stage.run({"i": i, "valid": 15, "load": record.astype(np.uint32)})
+    records = [packed(valid=15)]  # a line is in cycle 1 one cycle after it enters
+    records += [packed(valid=15, load=1, is_segment=is_segment, number=n, load_slot=slot)
+                for n in range(len(words))]  # fmt: skip
+    stage.run({"i": i, "control": np.array(records, np.uint64)})
 
 
 def assert_same(got: NDArray, expected: NDArray, v: NDArray) -> None:
@@ -120,7 +130,9 @@ def odd_table(t_bits: int, log2_segments: int, in_shift: int, lo: int) -> Segmen
 def test_segment_table_is_that_of_numerics(stage: Vectors, name: str, count: int):
     table, slot = TABLES[name](), list(TABLES).index(name) + 3
     load(stage, table.to_bytes(), slot, is_segment=True)
-    edges = (table.lo_fixed + (np.arange(table.segments + 1) << table.t_bits)) * 2.0**-table.in_shift
+    edges = (
+        table.lo_fixed + (np.arange(table.segments + 1) << table.t_bits)
+    ) * 2.0**-table.in_shift
     with np.errstate(all="ignore"):
         edge_bits = edges.astype(np.float32).view(np.uint32)
         spread = np.random.default_rng(9).uniform(table.lo, table.hi, count).astype(np.float32)
