@@ -9,6 +9,7 @@ In: a seed and a chip. Out: a Program without inputs whose one output, `memory`,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from random import Random
@@ -191,13 +192,13 @@ class _Builder:
 
     # Pieces of work --------------------------------------------------------------------------
 
-    def _load(self, phase: _Phase) -> list[Instruction]:
+    def _load(self, phase: _Phase) -> Sequence[Instruction]:
         return self._dma(Unit.LD, phase.regions[0], phase)
 
-    def _store(self, phase: _Phase) -> list[Instruction]:
+    def _store(self, phase: _Phase) -> Sequence[Instruction]:
         return self._dma(Unit.ST, phase.regions[1], phase)
 
-    def _dma(self, unit: Unit, region: int, phase: _Phase) -> list[Instruction]:
+    def _dma(self, unit: Unit, region: int, phase: _Phase) -> Sequence[Instruction]:
         rng, chip = self.rng, self.chip
         if phase.gathers not in (None, unit):
             return []
@@ -270,7 +271,7 @@ class _Builder:
     def _word(self, region: int) -> int:
         return region * self.words + self.rng.randrange(32)
 
-    def _matrix(self, phase: _Phase) -> list[Instruction]:
+    def _matrix(self, phase: _Phase) -> Sequence[Instruction]:
         rng, chip = self.rng, self.chip
         a, b = self._word(phase.regions[2]), self._word(phase.regions[rng.choice([2, 3])])
         half = chip.acc_rows // 2
@@ -315,7 +316,7 @@ class _Builder:
             a=a, win=win, p=p, tiles=tiles, acc=acc, acc_stride=stride, **common
         )]  # fmt: skip
 
-    def _vector(self, phase: _Phase) -> list[Instruction]:
+    def _vector(self, phase: _Phase) -> Sequence[Instruction]:
         rng, chip = self.rng, self.chip
         reduce = rng.choice([Reduce.NONE, Reduce.NONE, Reduce.NONE, *Reduce])
         uses = rng.randrange(32) | 8 | (1 if reduce is Reduce.WINDOW else 0)
@@ -354,7 +355,7 @@ class _Builder:
         )  # fmt: skip
         return out
 
-    def _chain(self, reduce: Reduce, uses: int) -> list[Instruction]:
+    def _chain(self, reduce: Reduce, uses: int) -> Sequence[Instruction]:
         """Return a chain of up to ten micro-ops with the operands that are there."""
         rng = self.rng
         before = [self._micro(uses, None) for _ in range(rng.randint(0, 6))]
