@@ -7,7 +7,9 @@ has left the front, so that it was started with at most vx_contexts - 1 others n
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
-from amaranth.hdl import Array, ArrayProxy, Signal, ValueLike
+from typing import Any
+
+from amaranth.hdl import Array, Signal, ValueLike
 
 from jiriki.rtl.vector.records import Shape, context_layout
 
@@ -19,6 +21,6 @@ class Contexts:
         layout = context_layout(shape)
         self.signals = [Signal(layout, name=f"context{i}") for i in range(shape.contexts)]
 
-    def __getitem__(self, number: ValueLike) -> ArrayProxy:
+    def __getitem__(self, number: ValueLike) -> Any:
         """Return the context of a number that is a signal."""
         return Array(self.signals)[number]
