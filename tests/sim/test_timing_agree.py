@@ -238,11 +238,11 @@ def _chain(rng: Random) -> list[Instruction]:
     if rng.random() < 0.5:
         micros.insert(rng.randint(0, len(micros)), MicroOp.RED)
     micros += [MicroOp.END] * (10 - len(micros))
-    halves = range(2 if micros[5] is not MicroOp.END else 1)
-    return [
-        Chain.new(slot=0, half=half, **{f"op{i}": micros[5 * half + i] for i in range(5)})
-        for half in halves
-    ]
+    out: list[Instruction] = []
+    for half in range(2 if micros[5] is not MicroOp.END else 1):
+        ops = {f"op{i}": int(micros[5 * half + i]) for i in range(5)}
+        out.append(Chain.new(None, wait=None, signal=None, slot=0, half=half, **ops))
+    return out
 
 
 def _other(rng: Random, chip: ChipConfig) -> list[Instruction]:
