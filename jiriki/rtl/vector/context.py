@@ -5,11 +5,9 @@ than may be tracked (`vx_contexts`): when an instruction is decoded, of the two 
 has left the front, so that it was started with at most vx_contexts - 1 others not completed.
 """
 
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
-from typing import Any
-
-from amaranth.hdl import Array, Signal, ValueLike
+from amaranth.hdl import Array, Signal, Value, ValueLike
 
 from jiriki.rtl.vector.records import Shape, context_layout
 
@@ -21,6 +19,6 @@ class Contexts:
         layout = context_layout(shape)
         self.signals = [Signal(layout, name=f"context{i}") for i in range(shape.contexts)]
 
-    def __getitem__(self, number: ValueLike) -> Any:
+    def __getitem__(self, number: ValueLike) -> Value:
         """Return the context of a number that is a signal."""
         return Array(self.signals)[number]

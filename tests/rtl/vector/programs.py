@@ -45,6 +45,7 @@ class Maker:
         self.chip, self.rng = chip, rng
         self.tables = SEGMENT_BYTES // chip.ku * 2  # words at the bottom: one image of each kind
         self.top = chip.scratchpad_words * 3 // 4
+        self.kind = int(DType.I8)  # of stream 0
 
     def n(self, low: int, high: int) -> int:
         return int(self.rng.integers(low, high + 1))
@@ -143,13 +144,18 @@ class Maker:
                         quant=self.n(0, 3))  # fmt: skip
         return [strm, *self.window(idx, taps)]
 
+    def any(self) -> list[Instruction]:
+        """Make an instruction that works, often with the descriptors of the one before."""
+        kind = self.rng.choice(3, p=[0.3, 0.6, 0.1])
+        made = self.vrun() if kind == 0 else [self.another()] if kind == 1 else self.ldt()
+        return [Wait.new(Unit.VX), *made] if self.chance(0.1) else made
+
     def vrun(self) -> list[Instruction]:
         """Make a VRUN with new descriptors."""
-        chip = self.chip
         reduce = Reduce(self.rng.choice(4, p=[0.4, 0.25, 0.2, 0.15]))
         redop = RedOp(self.n(0, 3 if reduce is Reduce.CHANNELS else 2))
         out: list[Instruction] = [
-            Red.new(reduce=reduce, redop=redop, channels=self.n(1, 4 * chip.ku))
+            Red.new(reduce=reduce, redop=redop, channels=self.n(1, 4 * self.chip.ku))
         ]
         for idx in range(3):
             out += self.stream(idx, taps=idx == 0 and reduce is Reduce.WINDOW)
@@ -166,12 +172,24 @@ class Maker:
         uses = 31 if self.chance(0.2) else self.n(0, 31) | 8 * self.chance(0.8)
         self.rng.shuffle(out)
         out.sort(key=lambda ins: isinstance(ins, Chain) and ins.half)
-        strms = [ins for ins in out if isinstance(ins, Strm) and ins.idx == 0]
-        in0 = self.n(0, 20) if strms[0].dtype == DType.ACC else self.n(self.tables, self.top - 1)
-        in1, result = self.n(self.tables, self.top - 1), self.n(self.top, self.top * 5 // 4)
-        p, groups = self.n(1, 6 * chip.beat_pixels + 1), self.n(1, 4)
-        out.append(Vrun.new(in0=in0, in1=in1, out=result, p=p, groups=groups, slot=slot, uses=uses))
-        return out
+        self.kind = next(ins.dtype for ins in out if isinstance(ins, Strm) and ins.idx == 0)
+        return [*out, self.another(slot, uses)]
+
+    def another(self, slot: int | None = None, uses: int | None = None) -> Instruction:
+        """Make a VRUN with the descriptors in force."""
+        chip = self.chip
+        slot = self.n(0, 3) if slot is None else slot
+        uses = self.n(0, 31) if uses is None else uses
+        is_acc = self.kind == DType.ACC
+        return Vrun.new(
+            in0=self.n(0, 20) if is_acc else self.n(self.tables, self.top - 1),
+            in1=self.n(self.tables, self.top - 1),
+            out=self.n(self.top, self.top * 5 // 4),
+            p=self.n(1, 6 * chip.beat_pixels + 1),
+            groups=self.n(1, 4),
+            slot=slot,
+            uses=uses,
+        )
 
 
 def reads_below(op: Operation, top: int) -> bool:
@@ -191,6 +209,17 @@ def _end(stream: Stream, groups: int) -> int:
     return stream.base + places * DTYPE_BYTES[stream.dtype]
 
 
+def _tried(instructions: list[Instruction], machine: Machine) -> Operation | None:
+    """Return what the last instruction does, if the ISA lets it, having done it."""
+    try:
+        op = resolve([Step(i, ins) for i, ins in enumerate(instructions)])[-1].op
+        assert op is not None, "the last instruction works"
+        execute(op, machine)
+    except (IsaError, numerics.NumericsError):
+        return None
+    return op
+
+
 def random_case(chip: ChipConfig, seed: int, works: int, refusals: float = 0.15) -> Case:
     """Make a program of `works` random instructions that do work, with their descriptors."""
     rng = np.random.default_rng(seed)
@@ -204,25 +233,19 @@ def random_case(chip: ChipConfig, seed: int, works: int, refusals: float = 0.15)
         if work.op is not None:
             execute(work.op, machine)
     while works:
-        made = maker.vrun() if rng.random() < 0.9 else maker.ldt()
-        if rng.random() < 0.1:
-            made.insert(0, Wait.new(Unit.VX))
-        trial = instructions + made
-        try:
-            op = resolve([Step(i, ins) for i, ins in enumerate(trial)])[-1].op
-            assert op is not None
-            if not reads_below(op, maker.top):
-                continue
-            with np.errstate(all="ignore"):
-                execute(op, machine)
-        except (IsaError, numerics.NumericsError):
+        kind = maker.kind
+        made = maker.any()
+        op = _tried(instructions + made, machine)
+        if op is None or not reads_below(op, maker.top):
+            maker.kind = kind
             continue
-        instructions, works = trial, works - 1
+        instructions, works = instructions + made, works - 1
     n = len(instructions)
     gaps = rng.choice([1, 1, 1, 1, 2, 9], n)
     sent = np.cumsum(gaps) if rng.random() < 0.5 else np.arange(n)
     gate = np.where(rng.random(n) < 0.05, sent + rng.integers(0, 200, n), 0)
-    bits = rng.random((4, LIMIT)) < refusals * (rng.random((4, 1)) < 0.7)
+    often = rng.choice([0, refusals, refusals, 0.97], (4, 1), p=[0.3, 0.3, 0.3, 0.1])
+    bits = rng.random((4, LIMIT)) < often
     refuse = (bits * np.array([[1], [2], [4], [8]])).sum(axis=0)
     return Case(chip, sp, acc.astype(np.int32), instructions, sent.astype(np.int64),
                 gate.astype(np.int64), refuse.astype(np.uint8))  # fmt: skip
