@@ -37,7 +37,7 @@ def loaded(name: str) -> ZooModel:
 
 
 def test_the_zoo_holds_the_promised_models() -> None:
-    promised = "efficientnet-lite0 resnet50 mobilenetv2 ppocr-det ppocr-rec ppocr-cls magika"
+    promised = "efficientnet-lite0 resnet50 mobilenetv2 ppocr-det ppocr-rec ppocr-cls magika digits"
     assert promised.split() == NAMES == list(RECIPES)
 
 

@@ -1,7 +1,8 @@
 """Cycle counts worked out by hand from docs/reference/timing.md, one unit or one pair at a time.
 
 The chip is e256 with a DRAM latency of 100. An instruction at place i of a short program is sent in
-cycle 101 + i: its word is fetched from cycle 0 on, and beat i arrives in cycle 100 + i.
+cycle 101 + i: its word is fetched from cycle 0 on, and beat i arrives in cycle 100 + i. It can start
+4 cycles later.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works
 CHIP = load_chip("e256")
 BANK = CHIP.bank_words  # words of a bank
 SENT = 101  # cycle in which instruction 0 is sent
+FIRST = SENT + 4  # and that in which it can start
+PASS = 19  # cycles of a pass through the stages AAAAFA: 5 of 3 and one of 4
 Life = tuple[int, int, int]
 
 
@@ -68,16 +71,16 @@ def test_loop_beyond_the_buffer_is_fetched_again() -> None:
 
 
 def test_load_of_one_burst() -> None:
-    # Granted as it starts (102); beats arrive 202..205; written 203..206.
+    # Granted as it starts (105); beats arrive 205..208; written 206..209.
     lives, counters, _ = run(Ld.new(dram=0, sp=0, run=64))
-    assert lives[0] == (SENT, SENT + 1, SENT + 105)
+    assert lives[0] == (SENT, FIRST, FIRST + 104)
     assert counters["LD"].busy == 1 + 4
 
 
 def test_load_that_straddles_a_block_takes_two_bursts() -> None:
-    # 48..63 and 64..79: one beat each, granted 102 and 103, written 203 and 204.
+    # 48..63 and 64..79: one beat each, granted 105 and 106, written 206 and 207.
     lives, _, _ = run(Ld.new(dram=48, sp=0, run=32))
-    assert lives[0][2] == SENT + 103
+    assert lives[0][2] == FIRST + 102
 
 
 def test_rows_contiguous_in_dram_are_one_run() -> None:
@@ -106,9 +109,9 @@ def test_scatter_moves_eight_bytes_a_cycle() -> None:
 
 
 def test_store_reads_a_burst_then_sends_it() -> None:
-    # Read 102..105, sent 106..109.
+    # Read 105..108, sent 109..112.
     lives, _, _ = run(St.new(dram=0, sp=0, run=64))
-    assert lives[0] == (SENT, SENT + 1, SENT + 8)
+    assert lives[0] == (SENT, FIRST, FIRST + 7)
 
 
 def test_copy_reaches_the_dram_bandwidth() -> None:
@@ -140,7 +143,7 @@ def gemm(**values: int) -> list[Instruction]:
 def test_gemm_takes_a_cycle_a_step() -> None:
     # 2 row tiles x 3 column tiles x 16 steps; then drain 4 and latency 8.
     lives, counters, _ = run(*gemm(m=16, n_tiles=3))
-    assert lives[1] == (SENT + 1, SENT + 2, SENT + 2 + 95 + 4 + 8)
+    assert lives[1] == (SENT + 1, FIRST + 1, FIRST + 1 + 95 + 4 + 8)
     assert (counters["MX"].busy, counters["MX"].blocked) == (96 + 1, 0)
 
 
@@ -253,19 +256,20 @@ def test_streams_in_the_same_columns_take_turns() -> None:
 
 def test_window_reduction_takes_a_beat_a_tap() -> None:
     code = [*lines(64, Unit.VX, 0, kw=3), COPY[2], *COPY[3:]]
+    # A step of a sum takes 3 cycles; one round more goes through the reduction.
     (_, start, end), _ = vrun(*code, Red.new(reduce=Reduce.WINDOW), groups=1)
-    assert end - start == 8 * 3 - 1 + 32
+    assert end - start == 3 * 8 * 3 - 1 + 32 + PASS
 
 
 def test_reduction_over_pixels_halves_once_a_group() -> None:
-    # 8 beats and 2 halvings (4 pixels a beat), twice.
+    # 8 beats and 2 halvings (4 pixels a beat) of 3 cycles, twice.
     (_, start, end), _ = vrun(*COPY, Red.new(reduce=Reduce.PIXELS))
-    assert end - start == 2 * (8 + 2) - 1 + 32
+    assert end - start == 3 * 2 * (8 + 2) - 1 + 32 + PASS
 
 
 def test_reduction_over_channels_halves_once_a_pixel_beat() -> None:
     (_, start, end), _ = vrun(*COPY, Red.new(reduce=Reduce.CHANNELS, channels=8))
-    assert end - start == 8 * (2 + 2) - 1 + 32
+    assert end - start == 3 * 8 * (2 + 2) - 1 + 32 + PASS
 
 
 def test_table_is_read_a_line_a_cycle() -> None:

@@ -213,6 +213,6 @@ RECIPES: Mapping[str, Recipe] = {
     "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples),
     "ppocr-rec": Recipe(_build_published, _prepare_line, _line_samples),
     "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples),
-    "digits": Recipe(_build_digits, _prepare_digit, _digit_samples, labelled_digits, digit_names),
     "magika": Recipe(_build_published, _prepare_bytes, _file_samples),
+    "digits": Recipe(_build_digits, _prepare_digit, _digit_samples, labelled_digits, digit_names),
 }
