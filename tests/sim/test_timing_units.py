@@ -1,8 +1,8 @@
 """Cycle counts worked out by hand from docs/reference/timing.md, one unit or one pair at a time.
 
 The chip is e256 with a DRAM latency of 100. An instruction at place i of a short program is sent in
-cycle 101 + i: its word is fetched from cycle 0 on, and beat i arrives in cycle 100 + i. It can start
-4 cycles later.
+cycle 101 + i: its word is fetched from cycle 0 on, and beat i arrives in cycle 100 + i. It can
+start 4 cycles later.
 """
 
 from __future__ import annotations
