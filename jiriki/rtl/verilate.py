@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def verilog_text(top: Elaboratable, ports: Sequence[object] | None = None) -> st
     return "\n".join(texts)
 
 
+def _with_cells(text: str) -> str:
+    """Add the memory cells of `verilog/` that a design has instances of."""
+    folder = resources.files("jiriki.rtl") / "verilog"
+    cells = [file for file in folder.iterdir() if file.name.endswith(".v")]
+    used = [file for file in cells if f"  {file.name[:-2]} #(" in text]
+    return "\n".join([text, *(file.read_text() for file in used)])
+
+
 def _converted(top: Elaboratable, name: str, platform: object, **given: Sequence[object]) -> str:
     return verilog.convert(
         top, name=name, platform=platform, emit_src=False, strip_internal_attrs=True, **given
@@ -93,7 +102,7 @@ def build_library(
     `sources` are copied side by side (headers too); `generated` are further files by name.
     Raises RtlError when Verilator or a compiler is missing or refuses.
     """
-    text = top if isinstance(top, str) else verilog_text(top, ports)
+    text = top if isinstance(top, str) else _with_cells(verilog_text(top, ports))
     files = {f"{TOP}.v": text, **{path.name: path.read_text() for path in sources}}
     files.update(generated or {})
     flags = [*CXX_FLAGS, *(f"-D{k}={v}" for k, v in (defines or {}).items())]

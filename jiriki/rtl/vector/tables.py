@@ -4,16 +4,28 @@ Concept: a line is what LDT reads in a cycle, 4 bytes a lane. A LUT8 table is ke
 segment table is kept in `table_rows` memories side by side, segment s in memory s mod table_rows;
 its rows lie one further in the image, because row 0 is the header, which is kept in registers.
 In: a line with its number, slot and kind; in the same cycle addresses. Out: rows one cycle later.
-Every lane reads on its own: a memory of one read port stands there once a lane.
+Every lane reads on its own: a memory of one read port stands there once a lane
+(`verilog/jiriki_table.v`; in Amaranth's own simulator a memory of many ports).
 """
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import (
+    Array,
+    Cat,
+    ClockSignal,
+    Instance,
+    Module,
+    Mux,
+    Signal,
+    Value,
+    signed,
+)
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from jiriki.rtl.shared import SharedModules
 from jiriki.rtl.vector.fp import named, parts
 from jiriki.rtl.vector.function_lane import (
     HEADER,
@@ -65,6 +77,7 @@ class Tables(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build it."""
         m = Module()
+        self.platform = platform
         self._rom(m)
         self._codes(m)
         self._segments(m)
@@ -85,24 +98,14 @@ class Tables(wiring.Component):
         """Keep LUT8 tables."""
         row = min(4 * self.shape.lanes, LUT_BYTES)
         lines = LUT_BYTES // row
-        within, upper = ceil_log2(row), ceil_log2(lines)
-        m.submodules.codes = codes = memory.Memory(
-            shape=data.ArrayLayout(8, row), depth=SLOTS * lines, init=[]
-        )
-        write = codes.write_port()
-        m.d.comb += [
-            write.addr.eq(Cat(self.number[:upper], self.slot)),
-            write.data.eq(self.line.as_value()[: 8 * row]),
-            write.en.eq(self.load & ~self.is_segment),
-        ]
-        for i in range(self.shape.lanes):
-            port, byte = codes.read_port(), Signal(within, name=f"byte{i}")
-            m.d.comb += [
-                port.addr.eq(Cat(self.code[i][within:], self.slot)),
-                port.en.eq(self.code_read),
-            ]
-            m.d.sync += byte.eq(self.code[i][:within])
-            m.d.comb += self.code_result[i].eq(port.data[byte])
+        upper = ceil_log2(lines)
+        results = self._memory(
+            m, "codes", 8 * row, SLOTS * lines,
+            Cat(self.number[:upper], self.slot), self.line.as_value()[: 8 * row],
+            self.load & ~self.is_segment,
+            [Cat(code, self.slot) for code in self.code], self.code_read, parts=row,
+        )  # fmt: skip
+        m.d.comb += [self.code_result[i].eq(result) for i, result in enumerate(results)]
 
     def _segments(self, m: Module) -> None:
         """Keep the rows of segment tables; row r of the image is segment r - 1."""
@@ -110,29 +113,61 @@ class Tables(wiring.Component):
         within = ceil_log2(rows)
         lines = max(1, (SEGMENT_ROWS - 1) // rows)
         upper = ceil_log2(lines)
-        ports: list[list[Value]] = [[] for _ in range(self.shape.lanes)]
+        banks = []
         for bank in range(min(rows, SEGMENT_ROWS - 1)):
-            kept = memory.Memory(shape=SEGMENT, depth=SLOTS * lines, init=[])
-            m.submodules[f"segments{bank}"] = kept
             row = (bank + 1) % rows
-            write = kept.write_port()
             number = named(m, f"number{bank}", self.number - (row == 0), len(self.number) + 1)
-            m.d.comb += [
-                write.addr.eq(Cat(number[:upper], self.slot)),
-                write.data.eq(_segment(self.line, row)),
-                write.en.eq(self.load & self.is_segment & (number < lines)),
-            ]
-            for i in range(self.shape.lanes):
-                port = kept.read_port()
-                m.d.comb += [
-                    port.addr.eq(Cat(self.segment[i][within:], self.slot)),
-                    port.en.eq(self.segment_read),
-                ]
-                ports[i].append(port.data)
-        for i, banks in enumerate(ports):
+            words = self._memory(
+                m, f"segments{bank}", SEGMENT.size, SLOTS * lines,
+                Cat(number[:upper], self.slot), _segment(self.line, row),
+                self.load & self.is_segment & (number < lines),
+                [Cat(segment[within:], self.slot) for segment in self.segment], self.segment_read,
+            )  # fmt: skip
+            banks.append(words)
+        for i in range(self.shape.lanes):
             bank = Signal(max(1, within), name=f"bank{i}")
-            m.d.sync += bank.eq(self.segment[i][:within])
-            m.d.comb += self.segment_row[i].eq(Array(banks)[bank])
+            with m.If(self.segment_read):
+                m.d.sync += bank.eq(self.segment[i][:within])
+            m.d.comb += self.segment_row[i].eq(Array([words[i] for words in banks])[bank])
+
+    def _memory(
+        self,
+        m: Module,
+        name: str,
+        bits: int,
+        rows: int,
+        write_row: Value,
+        write_word: Value,
+        write: Value,
+        read_rows: list[Value],
+        read: Value,
+        parts: int = 1,
+    ) -> list[Signal]:
+        """Add a memory with a read port for every lane; return what was read a cycle before.
+
+        A read address is a row and, below it, which of the row's parts is wanted.
+        """
+        part, low = bits // parts, ceil_log2(parts)
+        words = [Signal(part, name=f"{name}_word{i}") for i in range(len(read_rows))]
+        if isinstance(self.platform, SharedModules):
+            m.submodules[name] = Instance(
+                "jiriki_table", p_ROWS=rows, p_ROW_BITS=ceil_log2(rows), p_BITS=bits,
+                p_READERS=len(words), p_PARTS=parts, p_PART_BITS=low,
+                i_clk=ClockSignal(), i_read_en=read,
+                i_read_rows=Cat(read_rows), o_read_words=Cat(words), i_write_en=write,
+                i_write_row=write_row, i_write_word=write_word,
+            )  # fmt: skip
+            return words
+        kept = memory.Memory(shape=data.ArrayLayout(part, parts), depth=rows, init=[])
+        m.submodules[name] = kept
+        port = kept.write_port()
+        m.d.comb += [port.addr.eq(write_row), port.data.eq(write_word), port.en.eq(write)]
+        for word, row in zip(words, read_rows, strict=True):
+            port, which = kept.read_port(), Signal(max(1, low))
+            m.d.comb += [port.addr.eq(row[low:]), port.en.eq(read), word.eq(port.data[which])]
+            with m.If(read):
+                m.d.sync += which.eq(row[:low])
+        return words
 
     def _headers(self, m: Module) -> None:
         headers = Array(Signal(HEADER, name=f"header{i}") for i in range(SLOTS))

@@ -244,7 +244,7 @@ def random_case(chip: ChipConfig, seed: int, works: int, refusals: float = 0.15)
     gaps = rng.choice([1, 1, 1, 1, 2, 9], n)
     sent = np.cumsum(gaps) if rng.random() < 0.5 else np.arange(n)
     gate = np.where(rng.random(n) < 0.05, sent + rng.integers(0, 200, n), 0)
-    often = rng.choice([0, refusals, refusals, 0.97], (4, 1), p=[0.3, 0.3, 0.3, 0.1])
+    often = rng.choice([0, refusals, refusals, 0.9], (4, 1), p=[0.3, 0.3, 0.3, 0.1])
     bits = rng.random((4, LIMIT)) < often
     refuse = (bits * np.array([[1], [2], [4], [8]])).sum(axis=0)
     return Case(chip, sp, acc.astype(np.int32), instructions, sent.astype(np.int64),

@@ -7,18 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from jiriki import numerics
-from jiriki.chip.catalogue import load_chip
 from jiriki.isa.vector import MicroOp
 from jiriki.numerics import Format, Lut8, SegmentTable
 from jiriki.rtl.simulate.vectors import Vectors
 from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL
 from jiriki.rtl.vector.function_stage import FUNCTION_STAGE, FunctionStage
 from jiriki.rtl.vector.records import Shape
+from tests.rtl.vector.chips import tiny_chip
 from tests.rtl.vector.operands import pairs
 
 SIZES = [pytest.param(20_000, id="quick"), pytest.param(1_000_000, id="full",
          marks=pytest.mark.full)]  # fmt: skip
-CHIP = load_chip("nano")
+CHIP = tiny_chip()
 LANES = CHIP.vx_lanes
 FUNCTIONS = {
     MicroOp.EXP2: numerics.exp2, MicroOp.LOG2: numerics.log2, MicroOp.RECIP: numerics.recip,
