@@ -69,6 +69,8 @@ class DramPort(wiring.Component):
         self.places = Signal()  # a request more has a place to wait
         self.room_for_read = Signal()  # ... and its owner
         self.took, self.waiting = Signal(), Signal(range(_DEPTH + 1))  # beats of writes
+        self.asked = Signal()  # a write's address goes to the bus
+        self.to_send = Signal(range(_DEPTH + 2))  # bursts whose address went, last beat not
         self._arbitrate(m)
         self._take(m)
         self._issue(m)
@@ -139,16 +141,16 @@ class DramPort(wiring.Component):
         axi, requests = self.axi, self._request(m)
         oldest, quiet = requests.oldest, Signal()
         aw_free, ar_free = ~axi.awvalid | axi.awready, ~axi.arvalid | axi.arready
-        sent = (self.waiting == 0) & ~self.took & (~axi.wvalid | axi.wready)
+        sent = (self.to_send == 0) & (~axi.wvalid | axi.wready)
         m.d.comb += [
             quiet.eq(aw_free & sent),
             requests.take.eq(requests.valid & Mux(oldest.write, aw_free, ar_free & quiet)),
         ]
+        m.d.comb += self.asked.eq(requests.take & oldest.write)
         if self.ordered:
             unanswered = Signal.like(self.outstanding)  # of those on the bus
-            asked = requests.take & oldest.write
             m.d.comb += quiet.eq(aw_free & sent & (unanswered == 0))
-            m.d.sync += unanswered.eq(unanswered + asked - self.axi.bvalid)
+            m.d.sync += unanswered.eq(unanswered + self.asked - axi.bvalid)
         for name, kind in (("ar", ~oldest.write), ("aw", oldest.write)):
             valid, ready = getattr(axi, f"{name}valid"), getattr(axi, f"{name}ready")
             with m.If(requests.take & kind):
@@ -166,7 +168,10 @@ class DramPort(wiring.Component):
             ]
 
     def _write_beats(self, m: Module) -> None:
-        """Move the beats taken in the cycle before to the bus."""
+        """Move the beats taken in the cycle before to the bus, none ahead of its address.
+
+        (Memory may refuse beats of a burst it has not heard of; a read before it would wait.)
+        """
         axi, store, beat = self.axi, self.store, self.sizes.beat
         layout = data.StructLayout({"data": 8 * beat, "strobe": beat, "last": 1})
         m.submodules.beats = beats = Backlog(layout, _DEPTH)
@@ -175,9 +180,12 @@ class DramPort(wiring.Component):
         m.d.comb += [
             beats.push.eq(self.took), beats.entry.data.eq(store.data),
             beats.entry.strobe.eq(store.strobe), beats.entry.last.eq(last),
-            beats.take.eq(beats.valid & (~axi.wvalid | axi.wready)),
+            beats.take.eq(
+                beats.valid & (~axi.wvalid | axi.wready) & ((self.to_send != 0) | self.asked)
+            ),
             self.waiting.eq(beats.level),
         ]  # fmt: skip
+        m.d.sync += self.to_send.eq(self.to_send + self.asked - (beats.take & oldest.last))
         with m.If(beats.take):
             m.d.sync += [
                 axi.wvalid.eq(1), axi.wdata.eq(oldest.data), axi.wstrb.eq(oldest.strobe),

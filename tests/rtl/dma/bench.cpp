@@ -151,6 +151,7 @@ extern "C" int64_t bench_run(
     for (auto& unit : units) hand(unit, t);
     top.fetch___05Fvalid = fetch[t], top.fetch___05Fbytes = BURST;
     top.axi___05Fawready = ready(), top.axi___05Fwready = ready(), top.axi___05Farready = ready();
+    if (stall % 2 && writes.empty()) top.axi___05Fwready = 0;  // some wait for the address
     bool beat = !reads.empty() && reads.front().at <= t && ready();
     top.axi___05Frvalid = beat;
     if (beat) {
