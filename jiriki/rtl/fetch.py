@@ -81,12 +81,12 @@ class Fetch(wiring.Component):
             self.port.address.eq(self.base + (first << 4)),
             self.port.bytes.eq(count << 4),
         ]  # fmt: skip
-        with m.If(self.port.grant):
+        self._arrive(m, first, count, buffer, tags, present)
+        with m.If(self.port.grant):  # a claim outdoes the arrival of the slot's old word
             m.d.sync += next_.eq(end)
             self._claim(m, first, count, tags, claimed, present)
         with m.Elif(missing):
             m.d.sync += next_.eq(self.at)
-        self._arrive(m, first, count, buffer, tags, present)
         with m.If(self.start):
             m.d.sync += [next_.eq(0), claimed.eq(0), present.eq(0)]
         return m

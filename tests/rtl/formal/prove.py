@@ -48,27 +48,34 @@ class Verdict:
 
 
 def prove(
-    design: Elaboratable, depth: int, *, induction: bool = False, cells: Path | None = None
+    design: Elaboratable,
+    depth: int,
+    *,
+    induction: bool = False,
+    cells: Path | None = None,
+    flatten: bool = False,
 ) -> Verdict:
     """Check every assertion in the first `depth` cycles; with induction, in all cycles.
 
     The induction step looks at `depth` cycles in a row; both base and step must hold.
-    cells: Verilog of the instances in the design.
+    cells: Verilog of the instances in the design. flatten: memories become registers, of which
+    only the bits that matter stay.
     """
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        _smt2(design, work, cells)
+        _smt2(design, work, cells, flatten)
         verdict = _run(work, depth, [])
         if verdict.holds and induction:
             verdict = _run(work, depth, ["-i"])
     return verdict
 
 
-def _smt2(design: Elaboratable, work: Path, cells: Path | None) -> None:
+def _smt2(design: Elaboratable, work: Path, cells: Path | None, flatten: bool) -> None:
     """Write top.smt2. Yosys ends its process on an error, so it has one of its own."""
     (work / "top.il").write_text(rtlil.convert(design, name="top", ports=[], emit_src=False))
     reads = ["read_rtlil top.il", *([f"read_verilog {cells}"] if cells else [])]
-    command = [sys.executable, "-c", YOSYS, *reads, *PASSES]
+    maps = ["memory_map", "opt -full"] if flatten else []
+    command = [sys.executable, "-c", YOSYS, *reads, PASSES[0], *maps, *PASSES[1:]]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout[-800:]}{done.stderr[-800:]}"
 
@@ -124,14 +131,16 @@ def free(m: Module, component: wiring.Component, *but: Value) -> None:
             m.d.comb += signal.eq(AnySeq(len(signal)))
 
 
-def mutated(module: ModuleType, old: str, new: str) -> ModuleType:
-    """Return a copy of a module in whose source `old`, which occurs once, is `new`."""
+def mutated(module: ModuleType, *changes: str) -> ModuleType:
+    """Return a copy of a module with changes of its source: old text (there once), new text, ..."""
     source = Path(str(module.__file__)).read_text("utf-8")
-    assert source.count(old) == 1, f"{old!r} occurs {source.count(old)} times in {module.__name__}"
+    for old, new in zip(changes[::2], changes[1::2], strict=True):
+        assert source.count(old) == 1, f"{old!r} is {source.count(old)} times in {module.__name__}"
+        source = source.replace(old, new)
     copy = ModuleType(f"{module.__name__}_mutated")
     copy.__file__ = module.__file__
     sys.modules[copy.__name__] = copy
-    exec(compile(source.replace(old, new), str(module.__file__), "exec"), copy.__dict__)
+    exec(compile(source, str(module.__file__), "exec"), copy.__dict__)
     return copy
 
 
