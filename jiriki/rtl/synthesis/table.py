@@ -20,7 +20,6 @@ from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis import timing, yosys
 from jiriki.rtl.synthesis.target import Target, timing_tool
 from jiriki.rtl.synthesis.units import Memory, Part, parts, scratchpad_memory
-from jiriki.rtl.verilate import cache_folder
 
 AT_ONCE = 2
 FORMAT = 1  # of what is kept; raise it when a row's meaning changes
@@ -110,7 +109,7 @@ def _row(part: Part, request: Request) -> Row:
     target, rtlil = request.target, part.rtlil()
     timed = request.fmax if target.is_fpga else timing_tool() is not None
     key = _key(part, rtlil, target, timed)
-    path = cache_folder().parent / "synthesis" / f"{target.name}-{part.name}-{key}.json"
+    path = yosys.kept_folder() / f"{target.name}-{part.name}-{key}.json"
     if path.is_file():
         kept = json.loads(path.read_text())
         kept["memories"] = tuple(Memory(**one) for one in kept["memories"])
@@ -175,7 +174,6 @@ def _version(package: str) -> str:
 def _keep(path: Path, row: dict[str, Any]) -> None:
     """Write a row at once or not at all; a full disk only costs the work again."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(row))
         os.replace(new, path)

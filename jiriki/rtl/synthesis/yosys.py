@@ -7,6 +7,7 @@ standard-cell flow; the FPGA flows put them into the family's block and LUT memo
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis.target import Target
 from jiriki.rtl.synthesis.units import TOP, Memory
+from jiriki.rtl.verilate import cache_folder
 
 CHILD = (
     "import sys; from pyosys import libyosys as ys; design = ys.Design()\n"
@@ -88,7 +90,7 @@ def synthesise(
 ) -> Counts | None:
     """Run the flow in the folder `work`; None when it takes longer than limit_s.
 
-    Raises RtlError when yosys refuses; its log is kept in the folder.
+    Raises RtlError when yosys refuses; its log is kept in the cache.
     """
     (work / "top.il").write_text(rtlil)
     log = work / "yosys.log"
@@ -103,8 +105,22 @@ def synthesise(
     if done.returncode:
         said = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
         why = said[-1] if said else f"it ended with {done.returncode}"
-        raise RtlError(f"synthesis of {name} for {target.name}: yosys says {why}")
+        kept = kept_folder() / f"{target.name}-{name}.log"
+        shutil.copy(log, kept)
+        raise RtlError(f"synthesis of {name} for {target.name}: yosys says {why}; log: {kept}")
     return _counts(name, work)
+
+
+def kept_folder() -> Path:
+    """Return the folder of the cache for rows and logs; it is made. Raises RtlError."""
+    folder = cache_folder().parent / "synthesis"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RtlError(
+            f"cannot make {folder}: {error.strerror}; set JIRIKI_HOME to another folder"
+        ) from None
+    return folder
 
 
 def _counts(name: str, work: Path) -> Counts:
