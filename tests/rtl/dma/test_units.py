@@ -1,16 +1,19 @@
 """LD, ST and the DRAM port: the meanings' bytes and the contract's cycles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from jiriki.chip import load_chip
 from jiriki.isa import Unit
+from jiriki.rtl.dma import DramPort, LoadUnit
+from jiriki.rtl.errors import RtlError
 from tests.rtl.dma.bench import Plain, Trial, rng_of, run_gates
 from tests.rtl.dma.streams import trial
 
-QUIET = {}
 WORLDS = [
-    QUIET,
+    {},
     {"gaps": 0.9},
     {"refusals": 0.4},
     {"fetches": 0.3},
@@ -37,6 +40,36 @@ def test_random_streams_move_the_bytes_in_the_cycles_of_the_rules(world: dict):
     chip = load_chip("nano")
     for seed in range(6):
         assert_as_in_the_contract(trial(chip, rng_of(seed), 40, exact=True, **world))
+
+
+OTHERS = {
+    "os256": {},
+    "vta256": {},
+    "nano": {
+        "dram_bytes_per_cycle": 8, "dram_burst_bytes": 128, "dram_bursts_in_flight": 3,
+        "dram_latency_cycles": 5, "queue_depth": 3,
+    },
+    "e256": {
+        "dram_bytes_per_cycle": 32, "dram_burst_bytes": 32, "dram_bursts_in_flight": 1,
+        "dram_latency_cycles": 3, "queue_depth": 2,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", OTHERS)
+def test_chips_of_other_sizes_do_so_too(name: str):
+    chip = replace(load_chip(name), **OTHERS[name])
+    for seed in range(25):
+        world = WORLDS[seed % len(WORLDS)]
+        assert_as_in_the_contract(trial(chip, rng_of(seed), 40, exact=True, **world))
+
+
+def test_a_chip_beyond_the_bus_is_refused():
+    with pytest.raises(RtlError, match="dram_latency_cycles = 2 leaves none"):
+        DramPort(replace(load_chip("nano"), dram_latency_cycles=2))
+    with pytest.raises(RtlError, match="bursts of 8192 bytes"):
+        LoadUnit(replace(load_chip("nano"), dram_burst_bytes=8192))
 
 
 def test_any_memory_gives_the_same_bytes():
