@@ -358,7 +358,8 @@ def end_chunk(m: Ints, t: int, par: int, n: int) -> None:
             m[d + at.E_COUNT] -= 1
     advance(m, at.LD_FAR, n)
     if m[at.LD_FAR + at.K_LEFT] == 0:
-        complete(m, at.LD, m[d + at.G_ROW], t)
+        row = m[d + at.G_ROW]
+        complete(m, at.LD, row, max(t, m[row + at.R_START] + 1))
         m[d + at.G_ROW] = -1
 
 

@@ -156,7 +156,7 @@ class Ld(_Unit):
             if not self.flight[0]:
                 self.flight.popleft()
         if not self.runs:
-            self.writer.own, self.writer = self.tile.t, None
+            self.writer.own, self.writer = max(self.tile.t, self.writer.start + 1), None
 
     def state(self, began_one: bool) -> str:
         acted, self.acted = self.acted or began_one, False

@@ -247,7 +247,8 @@ def vector_beats(op: VrunOp, chip: ChipConfig) -> list[Beat]:
         before = g
         n = min(beat, op.p - p0)
         for tap in range(op.taps):
-            reads = [_stream_words(s, g, tap, op, p0, n) for s in (op.in0, op.in1, op.in2)]
+            taps = ((op.in0, tap), (op.in1, 0), (op.in2, 0))
+            reads = [_stream_words(s, g, at, op, p0, n) for s, at in taps]
             halvings, result, completes = _result(op, chip, g, p0, tap, n)
             step = 3 if op.reduce is not Reduce.NONE and op.redop is RedOp.SUM else 1
             more = step * (1 + halvings) - 1

@@ -193,6 +193,7 @@ def set_beat(m: Ints, b: Bits, par: int) -> None:
         m[at.Y_N + i], m[at.Y_L + i] = 0, 0
         if m[stream + at.VS_WIDTH] > 0:
             m[at.Y_N + i] = stream_levels(m, b, at.L_V0 + i, stream, m[at.Y_G], ky, kx, p0, n)
+        ky = kx = 0  # only stream 0 walks over the taps
 
 
 @inlined

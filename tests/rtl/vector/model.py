@@ -8,11 +8,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.operations import DTYPE_BYTES, LdtOp, Stream, VrunOp
+from jiriki.isa.operations import LdtOp, VrunOp
 from jiriki.isa.resolve import Work
-from jiriki.isa.vector import DType, Reduce, TableKind
+from jiriki.isa.vector import TableKind
 from jiriki.rtl.interfaces import State
-from jiriki.sim.timing.naive_work import Beat, Level, chain, element_words, levels, vector_beats
+from jiriki.sim.timing.naive_work import Beat, Level, chain, levels, vector_beats
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Model:
         self.times.start.append(self.t)
         self.free_at = self.t + 1
         if isinstance(op, VrunOp):
-            self.beats = deque(_beats(op, self.chip))
+            self.beats = deque(vector_beats(op, self.chip))
             self.passes, self.writes = chain(op, self.chip), op.out is not None
         elif isinstance(op, LdtOp):
             size = 256 if op.kind is TableKind.LUT8 else 4112
@@ -170,25 +170,3 @@ class Model:
         if result.last:
             done = self.times.done
             done.append(max(self.t, done[-1] + 1 if done else 0))
-
-
-def _beats(op: VrunOp, chip: ChipConfig) -> list[Beat]:
-    """Return the beats of a VRUN, streams 1 and 2 of a window reduction read at tap (0, 0)."""
-    beats = vector_beats(op, chip)
-    if op.reduce is not Reduce.WINDOW:
-        return beats
-    spots = [(g, p0) for g in range(op.groups) for p0 in range(0, op.p, chip.beat_pixels)]
-    sent = [beat for beat in beats if beat.sent]
-    for i, beat in enumerate(sent):
-        g, p0 = spots[i // op.taps]
-        pixels = range(p0, min(p0 + chip.beat_pixels, op.p))
-        beat.streams[1:] = [_still(stream, g, pixels) for stream in (op.in1, op.in2)]
-    return beats
-
-
-def _still(stream: Stream | None, g: int, pixels: range) -> list[int]:
-    if stream is None or stream.dtype is DType.ACC:
-        return []
-    width = DTYPE_BYTES[stream.dtype]
-    words = [element_words(stream.window, stream.base, width, g, (0, 0), p) for p in pixels]
-    return [word for element in words for word in element]
