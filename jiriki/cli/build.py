@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
+import numpy as np
+
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Model
 from jiriki.program import Program
+from jiriki.program.check import check
 
 DEFAULT_CHIP = "e256"
 
@@ -44,11 +47,23 @@ def build(model: Model, chip_name: str | None, effort: int, screen: Screen) -> B
     return Built(program, chip, wall_s)
 
 
+def check_by_hand(model: Model, built: Built, feed: Mapping[str, np.ndarray]) -> None:
+    """Hold a program that was written as text against the static rules. Raises CheckError."""
+    if model.by_hand:
+        parameters = [int(feed[name]) for name in built.program.parameters]
+        check(built.program, built.chip, parameters)
+
+
 def _compiled(program: Program, chip_name: str | None) -> Built:
     chip = load_chip(chip_name or program.chip)
     if chip.content_hash() != program.chip_hash:
         raise CliError(
             f"program {program.name} was compiled for chip {program.chip}, not for {chip.name} as "
             "it is now; compile the model again"
+        )
+    if program.dram_bytes > chip.dram_bytes:
+        raise CliError(
+            f"program {program.name} needs an image of {program.dram_bytes} bytes, the DRAM of "
+            f"{chip.name} has {chip.dram_bytes}; choose a smaller batch or a chip with more"
         )
     return Built(program, chip, {"compile": 0.0})

@@ -14,7 +14,7 @@ from jiriki.cli.errors import CliError
 ModelName = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="Name in the zoo, path of an .onnx, or path of a program file."
+        metavar="MODEL", help="Name in the zoo, path of an .onnx, or of a program file or text."
     ),
 ]
 ChipName = Annotated[

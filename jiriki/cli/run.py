@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from jiriki.cli.build import Built, build
+from jiriki.cli.build import Built, build, check_by_hand
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Model, Reading, open_model, read_arrays
@@ -77,7 +77,8 @@ def run(request: Request, as_json: bool) -> None:
     inputs = _inputs(model, request)
     built = build(model, request.chip, request.effort, screen)
     engine = load_engine(request.engine, built.chip)
-    _check_names(built.program, inputs)
+    check_names(built.program, inputs)
+    check_by_hand(model, built, inputs[0][1])
     answers = list(answer(model, built, engine, inputs, screen))
     if request.output:
         _save(request.output, answers[0])
@@ -119,7 +120,8 @@ def one_input(model: Model, path: Path | None) -> tuple[str, Feed]:
     return _inputs(model, Request(model.name, input=path, photos=photos))[0]
 
 
-def _check_names(program: Program, inputs: Sequence[tuple[str, Feed]]) -> None:
+def check_names(program: Program, inputs: Sequence[tuple[str, Feed]]) -> None:
+    """Refuse inputs of other names than the program's."""
     wanted = {binding.name for binding in program.inputs} | set(program.parameters)
     for label, feed in inputs:
         if feed.keys() != wanted:

@@ -1,4 +1,4 @@
-"""What the argument M of a command names: a model of the zoo, an ONNX file or a program file.
+"""What the argument M of a command names: a model of the zoo, an ONNX file, a program file or text.
 
 In: the argument, and how to calibrate or fix shapes. Out: a `Model`; CliError when it names
 nothing. Quantising is the only slow step whose result is kept: under `$JIRIKI_HOME/quantised`, by
@@ -26,6 +26,7 @@ from jiriki.frontend.zoo.packages import cache_folder
 from jiriki.program import Program
 from jiriki.program.file import MAGIC
 from jiriki.program.file import load as load_program
+from jiriki.program.text import START, load_text
 from jiriki.report import write_bytes
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Model:
 
     name: str
     program: Program | None = None
+    by_hand: bool = False  # the program was written as text: no compiler vouches for it
     onnx: OnnxModel | None = None  # what is compiled: quantised, or with nothing to quantise
     original: OnnxModel | None = None  # the float model it was quantised from, if it was
     zoo: ZooModel | None = None
@@ -82,10 +84,12 @@ def open_model(text: str, reading: Reading, screen: Screen) -> Model:
         names = ", ".join(card.name for card in list_models())
         raise CliError(
             f"model {text!r} is neither a file nor a model of the zoo; choose one of {names}, or "
-            "pass the path of an .onnx or a program file"
+            "pass the path of an .onnx, a program file or a program's text"
         )
-    if _starts_like_a_program(path):
+    if _starts_with(path, MAGIC):
         return Model(path.stem, program=load_program(path))
+    if _starts_with(path, START.encode()):
+        return Model(path.stem, program=load_text(path), by_hand=True)
     return _open_onnx(path, reading, screen)
 
 
@@ -97,10 +101,10 @@ def _refuse_reading(name: str, reading: Reading) -> None:
         )
 
 
-def _starts_like_a_program(path: Path) -> bool:
+def _starts_with(path: Path, mark: bytes) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return file.read(len(mark)) == mark
     except OSError as error:
         raise CliError(f"cannot read {path}: {error.strerror}") from None
 

@@ -14,10 +14,10 @@ import typer
 from rich.console import RenderableType
 
 from jiriki.chip import ChipConfig
-from jiriki.cli.build import Built, build
+from jiriki.cli.build import Built, build, check_by_hand
 from jiriki.cli.errors import CliError
 from jiriki.cli.extras import need_extra
-from jiriki.cli.run import Feed, one_input
+from jiriki.cli.run import Feed, check_names, one_input
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Reading, open_model
 from jiriki.program import Run
@@ -25,6 +25,8 @@ from jiriki.report.tables import Sheet, rich_table
 from jiriki.report.verify import Verification, compare_runs
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+
+PATIENCE = 4  # times the predicted cycles: gates that take longer do not end
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,12 @@ def verify(request: Request, as_json: bool) -> None:
     screen = Screen(as_json)
     need_extra("rtl")
     window = _window(request)
+    _can_build(request.vcd)
     model = open_model(request.model, request.reading, screen)
     label, feed = one_input(model, request.input)
     built = build(model, request.chip, request.effort, screen)
+    check_names(built.program, [(label, feed)])
+    check_by_hand(model, built, feed)
     with screen.step(f"running {model.name} on the simulators"):
         functional = FunctionalEngine(built.chip).run(built.program, feed)
         timing = TimingEngine(built.chip).run(built.program, events=True)
@@ -85,6 +90,15 @@ def _window(request: Request) -> tuple[int, int]:
     return int(first), int(end)
 
 
+def _can_build(vcd: Path | None) -> None:
+    """Refuse before the work what would fail after it: no compiler, no place for the waveform."""
+    from jiriki.rtl.verilate import find_compiler
+
+    find_compiler()
+    if vcd is not None and not vcd.absolute().parent.is_dir():
+        raise CliError(f"--vcd {vcd}: there is no folder {vcd.parent}; choose one that exists")
+
+
 def _build_gates(chip: ChipConfig, trace: bool, screen: Screen) -> float:
     from jiriki.rtl.simulate.tile import tile_library
 
@@ -102,14 +116,15 @@ def _run_gates(
     cycles: int,
     screen: Screen,
 ) -> tuple[Run, float]:
-    from jiriki.rtl.engine import GatesEngine
+    from jiriki.rtl.engine import STEP_CYCLES, GatesEngine
 
     began = perf_counter()
     waveform = None if vcd is None else (vcd, *window)
     with screen.progress("running the gates", cycles, "cycles") as tell:
         run = GatesEngine(built.chip).run(
-            built.program, feed, events=True, waveform=waveform, progress=tell
-        )
+            built.program, feed, events=True, waveform=waveform, progress=tell,
+            max_cycles=PATIENCE * cycles + STEP_CYCLES,
+        )  # fmt: skip
     return run, perf_counter() - began
 
 

@@ -2,7 +2,8 @@
 
 Directives come first, one a line, their values in JSON; then `.code` and one instruction a line as
 `jiriki.isa.assembly` writes them. `;` starts a comment in code. Data of a segment follows its
-directive in indented base64 lines.
+directive in indented base64 lines. By hand `.chip` may give a name of the catalogue alone, and an
+input or output leave out what has a default.
 In: a Program or text. Out: the other; printing and parsing gives the same Program back.
 """
 
@@ -11,8 +12,10 @@ import binascii
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from jiriki.chip import load_chip
 from jiriki.isa.assembly import format_instruction, parse_program
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction
@@ -20,6 +23,7 @@ from jiriki.program.errors import ProgramError
 from jiriki.program.file import binding_from
 from jiriki.program.program import Binding, Note, Program, Segment
 
+START = ".program "  # how a file of the text form begins
 _CHUNK = 57  # bytes a base64 line holds
 
 
@@ -72,6 +76,16 @@ class _Draft:
     segments: list[tuple[int, list[bytes]]] = field(default_factory=list)
 
 
+def load_text(path: Path) -> Program:
+    """Read a file of the text form. Raises ProgramError that names file and line."""
+    try:
+        return parse_text(path.read_text("utf-8"))
+    except OSError as error:
+        raise ProgramError(f"cannot read {path}: {error.strerror}") from None
+    except (ProgramError, UnicodeDecodeError) as error:
+        raise ProgramError(f"{path}: {error}") from None
+
+
 def parse_text(text: str) -> Program:
     """Read the text form back. Raises ProgramError that names the line (and column in code)."""
     draft, lines = _Draft(), text.splitlines()
@@ -121,7 +135,9 @@ def _set_name(draft: _Draft, value: object) -> None:
     draft.name = str(value)
 
 
-def _set_chip(draft: _Draft, value: Sequence[object]) -> None:
+def _set_chip(draft: _Draft, value: str | Sequence[object]) -> None:
+    if isinstance(value, str):  # by hand: the chip as the catalogue has it now
+        value = value, load_chip(value).content_hash()
     name, content_hash = value
     draft.chip = (str(name), str(content_hash))
 
@@ -135,6 +151,10 @@ def _add_meta(draft: _Draft, value: Sequence[object]) -> None:
     draft.meta[str(key)] = str(text)
 
 
+def _binding(value: dict[str, Any]) -> Binding:
+    return binding_from({"scale": None, "zero_point": 0, **value})
+
+
 def _add_note(draft: _Draft, value: tuple[object, object, int]) -> None:
     layer, op, macs = value
     draft.notes.append(Note(str(layer), str(op), int(macs)))
@@ -146,8 +166,8 @@ _DIRECTIVES: dict[str, Callable[[_Draft, Any], None]] = {
     ".dram": _set_dram,
     ".parameter": lambda draft, value: draft.parameters.append(str(value)),
     ".meta": _add_meta,
-    ".input": lambda draft, value: draft.inputs.append(binding_from(value)),
-    ".output": lambda draft, value: draft.outputs.append(binding_from(value)),
+    ".input": lambda draft, value: draft.inputs.append(_binding(value)),
+    ".output": lambda draft, value: draft.outputs.append(_binding(value)),
     ".note": _add_note,
     ".segment": lambda draft, value: draft.segments.append((int(value), [])),
 }

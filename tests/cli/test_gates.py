@@ -1,0 +1,148 @@
+"""`jiriki verify` and the gates as an engine: a program written as text, and what is refused.
+
+The gates of `nano` are compiled once and kept by content, for all tests.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jiriki.chip import load_chip
+from jiriki.isa.control import Fence, Halt, Wait
+from jiriki.isa.fields import Sync, Unit
+from jiriki.program import Program
+from jiriki.program.file import save
+from tests.cli.test_bad_input import Command, refused
+
+NANO = load_chip("nano")
+HANGS = Program(
+    "hangs", NANO.name, NANO.content_hash(),
+    (Wait.new(Unit.MX, wait=Sync(3, 2)), Fence.new(), Halt.new()), (), 4096, (), (),
+)  # fmt: skip
+MATMUL = Path(__file__).parents[2] / "examples" / "matmul.jk"
+
+
+@pytest.fixture
+def matrices(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(1)
+    a, b = (rng.integers(-128, 128, shape).astype(np.int8) for shape in ((8, 16), (16, 8)))
+    np.savez(tmp_path / "in.npz", a=a, b=b)
+    return tmp_path / "in.npz"
+
+
+@pytest.fixture
+def nothing(tmp_path: Path) -> Path:
+    np.savez(tmp_path / "in.npz")
+    return tmp_path / "in.npz"
+
+
+def test_a_program_written_as_text_computes(jiriki: Command, matrices: Path, tmp_path: Path):
+    done = jiriki("run", MATMUL, "--input", matrices, "--output", tmp_path / "out.npz")
+    assert (done.code, done.err) == (0, "")
+    given = np.load(matrices)
+    product = given["a"].astype(np.int32) @ given["b"].astype(np.int32)
+    assert np.array_equal(np.load(tmp_path / "out.npz")["c"], product)
+
+
+def test_text_becomes_a_program_file(jiriki: Command, tmp_path: Path):
+    assert jiriki("compile", MATMUL, "-o", tmp_path / "out.jprog").code == 0
+    assert "GEMM.MX m=8 steps=4 b=32 n_tiles=2" in jiriki("disasm", tmp_path / "out.jprog").out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("GEMM.MX", "GEM.MX", ("bad.jk", "line 14", "GEM")),
+        ('.chip "nano"', '.chip "nona"', ("nona", "nano")),
+        (" wait=1:1", "", ("instruction 12", "instruction 3")),
+        (".dram 512", ".dram 500", ("c", "500")),
+        (".dram 512", ".dram 8589934592", ("8589934592", "4294967296")),
+    ],
+)
+def test_a_mistake_in_the_text_is_told(
+    jiriki: Command, matrices: Path, tmp_path: Path, old: str, new: str, words: tuple[str, ...]
+):
+    text = MATMUL.read_text("utf-8")
+    assert old in text
+    (tmp_path / "bad.jk").write_text(text.replace(old, new, 1))
+    refused(jiriki("run", tmp_path / "bad.jk", "--input", matrices), *words)
+
+
+def test_verify_compares_every_element_and_cycle(jiriki: Command, matrices: Path):
+    done = jiriki("verify", MATMUL, "--input", matrices, "--json")
+    assert (done.code, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert {"model", "chip", "elements", "differing_elements", "cycles", "instructions_off",
+            "wall_s"} <= found.keys()  # fmt: skip
+    assert (found["model"], found["chip"], found["elements"]) == ("matmul", "nano", 64)
+    assert (found["differing_elements"], found["instructions_off"]) == (0, 0)
+    assert found["cycles"]["rtl"] == found["cycles"]["timing"] > 300
+    assert found["wall_s"].keys() == {"build", "rtl"}
+
+
+def test_verify_refuses_a_program_of_another_chip(
+    jiriki: Command, folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.jprog"
+    assert jiriki("compile", folder / "qdq.onnx", "-o", path).code == 0
+    done = jiriki("verify", path, "--chip", "nano", "--input", folder / "input.npz")
+    refused(done, "e256", "nano", "compile")
+
+
+def test_verify_refuses_a_truncated_program(jiriki: Command, nothing: Path, tmp_path: Path):
+    save(HANGS, tmp_path / "short.jprog")
+    (tmp_path / "short.jprog").write_bytes((tmp_path / "short.jprog").read_bytes()[:-7])
+    refused(jiriki("verify", tmp_path / "short.jprog", "--input", nothing), "truncated", "short")
+
+
+@pytest.mark.parametrize(("engine", "image"), [("functional", 1 << 40), ("rtl", (1 << 32) - 8)])
+def test_an_image_larger_than_the_memory_is_refused(
+    jiriki: Command, nothing: Path, tmp_path: Path, engine: str, image: int
+) -> None:
+    """The program's words come behind the image: it alone may still fit."""
+    save(replace(HANGS, dram_bytes=image), tmp_path / "large.jprog")
+    done = jiriki("run", tmp_path / "large.jprog", "--engine", engine, "--input", nothing)
+    refused(done, "bytes", "4294967296", "smaller")
+
+
+def test_no_compiler_is_told_before_the_work(
+    jiriki: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("JIRIKI_CXX", raising=False)
+    monkeypatch.setitem(sys.modules, "ziglang", None)
+    done = jiriki("verify", "digits", "--chip", "nano", "--vcd", tmp_path / "wave.vcd")
+    refused(done, "no C++ compiler", "pip install ziglang")
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+def test_a_compiler_that_is_not_there_is_named(jiriki: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("JIRIKI_CXX", "g++-none")
+    refused(jiriki("verify", "digits", "--chip", "nano"), "JIRIKI_CXX", "g++-none")
+
+
+def test_a_waveform_needs_a_folder(jiriki: Command, tmp_path: Path):
+    refused(jiriki("verify", "digits", "--vcd", tmp_path / "no" / "wave.vcd"), "--vcd", "folder")
+
+
+@pytest.mark.parametrize("window", ["5", "9:3", "a:b"])
+def test_a_bad_window_is_refused(jiriki: Command, tmp_path: Path, window: str):
+    done = jiriki("verify", "digits", "--vcd", tmp_path / "wave.vcd", "--window", window)
+    refused(done, "--window", window, "FIRST:END")
+
+
+def test_gates_that_stand_still_say_where(jiriki: Command, nothing: Path, tmp_path: Path):
+    save(HANGS, tmp_path / "hangs.jprog")
+    done = jiriki("run", tmp_path / "hangs.jprog", "--engine", "rtl", "--input", nothing)
+    refused(
+        done, "nothing happens for 200000 cycles", "Sequencer at instruction 1",
+        "MX 1 sent, 0 started (its next waits for tokens)", "tokens held: none",
+    )  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hangs.jprog", "in.npz"]
