@@ -1,4 +1,4 @@
-"""fp32 operands that find mistakes: every corner with every corner, and random ones of many kinds.
+"""fp32 operands that find mistakes: all pairs of corners, of exponents, and random ones.
 
 Random kinds: any bits, ordinary numbers, near-cancellation, exponents close together, ties of
 rounding, numbers about to become whole, products about to be subnormal.
@@ -25,6 +25,16 @@ def corner_pairs() -> tuple[U32, U32]:
     return v.ravel().copy(), x.ravel().copy()
 
 
+def exponent_pairs(rng: np.random.Generator) -> tuple[U32, U32]:
+    """Return every exponent with every exponent, for significands least, greatest and random."""
+    v, x = (e.ravel().astype(np.uint32) << 23 for e in np.meshgrid(np.arange(256), np.arange(256)))
+    signs = rng.integers(0, 2, (2, 3, v.size), dtype=np.uint32) << 31
+    significands = rng.integers(0, 1 << 23, (2, 3, v.size), dtype=np.uint32)
+    significands[:, 0], significands[:, 1] = 0, (1 << 23) - 1
+    bits = np.stack([v, x])[:, None] | signs | significands
+    return bits[0].ravel(), bits[1].ravel()
+
+
 def random_pairs(rng: np.random.Generator, count: int) -> tuple[U32, U32]:
     """Return `count` pairs, a fifth of each kind, after the corners."""
     n = -(-count // 5)
@@ -46,6 +56,7 @@ def random_pairs(rng: np.random.Generator, count: int) -> tuple[U32, U32]:
 
 
 def pairs(seed: int, count: int) -> tuple[U32, U32]:
-    """Return the corners and `count` random pairs."""
-    corner, random = corner_pairs(), random_pairs(np.random.default_rng(seed), count)
-    return np.concatenate([corner[0], random[0]]), np.concatenate([corner[1], random[1]])
+    """Return the corners, all pairs of exponents and `count` random pairs."""
+    rng = np.random.default_rng(seed)
+    v, x = zip(corner_pairs(), exponent_pairs(rng), random_pairs(rng, count), strict=True)
+    return np.concatenate(v), np.concatenate(x)
