@@ -49,6 +49,7 @@ WAIVED = {
     "CASEINCOMPLETE": "what a case sets has its default before the case",
     "CMPCONST": "a bound that a chip's sizes make the largest value there is",
     "UNSIGNED": "as above, with 0",
+    "GENUNNAMED": "nothing refers to what a memory's generate blocks hold",
     "ASCRANGE": "a signal that a chip's sizes leave without bits",
 }
 
