@@ -33,8 +33,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runner, Pa
         yield runner, folder
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 6))]
+)
 def test_the_port_keeps_the_protocol_with_a_foreign_memory(built: tuple[Runner, Path], seed: int):
     runner, folder = built
     log = folder / f"test{seed}.log"
