@@ -11,7 +11,7 @@ DEV_KEY  := $(shell cat requirements*.txt pyproject.toml | sha256sum | cut -c1-1
 BASE     := .venv/.stamp-base-$(BASE_KEY)
 DEV      := .venv/.stamp-dev-$(DEV_KEY)
 
-.PHONY: help demo test test-full check bench docs docs-demo env dev-env
+.PHONY: help demo test test-full check bench docs docs-gates docs-demo env dev-env
 
 help:
 	@echo "make demo       set up, then run a trained network on the chip"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-full  the long tests too"
 	@echo "make bench      print every measured claim of the README"
 	@echo "make docs       write the generated pages of docs/reference"
+	@echo "make docs-gates run the tutorial of gates, draw its waveforms (compiles for minutes)"
 
 demo: $(BASE)
 	@$(BIN)/jiriki demo
@@ -41,6 +42,9 @@ bench: $(DEV)
 docs: $(DEV)
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/shown.py docs/tutorial-fleet.md
+
+docs-gates: $(DEV)
+	@$(BIN)/python docs/waves.py
 
 docs-demo: $(DEV)
 	@$(BIN)/python docs/generate.py --demo

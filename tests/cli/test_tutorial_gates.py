@@ -1,0 +1,50 @@
+"""The tutorial of gates works in its order; its outputs and pictures are those of its commands."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_bad_input import Command
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "tutorial-gates.md"
+TEXT = PAGE.read_text("utf-8")
+BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```$", TEXT, re.M | re.S)
+VERIFIED = re.findall(r"^    ((?:elements|cycles|instructions|counters) .*)$", TEXT, re.M)
+
+
+def test_the_commands_work(
+    jiriki: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but `rtl`, which test_rtl.py runs, and the waveform, whose gates compile for minutes."""
+    shutil.copytree(DOCS.parent / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    ran = []
+    for language, block in BLOCKS:
+        if language == "python":
+            exec(compile(block, str(PAGE), "exec"), {})
+        elif "--vcd" not in block and not block.startswith("jiriki rtl"):
+            done = jiriki(*shlex.split(block)[1:])
+            assert (done.code, done.err) == (0, ""), block
+            ran.append(done.out)
+    assert (len(ran), len(VERIFIED)) == (3, 5)
+    for line in VERIFIED:  # column widths follow the seconds that it took
+        assert re.search(r"\s+".join(map(re.escape, line.split())), ran[1]), line
+    assert re.search(r"cycles of one inference +309\b", ran[2])
+
+
+@pytest.mark.full
+def test_the_page_and_its_pictures_are_fresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    shown, waves = map(importlib.import_module, ("shown", "waves"))
+    assert shown.refreshed(TEXT, tmp_path) == TEXT, "run `make docs-gates`"
+    for name, drawn in waves.pictures(tmp_path / "wave.vcd").items():
+        assert (DOCS / "images" / name).read_text("utf-8") == drawn, "run `make docs-gates`"
