@@ -54,9 +54,9 @@ LONE = (
 )  # fmt: skip
 
 
-def gates_program(seed: int, chip: ChipConfig, phases: int = 6, *, vector: bool = True) -> Program:
-    """Return a random program that ends and has no races; `vector`: VX works in it, too."""
-    return _Builder(Random(seed), chip, vector).build(seed, phases)
+def gates_program(seed: int, chip: ChipConfig, phases: int = 6) -> Program:
+    """Return a random program that ends and has no races."""
+    return _Builder(Random(seed), chip).build(seed, phases)
 
 
 @dataclass
@@ -72,7 +72,6 @@ class _Phase:
 class _Builder:
     rng: Random
     chip: ChipConfig
-    vector: bool = True
     out: list[Instruction] = field(default_factory=list)
     stored: int = SOURCE_BYTES  # next DRAM address for stores
 
@@ -158,8 +157,7 @@ class _Builder:
         gathers = rng.choice([None, None, Unit.LD, Unit.ST])
         phase = _Phase(order, rng.random() < 0.5, gathers)
         queues: list[list[Instruction]] = []
-        makers = [self._load, self._store, self._matrix]
-        for make in [*makers, self._vector] if self.vector else makers:
+        for make in (self._load, self._store, self._matrix, self._vector):
             pieces: list[Instruction] = []
             for _ in range(rng.choice([0, 1, 1, 2, 3])):
                 pieces += make(phase)

@@ -75,7 +75,9 @@ struct Sim {
     Vtop &d = *top;
     d.P(memory, arready) = !held();
     d.P(memory, awready) = !held();
-    d.P(memory, wready) = !held();
+    // a beat is taken once its address is known, at the earliest with it
+    bool addressed = !writes.empty() || (d.P(memory, awvalid) && d.P(memory, awready));
+    d.P(memory, wready) = !held() && addressed;
     bool offer = !reads.empty() && reads.front().ready <= cycle && !(d.P(memory, rvalid) == 0 && held());
     d.P(memory, rvalid) = offer;
     if (offer) {
@@ -106,7 +108,6 @@ struct Sim {
 
   void write_beat() {
     Vtop &d = *top;
-    if (writes.empty()) return;  // W before AW: our master never does that
     Write &write = writes.front();
     uint64_t address = write.address / JIRIKI_BEAT * JIRIKI_BEAT;
     uint8_t bytes[JIRIKI_BEAT];
