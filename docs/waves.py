@@ -15,11 +15,12 @@ from html import escape
 from pathlib import Path
 from typing import TextIO
 
+from jiriki.rtl.interfaces import State
+
 PAGE = Path(__file__).parent / "tutorial-gates.md"
 IMAGES = PAGE.parent / "images"
 NAME_PX, ROW_PX, HIGH_PX, CHARACTER_PX = 200, 26, 16, 6.2
 INK, GRID, BOX, TITLE = "#1b1f24", "#d8dee4", "#ddf4ff", "#57606a"
-STATES = ("", "busy", "bank", "drain", "dram", "write", "chain", "data")  # rtl.interfaces.State
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _boxes(picture: Picture, row: Wave, series: list[int], base: int) -> Iterato
 
 def _text(row: Wave, value: int) -> str:
     if row.style == "state":
-        return STATES[value]
+        return State(value).name.lower() if value else ""  # idle is not drawn
     if row.style == "lowest":
         return str((value & -value).bit_length() - 1) if value else ""
     return "" if value < 0 else str(value)

@@ -116,14 +116,15 @@ def _run_gates(
     cycles: int,
     screen: Screen,
 ) -> tuple[Run, float]:
-    from jiriki.rtl.engine import STEP_CYCLES, GatesEngine
+    from jiriki.rtl.engine import GatesEngine
+    from jiriki.rtl.simulate.tile import QUIET_CYCLES
 
     began = perf_counter()
     waveform = None if vcd is None else (vcd, *window)
     with screen.progress("running the gates", cycles, "cycles") as tell:
         run = GatesEngine(built.chip).run(
             built.program, feed, events=True, waveform=waveform, progress=tell,
-            max_cycles=PATIENCE * cycles + STEP_CYCLES,
+            max_cycles=PATIENCE * cycles + 2 * QUIET_CYCLES,
         )  # fmt: skip
     return run, perf_counter() - began
 

@@ -128,7 +128,11 @@ def short_name(layer: str) -> str:
 
 def rich_table(sheet: Sheet) -> RenderableType:
     """Return the sheet for a terminal. Names are text: markup in them is not interpreted."""
-    table = Table(box=SIMPLE_HEAD, show_header=any(sheet.heads), header_style="bold")
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_header=any(head.lstrip(">") for head in sheet.heads),
+        header_style="bold",
+    )
     for head in sheet.heads:
         right = head.startswith(">")
         table.add_column(Text(head.lstrip(">")), justify="right" if right else "left")

@@ -19,9 +19,9 @@ from jiriki.program import Event, Program, Run
 from jiriki.program.binding import binding_bytes, pack, unpack
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.sequencer import UNITS
-from jiriki.rtl.simulate.tile import QUIET_CYCLES, Log, TileSimulation
+from jiriki.rtl.simulate.tile import Log, TileSimulation
 
-STEP_CYCLES = 2 * QUIET_CYCLES  # at a time; quiet cycles are counted anew in each
+STEP_CYCLES = 50_000  # between two reports of progress
 MAX_CYCLES = 4_000_000_000
 
 

@@ -172,7 +172,7 @@ void sim_write(Sim *s, uint32_t address, uint32_t value) {
     s->tick();
   }
   d.P(control, awvalid) = 0; d.P(control, wvalid) = 0;
-  s->begin = s->cycle;
+  s->begin = s->last_event = s->cycle;
 }
 uint32_t sim_read(Sim *s, uint32_t address) {
   Vtop &d = *s->top;
@@ -190,11 +190,10 @@ uint32_t sim_read(Sim *s, uint32_t address) {
   s->tick();
   return value;
 }
-// Runs until HALT, or `most` cycles, or `quiet` cycles without an event. Returns 0 halted, 1 most
-// reached, 2 quiet, 3 memory exceeded.
+// Runs until HALT, or `most` cycles, or `quiet` cycles without an event (of this call and those
+// before it, since the start). Returns 0 halted, 1 most reached, 2 quiet, 3 memory exceeded.
 int sim_run(Sim *s, uint64_t most, uint64_t quiet) {
   uint64_t end = s->cycle + most;
-  s->last_event = s->cycle;
   while (s->cycle < end) {
     s->tick();
     if (!s->top->P(trace, running) && !s->top->P(trace, pending)) return 0;
