@@ -49,13 +49,25 @@ class Scratchpad(wiring.Component):
             for b in range(self.chip.banks)
         ]
         for p, port in enumerate(reads):
-            word: Value = Const(0, 8 * self.chip.ku * self.chip.columns)
-            for b in range(self.chip.banks):
-                used = Signal(self.chip.columns, name=f"read{p}_was{b}")
-                m.d.sync += used.eq(reading[p][b])
-                word = word | (outs[b] & self._spread(used, 8 * self.chip.ku))
-            m.d.comb += port.data.as_value().eq(word)
+            self._answer(m, p, port, reading[p], outs)
         return m
+
+    def _answer(
+        self, m: Module, p: int, port: wiring.PureInterface, using: list[Signal], outs: list[Value]
+    ) -> None:
+        """Give a port the words of its grant: of each column, from the bank that it used."""
+        granted = Signal(name=f"read{p}_granted")
+        was = [Signal(self.chip.columns, name=f"read{p}_was{b}") for b in range(self.chip.banks)]
+        m.d.sync += [
+            granted.eq(port.grant),
+            *(w.eq(used) for w, used in zip(was, using, strict=True)),
+        ]
+        with m.If(granted):
+            for c in range(self.chip.columns):
+                words = [
+                    _only(w[c], self._column(out, c)) for w, out in zip(was, outs, strict=True)
+                ]
+                m.d.comb += port.data[c].eq(reduce(or_, words))
 
     def _grant(self, m: Module, ports: list, kind: str) -> list[list[Signal]]:
         """Grant in order; return, for each port and bank, the columns it uses in this cycle."""
@@ -82,12 +94,13 @@ class Scratchpad(wiring.Component):
         self, m: Module, b: int, reads: list, reading: list, writes: list, writing: list
     ) -> Value:
         """Build a bank's memories; return the words read in the cycle before, columns in order."""
-        chip, word = self.chip, 8 * self.chip.ku
-        read_rows = self._merge(m, f"read_rows{b}", reads, reading, self._rows)
-        write_rows = self._merge(m, f"write_rows{b}", writes, writing, self._rows)
-        words = self._merge(m, f"words{b}", writes, writing, lambda port: port.data.as_value())
-        enables = self._merge(m, f"bytes{b}", writes, writing, lambda port: port.bytes.as_value())
-        out = Signal(word * chip.columns, name=f"bank{b}")
+        chip = self.chip
+        row = lambda port, c: port.lines[c][: self.row_bits]  # noqa: E731
+        read_rows = self._merge(m, f"read_rows{b}", reads, reading, row)
+        write_rows = self._merge(m, f"write_rows{b}", writes, writing, row)
+        words = self._merge(m, f"words{b}", writes, writing, lambda port, c: port.data[c])
+        enables = self._merge(m, f"bytes{b}", writes, writing, lambda port, c: port.bytes[c])
+        out = Signal(8 * chip.ku * chip.columns, name=f"bank{b}")
         m.submodules[f"bank{b}"] = Instance(
             "jiriki_bank",
             p_COLUMNS=chip.columns, p_ROWS=self.rows, p_ROW_BITS=self.row_bits,
@@ -97,22 +110,27 @@ class Scratchpad(wiring.Component):
         )  # fmt: skip
         return out
 
-    def _rows(self, port: object) -> Value:
-        return Value.cast(Cat(port.lines[c][: self.row_bits] for c in range(self.chip.columns)))
-
     def _merge(
-        self, m: Module, name: str, ports: list, using: list, field: Callable[[object], Value]
+        self,
+        m: Module,
+        name: str,
+        ports: list,
+        using: list,
+        field: Callable[[wiring.PureInterface, int], Value],
     ) -> Signal:
         """Return a field of all columns, each from the port that uses its memory (else 0)."""
-        width = len(field(ports[0]))
-        out = Signal(width, name=name)
-        parts = (
-            field(port) & self._spread(used, width // self.chip.columns)
-            for port, used in zip(ports, using, strict=True)
-        )
-        m.d.comb += out.eq(reduce(or_, parts))
+        merged = [
+            reduce(or_, (_only(used[c], field(p, c)) for p, used in zip(ports, using, strict=True)))
+            for c in range(self.chip.columns)
+        ]
+        out = Signal(len(Cat(merged)), name=name)
+        with m.If(reduce(or_, using).any()):
+            m.d.comb += out.eq(Cat(merged))
         return out
 
-    def _spread(self, columns: Value, bits: int) -> Value:
-        """Repeat the bit of each column `bits` times."""
-        return Value.cast(Cat(columns[c].replicate(bits) for c in range(self.chip.columns)))
+    def _column(self, words: Value, c: int) -> Value:
+        return Value.cast(words.word_select(c, 8 * self.chip.ku))
+
+
+def _only(condition: Value, value: Value) -> Value:
+    return Mux(condition, value, 0)

@@ -7,10 +7,11 @@ In: beats, the late results of reductions. Out: what comes out at the end, for r
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import DomainRenamer, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from jiriki.rtl.clock_gate import add_gated_domain
 from jiriki.rtl.vector.alu_stage import AluStage
 from jiriki.rtl.vector.context import Contexts
 from jiriki.rtl.vector.function_stage import FunctionStage
@@ -38,7 +39,10 @@ class VectorChain(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Build it."""
         m = Module()
-        m.submodules.steering = steering = Steering(self.shape, self.contexts)
+        in_beats = DomainRenamer("beats")
+        steering = Steering(self.shape, self.contexts)
+        m.submodules.steering = in_beats(steering)
+        add_gated_domain(m, "beats", steering.awake)
         m.d.comb += [
             steering.sent.eq(self.sent),
             steering.before.eq(self.before),
@@ -48,7 +52,7 @@ class VectorChain(wiring.Component):
         beat = None
         for index, kind in enumerate(self.shape.stages):
             stage = FunctionStage(self.shape) if kind == "F" else AluStage(self.shape)
-            m.submodules[f"stage{index}"] = stage
+            m.submodules[f"stage{index}"] = in_beats(stage)
             entering = Mux(steering.again, self.o, self.i) if beat is None else beat
             m.d.comb += [
                 stage.control.eq(getattr(steering, f"stage{index}")),

@@ -10,7 +10,7 @@ In: beats sent (one cycle after), contexts. Out: control records of the stages, 
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,6 +68,7 @@ class Steering(wiring.Component):
             {
                 "sent": In(sent_layout(shape)),  # in the cycle after its sending
                 "before": In(4),  # with it: passes before the reduction
+                "awake": Out(1),  # a beat enters or is in the chain
                 "again": Out(1),  # what comes out of the chain goes into it again
                 "arrival": Out(arrival_layout(shape)),
                 "leaving": Out(leaving_layout(shape)),
@@ -79,6 +80,7 @@ class Steering(wiring.Component):
         """Build it."""
         m = Module()
         tag, micro = self._enter(m)
+        inside = [self.sent.valid, tag.beat.valid]
         back, back_micro = Signal.like(tag, name="back"), Signal.like(micro, name="back_micro")
         entering, entering_micro = Signal.like(tag), Signal.like(micro)
         m.d.comb += [
@@ -87,7 +89,8 @@ class Steering(wiring.Component):
         ]
         tag, micro = entering, entering_micro
         for i, kind in enumerate(self.shape.stages):
-            tag, micro = self._stage(m, i, kind, tag, micro)
+            tag, micro = self._stage(m, i, kind, tag, micro, inside)
+        m.d.comb += self.awake.eq(Cat(inside).any())
         self._end(m, tag, micro, back)
         m.d.comb += back_micro.eq(micro)
         return m
@@ -107,9 +110,12 @@ class Steering(wiring.Component):
         return tag, micro
 
     def _stage(
-        self, m: Module, index: int, kind: str, tag: Value, micro: Value
+        self, m: Module, index: int, kind: str, tag: Value, micro: Value, inside: list[Value]
     ) -> tuple[Signal, Signal]:
-        """Steer one stage; return tag and next micro-op of the beat that leaves it."""
+        """Steer one stage; return tag and next micro-op of the beat that leaves it.
+
+        Adds to `inside` whether a beat is in one of its cycles.
+        """
         control, cycles = getattr(self, f"stage{index}"), STAGE_CYCLES[kind]
         tags = [Signal(tag_layout(self.shape), name=f"tag{index}_{n + 1}") for n in range(cycles)]
         chosen = [Signal(MICRO, name=f"micro{index}_{n + 1}") for n in range(2, cycles)]
@@ -129,6 +135,7 @@ class Steering(wiring.Component):
             m.d.sync += chosen[n].eq(chosen[n - 1])
         valids = [tag.beat.valid, *(t.beat.valid for t in tags[:-1])]
         m.d.comb += [control.valid[n].eq(valid) for n, valid in enumerate(valids)]
+        inside += [t.beat.valid for t in tags]
         if index == 0:
             m.d.comb += control.late.eq(tags[1].beat.valid & (tags[1].still == 1))
         if kind == "F":
