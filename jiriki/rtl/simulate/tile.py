@@ -7,7 +7,6 @@ HALT. The library is built once a configuration (`verilate.py` keeps it by conte
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from jiriki.rtl import mailbox
 from jiriki.rtl.counters import REASONS
 from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.kept import tile_verilog
 from jiriki.rtl.sequencer import UNITS
-from jiriki.rtl.tile import Tile
-from jiriki.rtl.verilate import build_library, verilog_text
+from jiriki.rtl.verilate import build_library
 
 STARVED = ("instruction", "semaphore", "data")
 OPTIMISE = "-O1"  # of the compiler; -O2 runs 1.3 times as fast and compiles for twice as long
@@ -38,14 +37,6 @@ class Log:
     sent: Mapping[Unit, np.ndarray]
     started: Mapping[Unit, np.ndarray]
     completed: Mapping[Unit, np.ndarray]  # of those that work or signal
-
-
-@cache
-def tile_verilog(chip: ChipConfig) -> str:
-    """Return the Verilog of a tile, its memories included; the module is `top`."""
-    folder = resources.files("jiriki.rtl") / "verilog"
-    cells = sorted(file.read_text() for file in folder.iterdir() if file.name.endswith(".v"))
-    return "\n".join((verilog_text(Tile(chip)), *cells))
 
 
 def tile_library(chip: ChipConfig, *, trace: bool = False) -> Path:
