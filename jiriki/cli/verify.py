@@ -58,7 +58,7 @@ def verify(request: Request, as_json: bool) -> None:
     with screen.step(f"running {model.name} on the simulators"):
         functional = FunctionalEngine(built.chip).run(built.program, feed)
         timing = TimingEngine(built.chip).run(built.program, events=True)
-    build_s = _build_gates(built.chip, request.vcd is not None, screen)
+    build_s = _build_gates(built.chip, screen)
     gates, rtl_s = _run_gates(built, feed, request.vcd, window, timing.cycles or 0, screen)
     found = compare_runs(built.program, functional, timing, gates)
     payload = {
@@ -102,12 +102,12 @@ def _can_build(vcd: Path | None) -> None:
         raise CliError(f"--vcd {vcd}: there is no folder {vcd.parent}; choose one that exists")
 
 
-def _build_gates(chip: ChipConfig, trace: bool, screen: Screen) -> float:
+def _build_gates(chip: ChipConfig, screen: Screen) -> float:
     from jiriki.rtl.simulate.tile import tile_library
 
     began = perf_counter()
     with screen.step(f"compiling the gates of {chip.name} (kept for the next time)"):
-        tile_library(chip, trace=trace)
+        tile_library(chip)
     return perf_counter() - began
 
 

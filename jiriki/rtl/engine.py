@@ -51,7 +51,7 @@ class GatesEngine:
         self._check(program)
         memory, address = self.memory(program, dict(inputs or {}))
         parameters = [int(_given(program, name, inputs or {})) for name in program.parameters]
-        with TileSimulation(self.chip, trace=waveform is not None) as tile:
+        with TileSimulation(self.chip) as tile:
             tile.memory(memory)
             if waveform is not None:
                 tile.dump(*waveform)

@@ -49,7 +49,6 @@ WAIVED = {
     "CASEINCOMPLETE": "what a case sets has its default before the case",
     "CMPCONST": "a bound that a chip's sizes make the largest value there is",
     "UNSIGNED": "as above, with 0",
-    "GENUNNAMED": "nothing refers to what a memory's generate blocks hold",
     "ASCRANGE": "a signal that a chip's sizes leave without bits",
 }
 
@@ -188,7 +187,8 @@ def _waivers() -> str:
 def _readme(chip: ChipConfig, stimulus: Stimulus) -> str:
     beat = chip.dram_bytes_per_cycle
     build = (
-        f"verilator --cc --exe --build -Wno-fatal -Wno-lint --no-timing --prefix Vtop \\\n"
+        "verilator --cc --exe --build -Wno-fatal -Wno-lint --no-timing --trace-vcd "
+        "--prefix Vtop \\\n"
         f"  --top-module {TILE} -f files.f bench/{DRIVER} bench/{BENCH} \\\n"
         f"  -CFLAGS '-O2 -DJIRIKI_BEAT={beat}' -o bench\n"
     )
@@ -200,8 +200,7 @@ def _readme(chip: ChipConfig, stimulus: Stimulus) -> str:
         f"Lint:\n\n```sh\nverilator --lint-only -Wall waivers.vlt -f files.f --top-module {TILE}\n"
         f"```\n\nRun the bench ({stimulus.what}; {stimulus.cycles:,} cycles):\n\n"
         f"```sh\n{build}obj_dir/bench bench\n```\n\n"
-        "For a waveform build with `--trace-vcd -CFLAGS -DJIRIKI_TRACE=1` and run\n"
-        "`obj_dir/bench bench wave.vcd 0 2000`.\n"
+        "For a waveform of some cycles run `obj_dir/bench bench wave.vcd 0 2000`.\n"
     )
 
 

@@ -127,7 +127,6 @@ def test_an_image_too_large_is_refused() -> None:
         GatesEngine(NANO).run(program)
 
 
-@pytest.mark.full  # a library that traces is built for it
 def test_a_waveform_holds_its_window(tmp_path: Path) -> None:
     program = hand_made(Ld.new(dram=0, sp=0, run=64), Fence.new())
     file = tmp_path / "wave.vcd"

@@ -22,6 +22,7 @@ from jiriki.rtl.errors import RtlError
 from jiriki.rtl.kept import tile_verilog
 from jiriki.rtl.sequencer import UNITS
 from jiriki.rtl.verilate import build_library
+from jiriki.rtl.waveform import with_marks
 
 STARVED = ("instruction", "semaphore", "data")
 OPTIMISE = "-O1"  # of the compiler; -O2 runs 1.3 times as fast and compiles for twice as long
@@ -39,11 +40,12 @@ class Log:
     completed: Mapping[Unit, np.ndarray]  # of those that work or signal
 
 
-def tile_library(chip: ChipConfig, *, trace: bool = False) -> Path:
+def tile_library(chip: ChipConfig) -> Path:
     """Build, or find, the simulation of a chip's tile."""
     driver = Path(str(resources.files("jiriki.rtl.simulate") / "tile_driver.cpp"))
     return build_library(
-        tile_verilog(chip), f"tile-{chip.name}", [driver], trace=trace, optimise=OPTIMISE,
+        with_marks(tile_verilog(chip)), f"tile-{chip.name}", [driver], trace=True,
+        optimise=OPTIMISE,
         defines={"JIRIKI_BEAT": chip.dram_bytes_per_cycle},
     )  # fmt: skip
 
@@ -51,9 +53,9 @@ def tile_library(chip: ChipConfig, *, trace: bool = False) -> Path:
 class TileSimulation:
     """One simulated tile. Use as a context manager, or `close` it."""
 
-    def __init__(self, chip: ChipConfig, *, trace: bool = False) -> None:
+    def __init__(self, chip: ChipConfig) -> None:
         self.chip = chip
-        self._lib = ctypes.CDLL(str(tile_library(chip, trace=trace)))
+        self._lib = ctypes.CDLL(str(tile_library(chip)))
         self._declare()
         self._sim = self._lib.sim_new()
         found = self._lib.sim_read(self._sim, mailbox.CHIP)
@@ -106,7 +108,7 @@ class TileSimulation:
         self._lib.sim_reset(self._sim)
 
     def dump(self, path: Path, first: int, end: int) -> None:
-        """Write cycles first .. end - 1 of the next run as VCD (a simulation with trace only)."""
+        """Write cycles first .. end - 1 of the next run as VCD, a cycle two units of its time."""
         if not self._lib.sim_trace(self._sim, str(path).encode(), first, end):
             raise RtlError(f"waveform {path} cannot be written; choose a folder that exists")
 

@@ -49,7 +49,7 @@ int main(int count, char **given) {
   Sim *sim = sim_new();
   sim_memory(sim, memory.data(), memory.size(), (uint32_t)numbers["latency"]);
   if (count == 5 && !sim_trace(sim, given[2], strtoull(given[3], 0, 10), strtoull(given[4], 0, 10))) {
-    fprintf(stderr, "bench: no waveform; build with --trace-vcd and -DJIRIKI_TRACE=1\n");
+    fprintf(stderr, "bench: %s cannot be written\n", given[2]);
     return 2;
   }
   sim_write(sim, PROGRAM, (uint32_t)numbers["address"]);

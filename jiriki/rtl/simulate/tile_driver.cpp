@@ -10,9 +10,7 @@
 #include <vector>
 #include "Vtop.h"
 #include "verilated.h"
-#ifdef JIRIKI_TRACE
 #include "verilated_vcd_c.h"
-#endif
 
 #ifndef JIRIKI_BEAT
 #define JIRIKI_BEAT 16  // bytes
@@ -40,19 +38,12 @@ struct Sim {
   bool trace_events = true;
   std::vector<uint32_t> events[3 * UNITS + 1];  // control; sent, started, completed of each unit
   uint64_t last_event = 0;
-#ifdef JIRIKI_TRACE
   VerilatedVcdC *vcd = nullptr;
   uint64_t vcd_from = 0, vcd_to = 0;
-#endif
-  Sim() : top(new Vtop(&context)) {
-#ifdef JIRIKI_TRACE
-    context.traceEverOn(true);
-#endif
-  }
+  bool dumps = false;  // this cycle
+  Sim() : top(new Vtop(&context)) { context.traceEverOn(true); }
   ~Sim() {
-#ifdef JIRIKI_TRACE
     if (vcd) { vcd->close(); delete vcd; }
-#endif
     delete top;
   }
 
@@ -62,13 +53,10 @@ struct Sim {
     return (random >> 8 & 255) < stall;
   }
 
-  void dump(int phase) {
-#ifdef JIRIKI_TRACE
+  void dump(int phase) {  // before and after the edge that ends a cycle of the run
     uint64_t t = cycle - begin;
-    if (vcd && t >= vcd_from && t < vcd_to) vcd->dump(2 * cycle + phase);
-#else
-    (void)phase;
-#endif
+    if (phase == 0) dumps = vcd && top->P(trace, running) && t >= vcd_from && t < vcd_to;
+    if (dumps) vcd->dump(2 * t + phase);
   }
 
   void serve() {  // inputs of this cycle
@@ -218,15 +206,10 @@ void sim_semaphores(Sim *s, uint8_t *out, uint32_t bytes) { memcpy(out, &s->top-
 uint64_t sim_event_count(Sim *s, uint32_t list) { return s->events[list].size(); }
 const uint32_t *sim_event_list(Sim *s, uint32_t list) { return s->events[list].data(); }
 int sim_trace(Sim *s, const char *path, uint64_t from, uint64_t to) {
-#ifdef JIRIKI_TRACE
   s->vcd = new VerilatedVcdC;
   s->top->trace(s->vcd, 99);
   s->vcd->open(path);
   s->vcd_from = from; s->vcd_to = to;
   return s->vcd->isOpen();
-#else
-  (void)s; (void)path; (void)from; (void)to;
-  return 0;
-#endif
 }
 }

@@ -10,9 +10,11 @@ module jiriki_clock_gate (
   assign gated = clk;
 `else
   reg open;
+  // verilator lint_off LATCH
   always @*
     if (!clk)
       open = enable;
+  // verilator lint_on LATCH
   assign gated = clk & open;
 `endif
 endmodule

@@ -1,5 +1,6 @@
 // A table of the vector unit: one write port, READERS read ports, each of which looks on its own for
-// one of the PARTS of a row (parts beside each other, the lower bits of its address). In silicon it stands there once a reader; a foundry's memory macros go here.
+// one of the PARTS of a row (parts beside each other, the lower bits of its address). In silicon it
+// stands there once a reader; a foundry's memory macros go here.
 module jiriki_table #(
   parameter ROWS = 256,
   parameter ROW_BITS = 8,
@@ -33,10 +34,11 @@ module jiriki_table #(
           word <= cells[address[ADDRESS-1 -: ROW_BITS]];
           which <= address;
         end
-      if (PARTS == 1)
+      if (PARTS == 1) begin : whole
         assign read_words[r*PART +: PART] = word;
-      else
+      end else begin : part
         assign read_words[r*PART +: PART] = word[which[PART_BITS-1:0]*PART +: PART];
+      end
     end
   endgenerate
 endmodule
