@@ -161,12 +161,13 @@ def synth(
         bool, typer.Option("--fmax", help="ecp5: place and route each part too (slow).")
     ] = False,
     limit: Annotated[float, typer.Option(help="Seconds that one part may take.")] = 1800.0,
+    jobs: Annotated[int, typer.Option(min=1, help="Parts synthesised at once.")] = 2,
     json: Json = False,
 ) -> None:
     """Synthesise the gates part by part: cells, area, clock. Logic only, pre-layout."""
     from jiriki.cli.synth import Request, synth
 
-    synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit), json)
+    synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit, jobs), json)
 
 
 @app.command()

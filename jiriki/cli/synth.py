@@ -36,6 +36,7 @@ class Request:
     unit: str | None = None
     fmax: bool = False
     limit_s: float = 1800.0
+    jobs: int = 2
 
 
 def synth(request: Request, as_json: bool) -> None:
@@ -47,7 +48,9 @@ def synth(request: Request, as_json: bool) -> None:
 
     target = open_target(request.target, request.liberty)
     chip = load_chip(request.chip or DEFAULT_CHIP)
-    asked = table.Request(chip, target, request.unit, request.fmax, request.limit_s)
+    asked = table.Request(
+        chip, target, request.unit, request.fmax, request.limit_s, request.jobs
+    )  # fmt: skip
     began, rows = perf_counter(), []
     with screen.progress(f"synthesis for {target.name}", len(table.chosen(asked)), "parts") as done:
         for row in table.synthesise(asked):

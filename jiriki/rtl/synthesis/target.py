@@ -45,13 +45,23 @@ class Target:
     @cached_property
     def gate_um2(self) -> float | None:
         """Return the area of the smallest two-input NAND, the gate equivalent, if there is one."""
+        found = self._smallest("nand2")
+        return None if found is None else found[0]
+
+    @cached_property
+    def inverter(self) -> str | None:
+        """Return the name of the smallest inverter, which drives what a register drives."""
+        found = self._smallest("inv")
+        return None if found is None else found[1]
+
+    def _smallest(self, name: str) -> tuple[float, str] | None:
+        """Return area and name of the smallest cell with `name` in its name."""
         found = []
         for path in self.libraries:
             text = path.read_text(errors="replace")
-            for match in re.finditer(r'\bcell\s*\(\s*"?(\w*nand2\w*)"?\s*\)\s*\{', text, re.I):
-                area = _AREA.search(text, match.end())
-                if area:
-                    found.append(float(area[1]))
+            heads = re.finditer(rf'\bcell\s*\(\s*"?(\w*{name}\w*)"?\s*\)\s*\{{', text, re.I)
+            areas = ((_AREA.search(text, head.end()), head[1]) for head in heads)
+            found += [(float(area[1]), cell) for area, cell in areas if area]
         return min(found, default=None)
 
     @property

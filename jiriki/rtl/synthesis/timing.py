@@ -13,11 +13,12 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis.target import Target
 from jiriki.rtl.synthesis.units import TOP
-from jiriki.rtl.synthesis.yosys import NETLIST, PLACEABLE
+from jiriki.rtl.synthesis.yosys import NETLIST, PLACEABLE, REGISTER
 
 PERIOD_NS = 10.0  # of the clock that is asked for; slack gives the true one
 POWER_CLOCK_HZ = 1e9 / PERIOD_NS
@@ -35,6 +36,7 @@ class Timing:
     """What a timing tool says of one component."""
 
     fmax_hz: float | None  # None: no path from clock to clock
+    path: str = ""  # the slowest: from -> to
     power_w: float | None = None  # at POWER_CLOCK_HZ, the tool's default activity
 
 
@@ -47,14 +49,29 @@ def standard_cells(target: Target, work: Path, limit_s: float) -> Timing:
         f"read_verilog {NETLIST}", f"link_design {TOP}",
         f"create_clock -name clk -period {period:g} [get_ports clk]",
         "set_input_delay 0 -clock clk [all_inputs]", "set_output_delay 0 -clock clk [all_outputs]",
-        "report_worst_slack", "catch {report_power -digits 6}", "exit",
+        "report_checks -digits 4", "report_worst_slack -digits 4", "catch {report_power -digits 6}", "exit",
     ])  # fmt: skip
     (work / "timing.tcl").write_text(script)
     said = _run(["sta", "-no_splash", "-exit", "timing.tcl"], work, limit_s, "OpenSTA")
     slack = re.search(r"worst slack\s+(-?[0-9.]+)", said)
     power = re.search(r"^Total\s+\S+\s+\S+\s+\S+\s+(\S+)", said, re.M)
     fmax = None if slack is None else 1 / ((period - float(slack[1])) * unit_s)
-    return Timing(fmax, None if power is None else float(power[1]))
+    return Timing(fmax, _cell_path(said), None if power is None else float(power[1]))
+
+
+def _cell_path(said: str) -> str:
+    """Return the ends of OpenSTA's first path by the wires that they drive, and its length."""
+    ends = re.findall(r"^(?:Start|End)point: (\S+)", said, re.M)
+    if len(ends) < 2:
+        return ""
+    path = said[said.index("Startpoint:") : said.index("data arrival time")]
+    cells = len(re.findall(r"[v^] \S+/\S+ \(", path)) - 2  # without the clock's and the last pin
+    return f"{_wire(ends[0])} -> {_wire(ends[1])}, {max(cells, 0)} cells"
+
+
+def _wire(cell: str) -> str:
+    """Return the wire by which yosys named a flip-flop: `level[3]register` -> `level[3]`."""
+    return re.sub(rf"({REGISTER}|_TRELLIS_FF_Q)(_\d+)?$", "", cell.replace("\\", ""))
 
 
 def _time_unit(target: Target) -> float:
@@ -74,9 +91,25 @@ def place_and_route(work: Path, limit_s: float) -> Timing:
     """Place a component on an ECP5. Raises RtlError when it does not fit or takes too long."""
     need_nextpnr()
     _run([sys.executable, "-c", NEXTPNR, *NEXTPNR_FLAGS], work, limit_s, "nextpnr")
-    clocks = json.loads((work / "report.json").read_text())["fmax"]
-    achieved = [float(clock["achieved"]) for clock in clocks.values()]
-    return Timing(1e6 * min(achieved) if achieved else None)
+    report = json.loads((work / "report.json").read_text())
+    achieved = [float(clock["achieved"]) for clock in report["fmax"].values()]
+    return Timing(1e6 * min(achieved) if achieved else None, _placed_path(report))
+
+
+def _placed_path(report: dict[str, Any]) -> str:
+    """Return the ends of the slowest path from clock to clock, and how it is made up."""
+    paths = [
+        path["path"]
+        for path in report["critical_paths"]
+        if path["from"].startswith("posedge") and path["to"].startswith("posedge")
+    ]
+    if not paths:
+        return ""
+    path = max(paths, key=lambda steps: sum(step["delay"] for step in steps))
+    ends = (_wire(path[0]["from"]["cell"]), _wire(path[-1]["to"]["cell"]))
+    logic = sum(step["type"] == "logic" for step in path)
+    wires = sum(step["delay"] for step in path if step["type"] == "routing")
+    return f"{ends[0]} -> {ends[1]}, {logic} cells, {wires:.1f} ns of wires"
 
 
 def _run(command: list[str], work: Path, limit_s: float, what: str) -> str:
@@ -87,7 +120,7 @@ def _run(command: list[str], work: Path, limit_s: float, what: str) -> str:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise RtlError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
-    if done.returncode:
+    if done.returncode or re.search(r"^Error: (?!.*report_power)", done.stdout, re.M):
         lines = [line for line in done.stdout.splitlines() if "rror" in line] or ["no message"]
         raise RtlError(f"{what} failed: {lines[0].strip()}")
     return done.stdout

@@ -2,7 +2,8 @@
 
 In: RTLIL text, a target. Out: `Counts`, and in the work folder a netlist for timing. Yosys ends its
 process on an error, so it has one of its own. Memories are cells of their own to the end of a
-standard-cell flow; the FPGA flows put them into the family's block and LUT memories.
+standard-cell flow; the FPGA flows put them into the family's block and LUT memories. Standard cells
+are sized and large fan-outs buffered for speed; each register drives as the smallest inverter does.
 """
 
 import json
@@ -25,6 +26,8 @@ CHILD = (
     "for step in sys.argv[1:]: ys.run_pass(step, design)"
 )
 MEMORIES, STATISTICS, NETLIST, PLACEABLE = "memories.il", "stat.json", "netlist.v", "netlist.json"
+CONSTRAINTS = "constraints"
+REGISTER = "register"  # a flip-flop's name is that of the wire it drives, and this
 # Kinds of FPGA cells by the beginning of their names.
 KINDS = {
     "lut": ("LUT",),
@@ -56,17 +59,22 @@ def steps(target: Target, apart: Sequence[str]) -> list[str]:
     """Return the passes of a target's flow."""
     read = [f"read_verilog -lib {cell}" for cell in _cells()]
     read += ["read_rtlil top.il", *(f"blackbox {pattern}" for pattern in apart)]
+    # A wire `a[0]`, which shows a field, and bit 0 of `a` have one name after technology mapping.
+    read += ["rename -hide w:*[[]*"]
     memories = f"tee -q -o {MEMORIES} dump t:$mem_v2"
     if target.is_fpga:
         return [*read, *_fpga(target.name, memories), f"tee -q -o {STATISTICS} stat -json"]
     liberty = " ".join(f"-liberty {path.resolve()}" for path in target.libraries)
     flip_flops = f"dfflibmap -liberty {target.sequential.resolve()}"
+    sized = f" -constr {CONSTRAINTS} -D 1" if target.inverter else ""  # 1 ps: as fast as it can
     return [
         *read, f"synth -flatten -booth -top {TOP} -run begin:fine", memories,
-        "opt -fast -full", "techmap", "opt -fast", flip_flops,
-        "opt -fast", f"abc {liberty}", "setundef -zero", "clean -purge",
+        "opt -fast -full", "techmap", "opt -fast",
+        f"rename -wire -suffix {REGISTER} t:$_*FF*", flip_flops,
+        "opt -fast", f"abc {liberty}{sized}", "setundef -zero", "clean -purge",
         f"tee -q -o {STATISTICS} stat -json {liberty}", "delete t:$mem_v2",
-        f"write_verilog -noattr -noexpr -nohex -nodec {NETLIST}",
+        "splitnets -ports",  # OpenSTA reads neither signed ports nor {a, b} = c
+        f"write_verilog -simple-lhs -noattr -noexpr -nohex -nodec {NETLIST}",
     ]  # fmt: skip
 
 
@@ -93,6 +101,7 @@ def synthesise(
     Raises RtlError when yosys refuses; its log is kept in the cache.
     """
     (work / "top.il").write_text(rtlil)
+    (work / CONSTRAINTS).write_text(f"set_driving_cell {target.inverter}\n")
     log = work / "yosys.log"
     command = [sys.executable, "-c", CHILD, *steps(target, apart)]
     with log.open("w") as out:
