@@ -5,3 +5,7 @@ from jiriki.numerics import JirikiError
 
 class RtlError(JirikiError):
     """Gates that cannot be built, or a simulation of them that cannot go on."""
+
+
+class SlowError(RtlError):
+    """A tool of synthesis did not finish within the limit."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.errors import RtlError
+from jiriki.rtl.errors import RtlError, SlowError
 from jiriki.rtl.synthesis import timing, yosys
 from jiriki.rtl.synthesis.target import Target, timing_tool
 from jiriki.rtl.synthesis.units import Memory, Part, parts, scratchpad_memory
@@ -49,6 +49,7 @@ class Row:
     power_w: float | None = None
     memories: tuple[Memory, ...] = ()
     note: str = ""
+    finished: bool = True  # False: a limit of time was reached
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _row(part: Part, request: Request) -> Row:
         return Row(**{**kept, "instances": part.instances, "what": part.what})
     with tempfile.TemporaryDirectory(prefix="jiriki-synthesis-") as folder:
         row = _synthesise(part, rtlil, request, timed, Path(folder))
-    if row.cells is not None and not row.note:
+    if row.finished:
         _keep(path, asdict(row))
     return row
 
@@ -127,7 +128,8 @@ def _synthesise(part: Part, rtlil: str, request: Request, timed: bool, work: Pat
     row = Row(target.name, part.name, part.what, part.instances)
     counts = yosys.synthesise(part.name, rtlil, target, part.apart, work, request.limit_s)
     if counts is None:
-        return replace(row, note=f"not finished within {request.limit_s:.0f} s")
+        note = f"not finished within {request.limit_s:.0f} s"
+        return replace(row, note=note, finished=False)
     row = replace(row, cells=counts.cells, memories=counts.memories)
     if target.is_fpga:
         names = ("lut", "ff", "carry", "dsp", "block_ram", "lut_ram")
@@ -151,6 +153,8 @@ def _time(row: Row, part: Part, request: Request, timed: bool, work: Path) -> Ro
             return replace(row, note="not placed: parts of it stand apart")
         try:
             found = timing.place_and_route(work, request.limit_s)
+        except SlowError as error:
+            return replace(row, note=str(error), finished=False)
         except RtlError as error:
             return replace(row, note=str(error))
     else:

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jiriki.rtl.errors import RtlError
+from jiriki.rtl.errors import RtlError, SlowError
 from jiriki.rtl.synthesis.target import Target
 from jiriki.rtl.synthesis.units import TOP
 from jiriki.rtl.synthesis.yosys import NETLIST, PLACEABLE, REGISTER
@@ -119,7 +119,7 @@ def _run(command: list[str], work: Path, limit_s: float, what: str) -> str:
             stderr=subprocess.STDOUT, text=True, timeout=limit_s,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise RtlError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
+        raise SlowError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
     if done.returncode or re.search(r"^Error: (?!.*report_power)", done.stdout, re.M):
         lines = [line for line in done.stdout.splitlines() if "rror" in line] or ["no message"]
         raise RtlError(f"{what} failed: {lines[0].strip()}")

@@ -72,7 +72,7 @@ def steps(target: Target, apart: Sequence[str]) -> list[str]:
         "opt -fast -full", "techmap", "opt -fast",
         f"rename -wire -suffix {REGISTER} t:$_*FF*", flip_flops,
         "opt -fast", f"abc {liberty}{sized}", "setundef -zero", "clean -purge",
-        f"tee -q -o {STATISTICS} stat -json {liberty}", "delete t:$mem_v2",
+        f"tee -q -o {STATISTICS} stat -json {liberty}", "delete t:$mem_v2 t:jiriki_*",
         "splitnets -ports",  # OpenSTA reads neither signed ports nor {a, b} = c
         f"write_verilog -simple-lhs -noattr -noexpr -nohex -nodec {NETLIST}",
     ]  # fmt: skip

@@ -1,0 +1,89 @@
+"""Gates of real synthesis beside the gates that the area model counts.
+
+In: `synthesised.toml`, written by `docs/synthesis.py` from `jiriki synth --target osu018`. Out: a
+`Check` a unit of a tile. It checks and does not replace: the share of a node's density that logic
+reaches (`logic_fill`) was fitted with the model's counts of published chips, which leave the same
+things out as its counts of our tiles do.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from jiriki.chip import ChipConfig
+from jiriki.cost.calibration import Calibration, calibration
+from jiriki.cost.inventory import inventory
+from jiriki.cost.ranges import Range
+
+# Unit of the model -> the parts of `jiriki synth` that it stands for; a name stands for itself and
+# for what begins with it and a dot. Memories of the units in SRAM are macros in the model.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "mx": ("mx.element", "mx.array", "mx.operands", "mx.walk", "mx.issue", "mx.decode"),
+    "accumulators": ("mx.drain",),
+    "crossbar": ("scratchpad",),
+    "vx": ("vx",),
+    "dma": ("load", "store"),
+    "sequencer": ("sequencer", "front", "vx_front", "semaphores", "counter"),
+    "network": ("port", "mailbox"),
+}
+SRAM = ("mx.drain", "scratchpad", "vx.function_stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesised:
+    """One part of a tile: its instances, NAND2 equivalents of all, bits of small memories."""
+
+    instances: int
+    gates: float  # of all instances, without memories
+    memory_bits: float  # of all instances; none where they are SRAM or ROM in the model
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One unit in NAND2 equivalents: as the model counts it and as synthesised."""
+
+    unit: str
+    model: Range
+    logic: float
+    memory: float  # small memories as latches, which the model counts so
+
+    @property
+    def ratio(self) -> float:
+        """Synthesised over modelled."""
+        return (self.logic + self.memory) / self.model.base
+
+
+@cache
+def synthesised() -> Mapping[str, Mapping[str, Synthesised]]:
+    """Return chip -> part -> what synthesis counted."""
+    text = (resources.files("jiriki.cost") / "synthesised.toml").read_text("utf-8")
+    chips = tomllib.loads(text)["chips"]
+    return {
+        chip: {name: Synthesised(**given) for name, given in parts.items()}
+        for chip, parts in chips.items()
+    }
+
+
+def checks(chip: ChipConfig, factors: Calibration | None = None) -> list[Check]:
+    """Compare unit by unit, then all. The chip must be in `synthesised()`."""
+    factors = factors or calibration()
+    parts, units = synthesised()[chip.name], inventory(chip, factors)
+    gate, latch = factors.value("per_gate"), factors.value("latch_bit")
+    found = []
+    for unit, names in PARTS.items():
+        own = [part for name, part in parts.items() if _stands_for(name, names)]
+        memory = sum(part.memory_bits for part in own) * latch / gate
+        model = units[unit].transistors * (1 / gate)
+        found.append(Check(unit, model, sum(part.gates for part in own), memory))
+    return [*found, _all(found)]
+
+
+def _stands_for(part: str, names: tuple[str, ...]) -> bool:
+    return part in names or part.split(".")[0] in names
+
+
+def _all(found: list[Check]) -> Check:
+    model = Range.total(check.model for check in found)
+    return Check("all", model, sum(c.logic for c in found), sum(c.memory for c in found))
