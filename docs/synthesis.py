@@ -120,15 +120,15 @@ def logic_sheet(cells: list[Row], placed: list[Row]) -> Sheet:
     )  # fmt: skip
     body = [
         (
-            a.unit, f"{a.instances}", *map(_number, (a.cells, a.area_um2, a.gates, _all(a, "gates"))),
-            _clock(a), *(_number(getattr(b, name)) for name in FPGA), _clock(b),
+            a.unit, f"{a.instances}", _number(a.cells), _number(a.area_um2), _number(a.gates),
+            _number(_all(a, "gates")), _clock(a), *(_number(getattr(b, name)) for name in FPGA), _clock(b),
         )
         for a, b in zip(cells, placed, strict=True)
     ]  # fmt: skip
+    cells_all, um2_all, gates_all = (_sum(cells, n) for n in ("cells", "area_um2", "gates"))
     last = (
-        "all instances", "", *(_number(sum(_all(a, n) for a in cells)) for n in ("cells", "area_um2")),
-        "", _number(sum(_all(a, "gates") for a in cells)), "",
-        *(_number(sum(_all(b, name) for b in placed)) for name in FPGA), "",
+        "all instances", "", cells_all, um2_all, "", gates_all, "",
+        *(_sum(placed, name) for name in FPGA), "",
     )  # fmt: skip
     return Sheet("", heads, (*body, last))
 
@@ -138,6 +138,10 @@ FPGA = ("lut", "ff", "dsp", "block_ram", "lut_ram")
 
 def _all(row: Row, name: str) -> float:
     return row.instances * (getattr(row, name) or 0)
+
+
+def _sum(rows: list[Row], name: str) -> str:
+    return _number(sum(_all(row, name) for row in rows))
 
 
 def _number(value: float | None) -> str:
@@ -173,7 +177,8 @@ def slow_sheet(cells: list[Row], placed: list[Row]) -> Sheet:
 def memory_sheet(found: list[Memory]) -> Sheet:
     """Return the macro table: what a memory is made of, and its area at `NODE`."""
     heads = (
-        "of", ">words", ">bits", "ports", "made of", ">instances", ">bits in all", f">mm² at {NODE}",
+        "of", ">words", ">bits", "ports", "made of", ">instances", ">bits in all",
+        f">mm² at {NODE}",
     )  # fmt: skip
     body = tuple(
         (

@@ -49,10 +49,10 @@ class Target:
         return None if found is None else found[0]
 
     @cached_property
-    def inverter(self) -> str | None:
-        """Return the name of the smallest inverter, which drives what a register drives."""
+    def driver(self) -> str | None:
+        """Return the smallest inverter, if there are buffers too: ABC sizes with both or fails."""
         found = self._smallest("inv")
-        return None if found is None else found[1]
+        return found[1] if found and self._smallest("buf") else None
 
     def _smallest(self, name: str) -> tuple[float, str] | None:
         """Return area and name of the smallest cell with `name` in its name."""

@@ -8,7 +8,6 @@ of context (no pads), one seed.
 
 import json
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jiriki.rtl.errors import RtlError, SlowError
+from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.target import Target
 from jiriki.rtl.synthesis.units import TOP
 from jiriki.rtl.synthesis.yosys import NETLIST, PLACEABLE, REGISTER
@@ -49,7 +49,8 @@ def standard_cells(target: Target, work: Path, limit_s: float) -> Timing:
         f"read_verilog {NETLIST}", f"link_design {TOP}",
         f"create_clock -name clk -period {period:g} [get_ports clk]",
         "set_input_delay 0 -clock clk [all_inputs]", "set_output_delay 0 -clock clk [all_outputs]",
-        "report_checks -digits 4", "report_worst_slack -digits 4", "catch {report_power -digits 6}", "exit",
+        "report_checks -digits 4", "report_worst_slack -digits 4",
+        "catch {report_power -digits 6}", "exit",
     ])  # fmt: skip
     (work / "timing.tcl").write_text(script)
     said = _run(["sta", "-no_splash", "-exit", "timing.tcl"], work, limit_s, "OpenSTA")
@@ -113,14 +114,12 @@ def _placed_path(report: dict[str, Any]) -> str:
 
 
 def _run(command: list[str], work: Path, limit_s: float, what: str) -> str:
-    try:
-        done = subprocess.run(
-            command, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=limit_s,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise SlowError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
-    if done.returncode or re.search(r"^Error: (?!.*report_power)", done.stdout, re.M):
-        lines = [line for line in done.stdout.splitlines() if "rror" in line] or ["no message"]
+    log = work / "timing.log"
+    code = tools.run(command, work, log, limit_s)
+    if code is None:
+        raise SlowError(f"{what} did not finish within {limit_s:.0f} s; raise --limit")
+    said = log.read_text(errors="replace")
+    if code or re.search(r"^Error: ", said, re.M):
+        lines = [line for line in said.splitlines() if "rror" in line] or ["no message"]
         raise RtlError(f"{what} failed: {lines[0].strip()}")
-    return done.stdout
+    return said

@@ -3,13 +3,12 @@
 In: RTLIL text, a target. Out: `Counts`, and in the work folder a netlist for timing. Yosys ends its
 process on an error, so it has one of its own. Memories are cells of their own to the end of a
 standard-cell flow; the FPGA flows put them into the family's block and LUT memories. Standard cells
-are sized and large fan-outs buffered for speed; each register drives as the smallest inverter does.
+are sized and large fan-outs buffered for speed; a register drives as the smallest inverter does.
 """
 
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.target import Target
 from jiriki.rtl.synthesis.units import TOP, Memory
 from jiriki.rtl.verilate import cache_folder
@@ -66,7 +66,7 @@ def steps(target: Target, apart: Sequence[str]) -> list[str]:
         return [*read, *_fpga(target.name, memories), f"tee -q -o {STATISTICS} stat -json"]
     liberty = " ".join(f"-liberty {path.resolve()}" for path in target.libraries)
     flip_flops = f"dfflibmap -liberty {target.sequential.resolve()}"
-    sized = f" -constr {CONSTRAINTS} -D 1" if target.inverter else ""  # 1 ps: as fast as it can
+    sized = f" -constr {CONSTRAINTS} -D 1" if target.driver else ""  # 1 ps: as fast as it can
     return [
         *read, f"synth -flatten -booth -top {TOP} -run begin:fine", memories,
         "opt -fast -full", "techmap", "opt -fast",
@@ -101,19 +101,15 @@ def synthesise(
     Raises RtlError when yosys refuses; its log is kept in the cache.
     """
     (work / "top.il").write_text(rtlil)
-    (work / CONSTRAINTS).write_text(f"set_driving_cell {target.inverter}\n")
+    (work / CONSTRAINTS).write_text(f"set_driving_cell {target.driver}\n")
     log = work / "yosys.log"
     command = [sys.executable, "-c", CHILD, *steps(target, apart)]
-    with log.open("w") as out:
-        try:
-            done = subprocess.run(
-                command, cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=limit_s
-            )
-        except subprocess.TimeoutExpired:
-            return None
-    if done.returncode:
+    code = tools.run(command, work, log, limit_s)
+    if code is None:
+        return None
+    if code:
         said = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
-        why = said[-1] if said else f"it ended with {done.returncode}"
+        why = said[-1] if said else f"it ended with {code}"
         kept = kept_folder() / f"{target.name}-{name}.log"
         shutil.copy(log, kept)
         raise RtlError(f"synthesis of {name} for {target.name}: yosys says {why}; log: {kept}")
