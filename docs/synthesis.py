@@ -121,7 +121,8 @@ def logic_sheet(cells: list[Row], placed: list[Row]) -> Sheet:
     body = [
         (
             a.unit, f"{a.instances}", _number(a.cells), _number(a.area_um2), _number(a.gates),
-            _number(_all(a, "gates")), _clock(a), *(_number(getattr(b, name)) for name in FPGA), _clock(b),
+            _number(_all(a, "gates")), _clock(a),
+            *(_number(getattr(b, name)) for name in FPGA), _clock(b),
         )
         for a, b in zip(cells, placed, strict=True)
     ]  # fmt: skip
