@@ -115,18 +115,21 @@ class Sequencer(wiring.Component):
         left = [Signal(_COUNT_BITS, name=f"left{i}") for i in range(depth)]
         held = [Signal(name=f"held{i}") for i in range(depth)]
         count, body_end = Signal(_COUNT_BITS), Signal(INDEX_BITS)
-        enters, place = Signal(), Signal(INDEX_BITS)
+        enters, skips, place = Signal(), Signal(), Signal(INDEX_BITS)
         m.d.comb += [
             count.eq(Mux(loop.from_reg, registers[loop.reg], loop.count)),
             body_end.eq(at + 1 + loop.body),
             enters.eq(is_loop & (count != 0)),
-            place.eq(Mux(is_loop & (count == 0), body_end, at + 1)),
+            skips.eq(is_loop & (count == 0)),
+            place.eq(Mux(skips, body_end, at + 1)),
         ]
-        # From the innermost loop outwards: at its end, go round again or leave it.
+        # From the innermost loop outwards: at its end, go round again or leave it. As long as none
+        # goes round again, the target is still `place`, so all ends are compared at once.
         now, target, settled = used, place, enters
         for i in reversed(range(depth)):
-            ends = Signal(name=f"ends{i}")
-            m.d.comb += ends.eq(~settled & (now == i + 1) & (target == end[i]))
+            ends, reached = Signal(name=f"ends{i}"), Signal(name=f"reached{i}")
+            m.d.comb += reached.eq(Mux(skips, body_end == end[i], (at + 1)[:INDEX_BITS] == end[i]))
+            m.d.comb += ends.eq(~settled & (now == i + 1) & reached)
             again = ends & (left[i] != 1)
             with m.If(goes & again):
                 m.d.sync += left[i].eq(left[i] - 1)
