@@ -136,7 +136,7 @@ def _dma(rng: Random, chip: ChipConfig) -> list[Instruction]:
         out.append(Dim.new(unit, dim=i, count=count, dram_stride=dram, sp_stride=sp))
         extent = max(sp, dram) * count
     if mode is DmaMode.SCATTER_BYTES:
-        out.append(Dim.new(unit, dim=3, count=1, sp_stride=rng.choice([4, 4, 8, 64, 128, 3])))
+        out.append(Dim.new(unit, dim=3, count=1, sp_stride=rng.choice([4, 4, 8, 64, 128, 3, 1])))
     if mode is DmaMode.GATHER:
         out.append(Gidx.new(unit, base=4 * rng.randrange(chip.scratchpad_bytes // 8)))
     kind = St if store else Ld

@@ -99,9 +99,10 @@ def test_fill_writes_a_beat_a_cycle_without_dram() -> None:
     assert counters["LD"].busy == 100
 
 
-def test_scatter_moves_eight_bytes_a_cycle() -> None:
+@pytest.mark.parametrize("stride", [1, 3, 4])
+def test_scatter_moves_eight_bytes_a_cycle(stride: int) -> None:
     lives, _, _ = run(
-        Dim.new(dim=3, count=1, sp_stride=4),
+        Dim.new(dim=3, count=1, sp_stride=stride),
         Ld.new(dram=0, sp=0, run=64, mode=DmaMode.SCATTER_BYTES),
     )
     start = lives[1][1]

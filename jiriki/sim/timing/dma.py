@@ -369,13 +369,13 @@ def several_chunks(m: Ints, par: int, n: int, t: int, until: int) -> tuple[int, 
 
     Chunks of one burst and one run follow each other a cycle apart, as their beats arrived.
     """
-    bits = m[at.C_BPCBITS]
+    size = m[par + at.D_CHUNK]
     room = m[at.LD_FAR + at.K_RUN] - m[at.LD_FAR + at.K_OFF]
     if m[par + at.D_FILL] == 0:
         entry = m[at.X_FLIGHT] + m[at.LD_DMA + at.E_HEAD] * at.FLIGHT
         room = min(room, m[entry + 2] - m[entry + 3])
-    chunks = min(room >> bits, until - t)
-    return (n, t) if chunks < 2 else (chunks << bits, t + chunks - 1)
+    chunks = min(room // size, until - t)
+    return (n, t) if chunks < 2 else (chunks * size, t + chunks - 1)
 
 
 @inlined
