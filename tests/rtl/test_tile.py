@@ -1,7 +1,8 @@
 """The whole tile in gates: bits of the functional simulator, cycles of the timing simulator.
 
-Random programs without races (`programs.py`) and a trained network, on all units at once; what a
-user sees when something is wrong. One simulation library a chip, kept by its content.
+Random programs without races (`programs.py`, which says what of their memory is compared when) and
+a trained network, on all units at once; what a user sees when something is wrong. One simulation
+library a chip, kept by its content.
 """
 
 from __future__ import annotations
@@ -20,21 +21,25 @@ from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.dma import Ld
 from jiriki.isa.fields import Sync, Unit
 from jiriki.program import Program
+from jiriki.program.check import check
 from jiriki.report.verify import Verification, compare_runs
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from tests.rtl.pieces import PARAMETERS
 from tests.rtl.programs import gates_program
 
 NANO = load_chip("nano")
+VALUES = tuple(PARAMETERS.values())
 
 
 def verified(program: Program, chip: ChipConfig, inputs: dict | None = None) -> Verification:
     """Run the three engines and compare."""
+    given = [(inputs or {})[name] for name in program.parameters]
     functional = FunctionalEngine(chip).run(program, inputs)
-    timing = TimingEngine(chip).run(program, events=True)
+    timing = TimingEngine(chip).run(program, events=True, parameters=given)
     limit = 3 * (timing.cycles or 0)
     gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
     return compare_runs(program, functional, timing, gates)
@@ -49,7 +54,9 @@ def hand_made(*instructions, dram_bytes: int = 4096) -> Program:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_agree_in_every_bit_and_cycle(seed: int) -> None:
-    found = verified(gates_program(seed, NANO), NANO)
+    program = gates_program(seed, NANO)
+    check(program, NANO, VALUES)
+    found = verified(program, NANO, PARAMETERS)
     assert found.agrees, found
 
 
@@ -57,7 +64,9 @@ def test_random_programs_agree_in_every_bit_and_cycle(seed: int) -> None:
 @pytest.mark.parametrize("block", range(50))
 def test_many_random_programs_agree(block: int) -> None:
     for seed in range(1000 + 100 * block, 1100 + 100 * block):
-        found = verified(gates_program(seed, NANO, phases=4), NANO)
+        program = gates_program(seed, NANO, phases=2)
+        check(program, NANO, VALUES)
+        found = verified(program, NANO, PARAMETERS)
         assert found.agrees, (seed, found)
 
 
@@ -73,13 +82,13 @@ def test_digits_run_on_the_gates_as_on_the_simulators() -> None:
 @pytest.mark.parametrize("share", [0.2, 0.7])
 def test_a_slow_memory_changes_no_bit(share: float) -> None:
     program = gates_program(77, NANO)
-    expected = FunctionalEngine(NANO).run(program).outputs
+    expected = FunctionalEngine(NANO).run(program, PARAMETERS).outputs
     engine = GatesEngine(NANO)
     memory, address = engine.memory(program, {})
     with TileSimulation(NANO) as tile:
         tile.memory(memory)
         tile.stall(share, seed=5)
-        tile.start(address, len(program.instructions))
+        tile.start(address, len(program.instructions), VALUES)
         assert tile.advance(1_000_000)
     found = engine._output(memory, program.outputs[0])
     assert expected is not None and np.array_equal(found, expected["memory"])
@@ -87,18 +96,18 @@ def test_a_slow_memory_changes_no_bit(share: float) -> None:
 
 def test_a_reset_in_mid_program_leaves_a_tile_that_works() -> None:
     program = gates_program(78, NANO)
-    expected = TimingEngine(NANO).run(program).cycles
+    expected = TimingEngine(NANO).run(program, parameters=VALUES).cycles
     engine = GatesEngine(NANO)
     with TileSimulation(NANO) as tile:
         for stop in (313, 2791):
             memory, address = engine.memory(program, {})
             tile.memory(memory)
-            tile.start(address, len(program.instructions))
+            tile.start(address, len(program.instructions), VALUES)
             assert not tile.advance(stop)
             tile.reset()
         memory, address = engine.memory(program, {})
         tile.memory(memory)
-        tile.start(address, len(program.instructions))
+        tile.start(address, len(program.instructions), VALUES)
         assert tile.advance(1_000_000)
         assert tile.cycles == expected
 
