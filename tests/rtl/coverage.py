@@ -4,7 +4,7 @@ The bins come from the ISA's own tables, so that a new instruction, field, micro
 bins at once. Five tables:
 - instruction x mode x synchronisation x stall: every value of every field that chooses a way
   (enumerations, flags; of VRUN what its descriptors say), with wait, signal, both or none, started
-  at its first chance or held. Control instructions: executed the cycle after the one before, or later.
+  at its first chance or held. Control instructions: in the cycle after the one before, or later.
 - fields: each value of small ones, and none, one, more, less than none of the others;
 - chains: micro-op, before or after RED, by operand;
 - DMA: mode by number of dimensions, and which way strides go;
@@ -268,7 +268,10 @@ def _no_field(row: str, column: str) -> str:
     return _REFUSED.get((row, column), "")
 
 
-_AT_LEAST_ONE = "count run m p n_tiles groups tiles steps lines ow kh kw body".split()
+_AT_LEAST_ONE = (
+    "count", "run", "m", "p", "n_tiles", "groups", "tiles", "steps", "lines", "ow", "kh", "kw",
+    "body",
+)  # fmt: skip
 _REFUSED = {
     **{
         (f"{kind}.idx", str(i)): "no such register"

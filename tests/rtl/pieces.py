@@ -66,6 +66,7 @@ class Phase:
     vx_row: int  # first of the half that VX reads
     gathers: Unit | None  # the only DMA unit of the phase, which may use GATHER (any address)
     order: list[Unit]  # units that share a region or accumulators: one after the other
+    fresh: int | None = None  # DRAM address of the region that ST, before LD in the order, stored
 
 
 @dataclass
@@ -129,7 +130,9 @@ class Ground:
 
 
 def load(g: Ground, phase: Phase) -> list[Instruction]:
-    """LD into its region."""
+    """LD into its region; of what ST has stored just before, if LD comes after it."""
+    if phase.fresh is not None and g.rng.random() < 0.7:
+        return g.through(Ld.new(dram=phase.fresh, sp=g.place(phase.load), run=g.room))
     return _dma(g, Unit.LD, phase.load, phase)
 
 
@@ -137,6 +140,8 @@ def store(g: Ground, phase: Phase) -> list[Instruction]:
     """ST from its region; the whole of it when others work there too."""
     alone = phase.gathers is not Unit.LD  # which may read any address
     if alone and Unit.ST in phase.order and g.rng.random() < 0.5:
+        later = phase.order[phase.order.index(Unit.ST) :]
+        phase.fresh = g.stored if Unit.LD in later else None
         return keep(g, g.place(phase.store), g.room)
     return _dma(g, Unit.ST, phase.store, phase)
 

@@ -20,6 +20,7 @@ and whose one output, `memory`, is the whole image.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -156,14 +157,14 @@ class _Builder:
     def _phase(self) -> None:
         rng, phase = self.rng, self._regions()
         queues: dict[Unit, list[Instruction]] = {}
-        for unit, make in PIECES.items():
+        for unit in [*phase.order, *(unit for unit in QUEUED if unit not in phase.order)]:
             queues[unit] = []
             for _ in range(rng.choice([0, 1, 1, 2, 3])):
-                queues[unit] += make(self.ground, phase)
+                queues[unit] += PIECES[unit](self.ground, phase)
             if rng.random() < 0.05:
                 semaphore = self._token(unit, unit).semaphore
                 queues[unit] += flurry(unit, semaphore, rng.randint(8, self.chip.queue_depth + 8))
-        for giver, taker in zip(phase.order, phase.order[1:], strict=False):
+        for giver, taker in pairwise(phase.order):
             self._hand_over(giver, queues[giver], taker, queues[taker])
         body = self._shuffle(queues, phase.order)
         for _ in range(rng.choice([0, 2, 4, 8, 16])):
@@ -248,7 +249,7 @@ class _Builder:
             return
         first, second = sorted(rng.sample(queued, 2))
         gives, takes = body[first], body[second]
-        if (gives.unit, takes.unit) in zip(order, order[1:], strict=False):
+        if (gives.unit, takes.unit) in pairwise(order):
             return
         token = self._token(gives.unit, takes.unit)
         if takes.wait is None and rng.random() < 0.7:
