@@ -40,15 +40,30 @@ TABLE_BYTES = 8192  # of it, at its end: tables and the index list
 INDEX_ENTRIES = 64
 INDEX_LOW, INDEX_HIGH = -8, 23
 BYTES = {DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4, DType.BF16: 2}
+ARITHMETIC = (MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMUL, MicroOp.FMAX, MicroOp.FMIN)
 PLAIN = (
-    MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMUL, MicroOp.FMAX, MicroOp.FMIN, MicroOp.GT,
-    MicroOp.GE, MicroOp.EQ, MicroOp.SEL, MicroOp.MOV, MicroOp.IADD, MicroOp.MASK,
+    *ARITHMETIC, *ARITHMETIC, MicroOp.GT, MicroOp.GE, MicroOp.EQ, MicroOp.SEL, MicroOp.MOV,
+    MicroOp.IADD, MicroOp.MASK,
 )  # fmt: skip
 LONE = (
     MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.EXP2,
     MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT,
 )  # fmt: skip
-KONSTS = (0.0, 1.0, -1.5, 3.0e-5, 7.25, -1.0e20, 0.1, 40.0, float("inf"), float("nan"), -0.0)
+KONSTS = (
+    1.0,
+    0.5,
+    -1.5,
+    3.0e-5,
+    7.25,
+    0.1,
+    2.0,
+    40.0,
+    0.0,
+    -0.0,
+    -1.0e20,
+    float("inf"),
+    float("nan"),
+)
 PARAMETERS = {"seven": 7, "many": 123_456, "less": -4_000, "most": 0x7FFF_FFFF}
 
 
@@ -169,10 +184,11 @@ def _dma(g: Ground, unit: Unit, region: int, phase: Phase) -> list[Instruction]:
     rng = g.rng
     if phase.gathers not in (None, unit):
         return []
-    mode = rng.choice([DmaMode.COPY] * 4 + list(DmaMode))
+    mode = rng.choice([DmaMode.COPY] * 3 + list(DmaMode))
     if mode is DmaMode.GATHER and phase.gathers is not unit:
         mode = DmaMode.COPY
-    scatter = rng.choice([4, 4, 8, 3, 1, g.chip.ku * g.chip.columns])
+    line = g.chip.ku * g.chip.columns
+    scatter = rng.choice([4, 8, 3, 1, line // 2, line, line])
     while True:
         run = rng.choice([1, 2, 3, 4, 7, 12, 16, 20, 33, 64, 100, 256, 700])
         shape = _dimensions(g, unit, mode, run, scatter)
@@ -243,6 +259,8 @@ def _window(g: Ground, unit: Unit, idx: int, width: int) -> list:
     rng = g.rng
     w, h = rng.choice([0, *range(1, 12)]), rng.choice([0, *range(1, 6)])
     pitch = w + rng.choice([0, 0, 1, 3])
+    if width == 1 and rng.random() < 0.2:
+        pitch = g.chip.columns  # pixels below each other meet in a column
     plane = h * pitch + rng.choice([0, 0, 1, 5])
     assert (3 * plane + h * pitch) * width < g.used - 64, "a window fits its region"
     if rng.random() < 0.1:
@@ -257,6 +275,15 @@ def _window(g: Ground, unit: Unit, idx: int, width: int) -> list:
         kh=rng.randint(1, 3), kw=rng.randint(1, 5),
     )  # fmt: skip
     return [wina, winb]
+
+
+def _whole_window(g: Ground, idx: int) -> list:
+    """Return a window of dense rows in which most results lie."""
+    w, h = g.rng.randint(4, 11), g.rng.randint(2, 5)
+    return [
+        Wina.new(Unit.VX, idx=idx, plane=w * h, pitch=w, h=h, w=w, ow=w),
+        Winb.new(Unit.VX, idx=idx, sy=1, sx=1, kh=1, kw=1),
+    ]
 
 
 def _slow_window(g: Ground, idx: int) -> list:
@@ -358,20 +385,20 @@ def flurry(unit: Unit, semaphore: int, count: int) -> list[Instruction]:
 
 def vector(g: Ground, phase: Phase) -> list[Instruction]:
     """VRUNs with all their descriptors; sometimes a constant, a quantiser or a table first."""
-    rng = g.rng
-    reduce = rng.choice([Reduce.NONE, Reduce.NONE, Reduce.NONE, *Reduce])
-    uses = rng.randrange(32) | (8 if rng.random() < 0.9 else 0)
-    uses |= 1 if reduce is Reduce.WINDOW else 0
-    acc = bool(reduce is not Reduce.WINDOW and uses & 1 and rng.random() < 0.4)
+    rng, slow = g.rng, g.rng.random() < 0.08
+    reduce = Reduce.NONE if slow else rng.choice([Reduce.NONE, Reduce.NONE, *Reduce])
+    uses = rng.randrange(32) | (8 if slow or rng.random() < 0.9 else 0)
+    uses |= 1 if reduce is Reduce.WINDOW or rng.random() < 0.6 else 0
+    acc = bool(reduce is not Reduce.WINDOW and uses & 1 and rng.random() < 0.3)
     slot, groups = rng.randrange(4), rng.randint(1, 4)
     p = rng.choice([rng.randint(1, 4 * g.chip.beat_pixels + 1)] * 3 + [rng.randint(1, 60)])
     streams = _streams(g, phase, acc)
-    if rng.random() < 0.05:
+    if slow:
         streams += [*_slow_window(g, 3), Strm.new(idx=3, dtype=DType.F32)]
         groups, p = 1, 80 * g.chip.beat_pixels
     out = [*_settings(g), *streams, *_chain(g, slot, reduce, uses)]
     redop = rng.choice([RedOp.SUM, RedOp.MAX, RedOp.MIN])
-    if reduce is Reduce.CHANNELS and rng.random() < 0.3:
+    if reduce is Reduce.CHANNELS and rng.random() < 0.4:
         redop = RedOp.ARGMAX
     channels = rng.randint(1, groups * g.chip.ku)
     out.append(Red.new(reduce=reduce, redop=redop, channels=channels))
@@ -387,7 +414,7 @@ def vector(g: Ground, phase: Phase) -> list[Instruction]:
 def _settings(g: Ground) -> list[Instruction]:
     """Sometimes change a constant, a quantiser, a table, while earlier VRUNs may be under way."""
     rng, out = g.rng, list[Instruction]()
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         out.append(konst(rng.randrange(8), rng.choice(KONSTS)))
     if rng.random() < 0.3:
         out.append(quantiser(g, rng.randrange(4)))
@@ -417,17 +444,18 @@ def table(g: Ground, slot: int, kind: TableKind) -> Ldt:
 
 def _streams(g: Ground, phase: Phase, acc: bool) -> list[Instruction]:
     rng, out = g.rng, list[Instruction]()
-    types = [DType.I8, DType.I8, DType.I16, DType.I32, DType.F32, DType.BF16]
+    types = [DType.I8, DType.I8, DType.I16, DType.I32, DType.F32, DType.F32, DType.BF16]
     for idx in range(4):
         dtype = rng.choice(types)
-        out += _window(g, Unit.VX, idx, BYTES[dtype])
+        whole = rng.random() < (0.7 if idx == 3 else 0.3)
+        out += _whole_window(g, idx) if whole else _window(g, Unit.VX, idx, BYTES[dtype])
         if idx == 0 and acc:
             dtype = DType.ACC
             out[-2].values["plane"] = rng.randint(1, 20)
         out.append(
             Strm.new(
                 idx=idx, base=g.word(phase.reads if idx < 3 else phase.writes), dtype=dtype,
-                splat=idx < 3 and rng.random() < 0.2, quant=rng.randrange(4),
+                splat=idx < 3 and rng.random() < 0.3, quant=rng.randrange(4),
             )
         )  # fmt: skip
     return [*out, Strm.new(idx=4, base=g.word(phase.reads))]
@@ -436,10 +464,11 @@ def _streams(g: Ground, phase: Phase, acc: bool) -> list[Instruction]:
 def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]:
     """Return a chain of up to ten micro-ops with the operands that are there."""
     rng = g.rng
-    micros = _saved([_micro(g, uses, None) for _ in range(rng.randint(0, 5))])
+    micros = _saved([_micro(g, uses, None) for _ in range(rng.choice([0, 1, 1, 2, 2, 3, 4, 5]))])
     if rng.random() < (0.1 if reduce is Reduce.NONE else 0.9):
         after = None if reduce is Reduce.NONE else reduce
-        more = _saved([_micro(g, uses, after) for _ in range(rng.randint(0, 8 - len(micros)))])
+        length = rng.choice([0, 0, 1, 2, rng.randint(0, 8 - len(micros))])
+        more = _saved([_micro(g, uses, after) for _ in range(min(length, 8 - len(micros)))])
         micros += [(MicroOp.RED, 0), *more]
     micros += [(MicroOp.END, 0)] * (10 - len(micros))
     halves = range(2 if micros[5][0] is not MicroOp.END else 1)

@@ -63,6 +63,9 @@ INDEX_AT = SOURCE_BYTES - TABLE_BYTES  # and the index list
 SEGMENT_BYTES = 4112  # what LDT reads of a segment table
 WORK = (Ld, St, Gemm, Conv, Dw, Gemv, Ldw, Vrun, Ldt)
 PIECES = {Unit.LD: load, Unit.ST: store, Unit.MX: matrix, Unit.VX: vector}
+NUMBERS_BYTES = 2048  # of the source, by turns: random, fp32, bf16, int16
+SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0e-40, 3.0e38, -1.0, 0.5)
+COUNTS = dict.fromkeys(QUEUED, (0, 1, 1, 2, 3)) | {Unit.VX: (0, 1, 2, 2, 3)}  # pieces a phase
 LOOP_REGISTER = 29  # and those above: counts of loops
 LONGEST_BODY = 200
 
@@ -70,6 +73,20 @@ LONGEST_BODY = 200
 def gates_program(seed: int, chip: ChipConfig, phases: int = 6) -> Program:
     """Return a random program that ends and has no races."""
     return _Builder(Random(seed), chip).build(seed, phases)
+
+
+def _numbers(rng: np.random.Generator) -> tuple[bytes, bytes, bytes]:
+    """Return blocks of fp32, bf16 and int16 of moderate size, a few of them special."""
+    count = NUMBERS_BYTES // 4
+    floats = (rng.standard_normal(2 * count) * 2.0 ** rng.integers(-3, 7, 2 * count)).astype("<f4")
+    special = rng.random(2 * count) < 0.02
+    floats[special] = rng.choice(np.array(SPECIAL, "<f4"), int(special.sum()))
+    bf16 = (floats.view("<u4") >> 16).astype("<u2")
+    return (
+        floats[:count].tobytes(),
+        bf16.tobytes(),
+        rng.integers(-600, 600, 2 * count, "<i2").tobytes(),
+    )
 
 
 class _Builder:
@@ -96,9 +113,13 @@ class _Builder:
         )  # fmt: skip
 
     def _image(self, seed: int) -> bytes:
-        """Return the source: random bytes, and tables and an index list at the end."""
+        """Return the source: random bytes and numbers, tables and an index list at the end."""
         rng = np.random.default_rng(seed)
         image = bytearray(rng.bytes(SOURCE_BYTES))
+        for at in range(0, SOURCE_BYTES - TABLE_BYTES, 4 * NUMBERS_BYTES):
+            for i, numbers in enumerate(_numbers(rng), 1):
+                start = at + i * NUMBERS_BYTES
+                image[start : start + NUMBERS_BYTES] = numbers
         tables = (
             SegmentTable.fit(lambda x: x * abs(x) / 8 - x, -8.0, 8.0, 32),
             SegmentTable.fit(lambda x: 3 - x / 4, -2.0, 6.0, 16),
@@ -156,24 +177,27 @@ class _Builder:
 
     def _phase(self) -> None:
         rng, phase = self.rng, self._regions()
-        queues: dict[Unit, list[Instruction]] = {}
+        queues: list[dict[Unit, list[Instruction]]] = [{}, {}]  # one part, or two for loops
         for unit in [*phase.order, *(unit for unit in QUEUED if unit not in phase.order)]:
-            queues[unit] = []
-            for _ in range(rng.choice([0, 1, 1, 2, 3])):
-                queues[unit] += PIECES[unit](self.ground, phase)
+            for queue in queues:
+                queue[unit] = []
+            for _ in range(rng.choice(COUNTS[unit])):
+                part = 0 if phase.order else rng.randrange(2)
+                queues[part][unit] += PIECES[unit](self.ground, phase)
             if rng.random() < 0.05:
                 semaphore = self._token(unit, unit).semaphore
-                queues[unit] += flurry(unit, semaphore, rng.randint(8, self.chip.queue_depth + 8))
+                queues[0][unit] += flurry(
+                    unit, semaphore, rng.randint(8, self.chip.queue_depth + 8)
+                )
         for giver, taker in pairwise(phase.order):
-            self._hand_over(giver, queues[giver], taker, queues[taker])
-        body = self._shuffle(queues, phase.order)
-        for _ in range(rng.choice([0, 2, 4, 8, 16])):
-            self._order_two(body, phase.order)
-        if rng.random() < 0.2:
-            body.insert(rng.randint(0, len(body)), Nop.new())
-        if not phase.order and rng.random() < 0.5:
-            body = self._loops(body, self.chip.loop_depth)
-        self.out += [*body, Fence.new()]
+            self._hand_over(giver, queues[0][giver], taker, queues[0][taker])
+        body = list[Instruction]()
+        for queue in queues:
+            part = self._shuffle(queue, phase.order)
+            for _ in range(rng.choice([0, 2, 4, 8, 16])):
+                self._order_two(part, phase.order)
+            body += part if phase.order else self._loops(part, 3)
+        self.out += [*(body if phase.order else self._loops(body, 1)), Fence.new()]
         self._show(phase)
 
     def _regions(self) -> Phase:
@@ -261,25 +285,26 @@ class _Builder:
         else:
             body.insert(first + 1, Sig.new(gives.unit, signal=token))
 
-    def _loops(self, body: list[Instruction], depth: int) -> list[Instruction]:
-        """Put loops around the whole and around parts whose tokens balance; skip one."""
+    def _loops(self, body: list[Instruction], most: int) -> list[Instruction]:
+        """Put up to `most` loops around a body whose tokens balance; now and then a skipped one."""
         rng = self.rng
-        if depth > 1 and len(body) > 2 and rng.random() < 0.6:
-            low, high = sorted(rng.sample(range(len(body) + 1), 2))
-            if not any(i.wait or i.signal or i.unit is Unit.CTL for i in body[low:high]):
-                body[low:high] = self._loops(body[low:high], depth - 1)
-        if not 0 < len(body) <= LONGEST_BODY:
-            return body
-        count, skipped = rng.randint(1, 3 if depth == self.chip.loop_depth else 2), []
+        for _ in range(rng.choice([0, 0, *range(most + 1)])):
+            if 0 < len(body) <= LONGEST_BODY:
+                body = self._loop(body, rng.randint(1, 2))
         if rng.random() < 0.2:
-            skipped = [Loop.new(count=0, body=2), Halt.new(), Nop.new()]
-        if rng.random() < 0.3:
-            register = LOOP_REGISTER + rng.randrange(3)
-            return [
-                *skipped, Setr.new(reg=register, value=count),
-                Loop.new(from_reg=1, reg=register, body=len(body)), *body,
-            ]  # fmt: skip
-        return [*skipped, Loop.new(count=count, body=len(body)), *body]
+            body = [Loop.new(count=0, body=2), Halt.new(), Nop.new(), *body]
+        if rng.random() < 0.2:
+            body = [*body, Nop.new()]
+        return body
+
+    def _loop(self, body: list[Instruction], count: int) -> list[Instruction]:
+        rng = self.rng
+        if rng.random() < 0.6:
+            return [Loop.new(count=count, body=len(body)), *body]
+        register = LOOP_REGISTER + rng.randrange(3)
+        loop = Loop.new(from_reg=1, reg=register, body=len(body))
+        between = [Nop.new()] * rng.randrange(2)
+        return [Setr.new(reg=register, value=count), *between, loop, *body]
 
     # What memory shows -----------------------------------------------------------------------
 
