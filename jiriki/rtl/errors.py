@@ -9,3 +9,7 @@ class RtlError(JirikiError):
 
 class SlowError(RtlError):
     """A tool of synthesis did not finish within the limit."""
+
+
+class BoardError(RtlError):
+    """A board that does not answer, answers wrongly, or holds another chip."""

@@ -1,0 +1,63 @@
+"""A board whose tile has no MX and no VX: it compiles in seconds and moves bytes for real."""
+
+from amaranth.hdl import Cat, Module
+
+from amaranth.lib.wiring import connect, flipped
+
+from jiriki.rtl.board.core import BoardCore
+from jiriki.rtl.dma.load import LoadUnit
+from jiriki.rtl.dma.port import DramPort
+from jiriki.rtl.dma.store import StoreUnit
+from jiriki.rtl.front import Front
+from jiriki.rtl.mailbox import Mailbox
+from jiriki.rtl.scratchpad import Scratchpad
+from jiriki.rtl.semaphores import Semaphores
+from jiriki.rtl.sequencer import UNITS, Sequencer
+from jiriki.rtl.tile import Tile
+
+
+class MoverTile(Tile):
+    """Sequencer, mailbox, LD, ST, scratchpad and DRAM port of a tile."""
+
+    def elaborate(self, platform: object) -> Module:
+        m, chip = Module(), self.chip
+        m.submodules.sequencer = sequencer = Sequencer(chip)
+        m.submodules.mailbox = mailbox = Mailbox(chip)
+        m.submodules.semaphores = semaphores = Semaphores(chip, len(UNITS))
+        m.submodules.port = port = DramPort(chip)
+        m.submodules.ld = ld = LoadUnit(chip)
+        m.submodules.st = st = StoreUnit(chip)
+        m.submodules.scratchpad = scratchpad = Scratchpad(chip, 3, 1)
+        connect(m, port.axi, flipped(self.memory))
+        connect(m, mailbox.axi, flipped(self.control))
+        connect(m, sequencer.port, port.fetch)
+        connect(m, ld.port, port.load)
+        connect(m, st.port, port.store)
+        for mine, its in zip((ld.index, st.index, st.r), scratchpad.read, strict=True):
+            connect(m, mine, its)
+        connect(m, ld.w, scratchpad.write[0])
+        fronts = [
+            self._front(m, u, unit.unit, sequencer, semaphores) for u, unit in enumerate((ld, st))
+        ]
+        m.d.comb += [
+            sequencer.base.eq(mailbox.base), sequencer.words.eq(mailbox.words),
+            sequencer.start.eq(mailbox.start),
+            sequencer.all_idle.eq(Cat(front.idle for front in fronts).all()),
+            mailbox.parameter.eq(sequencer.parameter),
+            sequencer.parameter_value.eq(mailbox.parameter_value),
+            mailbox.running.eq(sequencer.running), mailbox.halts.eq(sequencer.halts),
+            mailbox.overflow.eq(semaphores.overflow),
+            mailbox.pending.eq(port.outstanding != 0), mailbox.error.eq(port.error),
+            self.trace.running.eq(sequencer.running), self.trace.halts.eq(sequencer.halts),
+        ]  # fmt: skip
+        return m
+
+
+class Mover(BoardCore):
+    """The board with that tile."""
+
+    def tile(self) -> Tile:
+        return MoverTile(self.chip)
+
+
+
