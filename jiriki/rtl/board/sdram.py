@@ -19,7 +19,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from jiriki.rtl.board.memory import port_signature
-from jiriki.rtl.board.settings import BoardSettings
+from jiriki.rtl.board.settings import ADDRESS_PINS, BoardSettings
 from jiriki.rtl.errors import RtlError
 
 WORD_BITS = 16
@@ -44,7 +44,7 @@ def pins_signature(settings: BoardSettings) -> wiring.Signature:
     sdram = settings.sdram
     return wiring.Signature({
         "ras": Out(1), "cas": Out(1), "we": Out(1),
-        "ba": Out(sdram.bank_bits), "a": Out(sdram.row_bits), "dqm": Out(WORD_BITS // 8),
+        "ba": Out(sdram.bank_bits), "a": Out(ADDRESS_PINS), "dqm": Out(WORD_BITS // 8),
         "dq_o": Out(WORD_BITS), "dq_oe": Out(1), "dq_i": In(WORD_BITS),
     })  # fmt: skip
 

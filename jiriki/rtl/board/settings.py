@@ -10,6 +10,8 @@ from math import ceil
 from jiriki.rtl.errors import RtlError
 
 MOST_BAUD_ERROR = 0.02  # of the line's speed, from a divisor that is not whole
+ADDRESS_PINS = 13  # of an SDRAM
+LEAST_ROW_BITS = 11  # pin 10 says which banks PRECHARGE closes
 LEAST_DIVISOR = 4  # cycles of a bit
 
 
@@ -32,6 +34,13 @@ class SdramSettings:
     wr_s: float = 15e-9  # last word written to PRECHARGE
     mode_cycles: int = 2  # MODE to anything
     refresh_s: float = 64e-3 / 8192  # between two REFRESH, on average
+
+    def __post_init__(self) -> None:
+        if not LEAST_ROW_BITS <= self.row_bits <= ADDRESS_PINS:
+            raise RtlError(
+                f"SDRAM: row_bits = {self.row_bits} is not {LEAST_ROW_BITS} to {ADDRESS_PINS}, "
+                "what its address pins take; correct it"
+            )
 
     @property
     def memory_bytes(self) -> int:
