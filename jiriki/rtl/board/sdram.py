@@ -141,7 +141,9 @@ class Sdram(wiring.Component):
                 self._command(m, Command.PRECHARGE, cycles(sdram.rp_s), ALL_BANKS)
                 m.d.sync += self.open.eq(0)
         with m.Elif(port.valid & ~is_open):
-            self._command(m, Command.ACTIVE, self._active_cycles(), row, bank)
+            self._command(m, Command.ACTIVE, cycles(sdram.rcd_s), row, bank)
+            with m.If(self.settle < cycles(sdram.ras_s)):
+                m.d.sync += self.settle.eq(cycles(sdram.ras_s) - 1)
             m.d.sync += [self.open.bit_select(bank, 1).eq(1), self.rows[bank].eq(row)]
         with m.Elif(port.valid & (self.rows[bank] != row)), m.If(self.settle == 0):
             self._command(m, Command.PRECHARGE, cycles(sdram.rp_s), 0, bank)
@@ -151,20 +153,15 @@ class Sdram(wiring.Component):
         with m.Elif(port.valid & ~port.write):
             self._access(m, Command.READ, column, bank, sdram.cas_latency + 1)
 
-    def _active_cycles(self) -> int:
-        """Return ACTIVE to an access: long enough, too, that a PRECHARGE right behind that keeps
-        ACTIVE to PRECHARGE."""
-        sdram, cycles = self.settings.sdram, self.settings.cycles
-        return max(cycles(sdram.rcd_s), cycles(sdram.ras_s) - self.burst)
-
     def _access(
         self, m: Module, command: Command, column: Value, bank: Value, settles: int
     ) -> None:
         """Take the request; its burst keeps the data pins busy."""
-        port, write = self.port, command is Command.WRITE
+        port, write, sdram = self.port, command is Command.WRITE, self.settings.sdram
+        row = self.settings.cycles(sdram.ras_s) - self.settings.cycles(sdram.rcd_s)
         self._command(m, command, self.burst, column, bank)
         m.d.comb += [port.ready.eq(1), self.starts_read.eq(not write)]
-        m.d.sync += [self.settle.eq(self.burst - 1 + settles), self.written.eq(write)]
+        m.d.sync += [self.settle.eq(max(self.burst - 1 + settles, row)), self.written.eq(write)]
         if write:
             m.d.sync += [
                 self.pins.dq_o.eq(port.data), self.pins.dq_oe.eq(1),
