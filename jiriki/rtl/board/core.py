@@ -2,7 +2,8 @@
 
 In: the clock, the serial line, a button. Out: the line, the SDRAM's pins, lights. The whole of it
 runs in simulation (`simulate.py`). The reset holds after power-up, while the button is pressed and
-after the link's RESET; it clears everything but the SDRAM's cells, which the host writes anew.
+after the link's RESET. The SDRAM's controller knows only power-up: it ends what it has taken and
+refreshes on, so that memory outlives a reset.
 
 | light | on while |
 |---|---|
@@ -14,7 +15,15 @@ after the link's RESET; it clears everything but the SDRAM's cells, which the ho
 | 7 | blinks, about once a second |
 """
 
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Module,
+    ResetSignal,
+    Signal,
+)
 from amaranth.lib import cdc, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
@@ -27,7 +36,7 @@ from jiriki.rtl.board.settings import BoardSettings
 from jiriki.rtl.tile import Tile
 
 LIGHTS = 8
-RESET_CYCLES = 16
+RESET_CYCLES = 16  # longer than an answer of the SDRAM is on its way
 
 
 class BoardCore(wiring.Component):
@@ -48,12 +57,14 @@ class BoardCore(wiring.Component):
         """Build it."""
         m, beat = Module(), self.chip.dram_bytes_per_cycle
         m.domains.sync = ClockDomain()
-        m.d.comb += ClockSignal().eq(self.clk)
+        m.domains.memory = ClockDomain(reset_less=True)
+        m.d.comb += [ClockSignal().eq(self.clk), ClockSignal("memory").eq(self.clk)]
         m.submodules.link = link = Link(self.chip, self.settings)
         m.submodules.tile = tile = self.tile()
         m.submodules.axi = axi = AxiMemory(beat, self.settings.sdram.memory_bytes)
         m.submodules.arbiter = arbiter = Arbiter(beat)
-        m.submodules.controller = controller = Sdram(self.settings, beat)
+        controller = Sdram(self.settings, beat)
+        m.submodules.controller = DomainRenamer("memory")(controller)
         connect(m, link.control, tile.control)
         connect(m, tile.memory, axi.axi)
         connect(m, axi.memory, arbiter.ports[0])

@@ -39,7 +39,7 @@ class Code(IntEnum):
     PING = 0x00  # who is there: IDENTITY
     READ_REGISTER = 0x01  # of the tile's mailbox, 4 bytes
     READ_MEMORY = 0x02  # `length` bytes
-    RESET = 0x03  # answer, then reset the whole board; memory is lost
+    RESET = 0x03  # answer, then reset the board but its memory
     WRITE_REGISTER = 0x11
     WRITE_MEMORY = 0x12
 

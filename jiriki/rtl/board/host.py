@@ -135,7 +135,7 @@ class HostLink:
             self._ask(Code.WRITE_MEMORY, address + at, data[at : at + WINDOW_BYTES])
 
     def reset(self) -> None:
-        """Reset the board; its memory is lost."""
+        """Reset the board; its memory stays."""
         self._ask(Code.RESET)
         self.stream.read(1, RESET_S)
 

@@ -6,13 +6,12 @@ the SDRAM's data sheet forbids raises RtlError.
 """
 
 import ctypes
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from amaranth.lib import wiring
-
 from jiriki.chip import ChipConfig
 from jiriki.rtl.board.core import BoardCore
 from jiriki.rtl.board.settings import BoardSettings
@@ -30,8 +29,14 @@ POWER_UP_S = 4e-6  # until the reset is over; the SDRAM takes longer
 STEP_CYCLES = 20_000
 
 
-def board_library(core: wiring.Component, name: str) -> Path:
-    """Build, or find, the simulation of a board's design (ports as of `BoardCore`)."""
+@cache
+def board_library(chip: ChipConfig, settings: BoardSettings) -> Path:
+    """Build, or find, the simulation of a board with a chip."""
+    return core_library(BoardCore(chip, settings), f"board-{chip.name}")
+
+
+def core_library(core: BoardCore, name: str) -> Path:
+    """Build, or find, the simulation of a board's design."""
     folder = Path(str(resources.files("jiriki.rtl.board")))
     sources = [folder / "board_driver.cpp", folder / "sdram_model.h"]
     return build_library(core, name, sources, optimise=OPTIMISE)
@@ -42,11 +47,13 @@ class BoardSimulation:
 
     def __init__(
         self, chip: ChipConfig, settings: BoardSettings = FAST, *,
-        core: wiring.Component | None = None, line_error: float = 0.0,
+        library: Path | None = None, line_error: float = 0.0,
     ) -> None:  # fmt: skip
-        """Power it up. `line_error`: how much faster the host's line is than the board's."""
-        name = f"board-{chip.name}" if core is None else f"board-{type(core).__name__.lower()}"
-        library = board_library(core or BoardCore(chip, settings), name)
+        """Power it up; `library` is of a design that was changed for a test.
+
+        line_error: how much faster the host's line is than the board's.
+        """
+        library = library or board_library(chip, settings)
         self.settings, self._lib = settings, ctypes.CDLL(str(library))
         self._declare()
         sdram = settings.sdram
