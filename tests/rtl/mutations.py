@@ -101,7 +101,7 @@ MUTATIONS = (
     ),
     Mutation(
         "scratchpad", "the first byte of a word is always written", "scratchpad:Scratchpad._bank",
-        "port.bytes.as_value()", "port.bytes.as_value() | 1",
+        "port.bytes[c]", "port.bytes[c] | 1",
     ),
     # DMA
     Mutation(
@@ -305,6 +305,10 @@ MUTATIONS = (
     Mutation(
         "VX steering", "a short beat overtakes a long one", "vector.issue:Issue._order",
         "(step.reach > self.reach) & (step.leave > self.leave)", "step.reach > self.reach",
+    ),
+    Mutation(
+        "VX steering", "the chain's clock stops before the last beat is out",
+        "vector.steering:Steering.elaborate", "Cat(inside).any()", "Cat(inside[:-1]).any()",
     ),
     Mutation(
         "VX steering", "no place is kept for the passes before the reduction",

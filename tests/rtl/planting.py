@@ -26,8 +26,10 @@ from amaranth import hdl
 from amaranth.hdl import Instance, Module, Mux, Signal, Value
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.simulate.tile import OPTIMISE, tile_verilog
-from jiriki.rtl.verilate import build_library
+from jiriki.rtl.kept import hand_written_cells
+from jiriki.rtl.simulate.tile import OPTIMISE
+from jiriki.rtl.tile import Tile
+from jiriki.rtl.verilate import build_library, verilog_text
 
 NUMBER_BITS = 8
 _CELL = """
@@ -59,10 +61,11 @@ def mutants_library(chip: ChipConfig, mutations: Sequence[Mutation]) -> Path:
     """Build, or find, the simulation of a tile that holds all mutations, numbered from 1."""
     driver = Path(str(resources.files("jiriki.rtl.simulate") / "tile_driver.cpp"))
     with planted(mutations):
-        text = tile_verilog.__wrapped__(chip)
+        text = verilog_text(Tile(chip))
     return build_library(
-        text + _CELL, f"mutants-{chip.name}", [driver], generated={"mutants.cpp": _CHOICE},
-        optimise=OPTIMISE, defines={"JIRIKI_BEAT": chip.dram_bytes_per_cycle},
+        text + hand_written_cells() + _CELL, f"mutants-{chip.name}", [driver],
+        generated={"mutants.cpp": _CHOICE}, trace=True, optimise=OPTIMISE,
+        defines={"JIRIKI_BEAT": chip.dram_bytes_per_cycle},
     )  # fmt: skip
 
 

@@ -134,7 +134,9 @@ def _run(what: str, command: list[str], work: Path, limit_s: float) -> None:
             raise RtlError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
     if done.returncode:
         lines = log.read_text(errors="replace").splitlines()
-        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no message"]
+        errors = (
+            [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no message"]
+        )
         kept = kept_folder() / f"{BOARD}-{what}.log"
         shutil.copy(log, kept)
         said = errors[0].removeprefix("ERROR: ").strip()
@@ -193,4 +195,3 @@ def _finish(work: Path, folder: Path, made: Bitstream) -> None:
     if folder.is_dir():
         folder.rmdir()
     os.replace(work, folder)
-

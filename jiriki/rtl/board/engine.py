@@ -174,7 +174,10 @@ def port_beats(link: HostLink) -> dict[str, int]:
 
 def unit_counters(link: HostLink) -> dict[str, UnitCounters]:
     """Return each unit's cycles by what it did."""
-    return {unit.name: _counters(lambda r, u=u: count(link, _place(u, r))) for u, unit in enumerate(UNITS)}
+    return {
+        unit.name: _counters(lambda r, u=u: count(link, _place(u, r)))
+        for u, unit in enumerate(UNITS)
+    }
 
 
 def _place(u: int, reason: int) -> int:

@@ -27,9 +27,9 @@ class Link(wiring.Component):
 
     def __init__(self, chip: ChipConfig, settings: BoardSettings) -> None:
         self.settings, self.bytes = settings, chip.dram_bytes_per_cycle  # of a beat
-        known = identity(
-            settings.sdram.memory_bytes, settings.clock_hz, chip.content_hash()
-        ).ljust(-(-IDENTITY.size // self.bytes) * self.bytes, b"\0")
+        known = identity(settings.sdram.memory_bytes, settings.clock_hz, chip.content_hash()).ljust(
+            -(-IDENTITY.size // self.bytes) * self.bytes, b"\0"
+        )
         self.lines = [known[i : i + self.bytes] for i in range(0, len(known), self.bytes)]
         super().__init__({
             "rx": In(1), "tx": Out(1),
@@ -112,7 +112,10 @@ class Link(wiring.Component):
                 m.next = "PAYLOAD"
             self._payload(m)
             with m.State("TAKE"):
-                m.d.comb += [request.take.eq(1), self.reset.eq((code == Code.RESET) & (status == 0))]
+                m.d.comb += [
+                    request.take.eq(1),
+                    self.reset.eq((code == Code.RESET) & (status == 0)),
+                ]
                 m.next = "IDLE"
 
     def _dispatch(self, m: Module) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+
 from jiriki.chip import ChipConfig
 from jiriki.rtl.board.core import BoardCore
 from jiriki.rtl.board.settings import BoardSettings

@@ -1,14 +1,12 @@
 """A board whose tile has no MX and no VX: it compiles in seconds and moves bytes for real."""
 
 from amaranth.hdl import Cat, Module
-
 from amaranth.lib.wiring import connect, flipped
 
 from jiriki.rtl.board.core import BoardCore
 from jiriki.rtl.dma.load import LoadUnit
 from jiriki.rtl.dma.port import DramPort
 from jiriki.rtl.dma.store import StoreUnit
-from jiriki.rtl.front import Front
 from jiriki.rtl.mailbox import Mailbox
 from jiriki.rtl.scratchpad import Scratchpad
 from jiriki.rtl.semaphores import Semaphores
@@ -58,6 +56,3 @@ class Mover(BoardCore):
 
     def tile(self) -> Tile:
         return MoverTile(self.chip)
-
-
-

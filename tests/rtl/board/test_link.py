@@ -130,7 +130,9 @@ def test_a_byte_damaged_on_its_way_to_the_board_changes_nothing(
     board: BoardSimulation, at: int, kind: str
 ) -> None:
     def damage(i: int, byte: int) -> list[int]:
-        return [byte] if i != at else {"changed": [byte ^ 4], "lost": [], "doubled": [byte] * 2}[kind]
+        return (
+            [byte] if i != at else {"changed": [byte ^ 4], "lost": [], "doubled": [byte] * 2}[kind]
+        )
 
     data = bytes(range(256)) * 4
     host = link(Noise(board, sent=damage))
@@ -242,6 +244,7 @@ def test_a_silent_port_is_told() -> None:
         def write(self, data: bytes) -> None: ...
         def read(self, n: int, timeout_s: float) -> bytes:
             return b""
+
         def close(self) -> None: ...
 
     with pytest.raises(BoardError, match=r"no answer within 0.01 s; is it powered"):
