@@ -20,7 +20,7 @@ MUTATIONS = (
     ),
     Mutation(
         "sequencer", "a loop of no pass is entered", "sequencer:Sequencer._follow",
-        "Mux(is_loop & (count == 0), body_end, at + 1)", "at + 1",
+        "is_loop & (count == 0)", "hdl.Const(0)",
     ),
     Mutation(
         "sequencer", "ADDR loses the carry between its halves", "sequencer:Sequencer._registers",
