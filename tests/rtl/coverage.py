@@ -30,6 +30,7 @@ from jiriki.rtl.counters import REASONS
 from jiriki.rtl.interfaces import DISPATCH_CYCLES
 
 Bin = tuple[str, str, str]  # table, row, column
+TABLES = ("instructions", "fields", "chains", "DMA", "units")
 SYNCS = ("none", "wait", "signal", "both")
 STALLS = ("at once", "held")
 SLOTS = (MicroOp.TBL, MicroOp.LUT, MicroOp.QNT)

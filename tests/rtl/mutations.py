@@ -7,6 +7,8 @@ that no program can show (of two waiters of one semaphore, which the checker ref
 
 from tests.rtl.planting import Mutation
 
+SEEDS = 60  # programs within which each is caught
+
 MUTATIONS = (
     # Sequencer and fetch
     Mutation(

@@ -47,7 +47,7 @@ PLAIN = (
 )  # fmt: skip
 LONE = (
     MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.EXP2,
-    MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT,
+    MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT,
 )  # fmt: skip
 KONSTS = (
     1.0,
@@ -146,15 +146,17 @@ class Ground:
 
 def load(g: Ground, phase: Phase) -> list[Instruction]:
     """LD into its region; of what ST has stored just before, if LD comes after it."""
-    if phase.fresh is not None and g.rng.random() < 0.7:
-        return g.through(Ld.new(dram=phase.fresh, sp=g.place(phase.load), run=g.room))
+    if phase.fresh is not None and g.rng.random() < 0.8:
+        run = g.rng.choice([g.room, 16, 64])  # the whole, or what was written last
+        dram = phase.fresh + g.room - run
+        return g.through(Ld.new(dram=dram, sp=g.place(phase.load), run=run))
     return _dma(g, Unit.LD, phase.load, phase)
 
 
 def store(g: Ground, phase: Phase) -> list[Instruction]:
     """ST from its region; the whole of it when others work there too."""
     alone = phase.gathers is not Unit.LD  # which may read any address
-    if alone and Unit.ST in phase.order and g.rng.random() < 0.5:
+    if alone and Unit.ST in phase.order and g.rng.random() < 0.6:
         later = phase.order[phase.order.index(Unit.ST) :]
         phase.fresh = g.stored if Unit.LD in later else None
         return keep(g, g.place(phase.store), g.room)
@@ -259,15 +261,17 @@ def _window(g: Ground, unit: Unit, idx: int, width: int) -> list:
     rng = g.rng
     w, h = rng.choice([0, *range(1, 12)]), rng.choice([0, *range(1, 6)])
     pitch = w + rng.choice([0, 0, 1, 3])
-    if width == 1 and rng.random() < 0.2:
-        pitch = g.chip.columns  # pixels below each other meet in a column
+    below = width == 1 and rng.random() < 0.2  # pixels below each other meet in a column
+    if below:
+        pitch, h = g.chip.columns, 5
     plane = h * pitch + rng.choice([0, 0, 1, 5])
     assert (3 * plane + h * pitch) * width < g.used - 64, "a window fits its region"
     if rng.random() < 0.1:
         plane = 0
     wina = Wina.new(
         unit, idx=idx, plane=plane, pitch=pitch, h=h, w=w,
-        ow=rng.choice([w or 1, w or 2, rng.randint(1, 9)]), fill=rng.choice([0, 1, 3, -128, -7]),
+        ow=rng.choice([1, 2] if below else [w or 1, w or 2, rng.randint(1, 9)]),
+        fill=rng.choice([0, 1, 3, -128, -7]),
     )  # fmt: skip
     winb = Winb.new(
         unit, idx=idx, sy=rng.randint(0, 2), sx=rng.choice([0, 1, 1, 1, 2, 4]),
@@ -446,7 +450,7 @@ def _streams(g: Ground, phase: Phase, acc: bool) -> list[Instruction]:
     rng, out = g.rng, list[Instruction]()
     types = [DType.I8, DType.I8, DType.I16, DType.I32, DType.F32, DType.F32, DType.BF16]
     for idx in range(4):
-        dtype = rng.choice(types)
+        dtype = rng.choice(types if idx < 3 else list(BYTES))
         whole = rng.random() < (0.7 if idx == 3 else 0.3)
         out += _whole_window(g, idx) if whole else _window(g, Unit.VX, idx, BYTES[dtype])
         if idx == 0 and acc:
@@ -464,7 +468,7 @@ def _streams(g: Ground, phase: Phase, acc: bool) -> list[Instruction]:
 def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]:
     """Return a chain of up to ten micro-ops with the operands that are there."""
     rng = g.rng
-    micros = _saved([_micro(g, uses, None) for _ in range(rng.choice([0, 1, 1, 2, 2, 3, 4, 5]))])
+    micros = _saved([_micro(g, uses, None) for _ in range(rng.choice([0, 0, 1, 1, 1, 2, 2, 3, 5]))])
     if rng.random() < (0.1 if reduce is Reduce.NONE else 0.9):
         after = None if reduce is Reduce.NONE else reduce
         length = rng.choice([0, 0, 1, 2, rng.randint(0, 8 - len(micros))])
@@ -499,7 +503,7 @@ def _micro(g: Ground, uses: int, after: Reduce | None) -> tuple[MicroOp, int]:
         return rng.choice([*tables, (MicroOp.QNT, rng.randrange(4))])
     if kind < 0.55 and g.chip.ku > 1:
         return MicroOp.ROT, 0
-    sources = [Src.V, Src.T, *(Src(Src.K0 + k) for k in range(8))]
+    sources = [Src.V, Src.V, Src.T, *(Src(Src.K0 + k) for k in range(8))]
     if after in (None, Reduce.WINDOW):
         sources += [s for bit, s in ((1, Src.IN1), (2, Src.IN2)) if uses >> bit & 1]
     if after is not Reduce.CHANNELS and uses >> 4 & 1:

@@ -65,7 +65,7 @@ WORK = (Ld, St, Gemm, Conv, Dw, Gemv, Ldw, Vrun, Ldt)
 PIECES = {Unit.LD: load, Unit.ST: store, Unit.MX: matrix, Unit.VX: vector}
 NUMBERS_BYTES = 2048  # of the source, by turns: random, fp32, bf16, int16
 SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0e-40, 3.0e38, -1.0, 0.5)
-COUNTS = dict.fromkeys(QUEUED, (0, 1, 1, 2, 3)) | {Unit.VX: (0, 1, 2, 2, 3)}  # pieces a phase
+COUNTS = dict.fromkeys(QUEUED, (0, 1, 1, 2, 3)) | {Unit.VX: (0, 2, 3, 4, 5)}  # pieces a phase
 LOOP_REGISTER = 29  # and those above: counts of loops
 LONGEST_BODY = 200
 
@@ -79,7 +79,7 @@ def _numbers(rng: np.random.Generator) -> tuple[bytes, bytes, bytes]:
     """Return blocks of fp32, bf16 and int16 of moderate size, a few of them special."""
     count = NUMBERS_BYTES // 4
     floats = (rng.standard_normal(2 * count) * 2.0 ** rng.integers(-3, 7, 2 * count)).astype("<f4")
-    special = rng.random(2 * count) < 0.02
+    special = rng.random(2 * count) < 0.04
     floats[special] = rng.choice(np.array(SPECIAL, "<f4"), int(special.sum()))
     bf16 = (floats.view("<u4") >> 16).astype("<u2")
     return (

@@ -1,0 +1,90 @@
+"""One random program on the gates beside both simulators: what differs, and where it shows.
+
+In: a seed; the program's values by the functional simulator and its cycles by the timing
+simulator, computed once. Out: the ways in which the gates differ, none when all agree. What agrees
+with a memory that is always ready is run again with one that holds handshakes back at random:
+cycles are others then, memory must be the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from jiriki.chip import load_chip
+from jiriki.program import Program, Run
+from jiriki.report.verify import Verification, compare_runs
+from jiriki.rtl.engine import GatesEngine
+from jiriki.rtl.errors import RtlError
+from jiriki.rtl.simulate.tile import TileSimulation
+from jiriki.sim.functional import FunctionalEngine
+from jiriki.sim.timing import TimingEngine
+from tests.rtl.pieces import PARAMETERS
+from tests.rtl.programs import gates_program
+
+NANO = load_chip("nano")
+VALUES = tuple(PARAMETERS.values())
+PHASES = 2
+STALLS = (0.2, 0.5, 0.7)  # share of the cycles in which a slow memory holds a handshake back
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A program and what the simulators say of it."""
+
+    program: Program
+    functional: Run
+    timing: Run
+
+
+@cache
+def expected(seed: int, phases: int = PHASES) -> Expected:
+    """Return a random program with its values and cycles."""
+    program = gates_program(seed, NANO, phases)
+    functional = FunctionalEngine(NANO).run(program, PARAMETERS)
+    timing = TimingEngine(NANO).run(program, events=True, parameters=VALUES)
+    return Expected(program, functional, timing)
+
+
+def compared(one: Expected) -> Verification:
+    """Run on the gates and compare. Raises RtlError for what hangs or leaves its memory."""
+    limit = 3 * (one.timing.cycles or 0)
+    gates = GatesEngine(NANO).run(one.program, PARAMETERS, events=True, max_cycles=limit)
+    return compare_runs(one.program, one.functional, one.timing, gates)
+
+
+def differences(seed: int) -> tuple[str, ...]:
+    """Return how the gates differ: memory, cycles, counters, or what ended the run."""
+    one = expected(seed)
+    try:
+        found = compared(one)
+    except RtlError as error:
+        return ("hangs" if "HALT" in str(error) or "nothing" in str(error) else "beyond memory",)
+    except IndexError:  # fewer events than instructions
+        return ("instructions lost",)
+    out = {
+        "memory": found.differing_elements > 0,
+        "cycles": found.instructions_off > 0 or found.timing_cycles != found.rtl_cycles,
+        "counters": bool(found.counters_off),
+    }
+    names = tuple(name for name, differs in out.items() if differs)
+    return names or slow_differences(one, seed)
+
+
+def slow_differences(one: Expected, seed: int) -> tuple[str, ...]:
+    """Return how memory differs at the end when it is slow."""
+    engine = GatesEngine(NANO)
+    memory, address = engine.memory(one.program, {})
+    with TileSimulation(NANO) as tile:
+        tile.memory(memory)
+        tile.stall(STALLS[seed % len(STALLS)], seed)
+        tile.start(address, len(one.program.instructions), VALUES)
+        try:
+            if not tile.advance(30 * (one.timing.cycles or 0)):
+                return ("hangs with slow memory",)
+        except RtlError:
+            return ("hangs with slow memory",)
+    found, right = engine._output(memory, one.program.outputs[0]), one.functional.outputs
+    return () if right and np.array_equal(found, right["memory"]) else ("memory when slow",)
