@@ -107,6 +107,8 @@ def page(cells: dict[str, list[Row]], placed: dict[str, list[Row]]) -> str:
     for chip in CHIPS:
         out += [f"\n## {chip}\n\n", markdown(logic_sheet(cells[chip], placed[chip]))]
         out += [f"\n{note}\n" for note in notes(placed[chip])]
+        if chip in PLACED:
+            out.append(f"\n{array_note(load_chip(chip))}\n")
         out += [f"\nThe slowest {SLOWEST} on each, register to register:\n\n"]
         out += [markdown(slow_sheet(cells[chip], placed[chip]))]
         out += ["\nMemories, which are in none of the above:\n\n"]
@@ -162,6 +164,16 @@ def notes(placed: list[Row]) -> Iterator[str]:
         if row.note:
             why.setdefault(row.note, []).append(row.unit)
     yield from (f"{', '.join(units)}: {note}." for note, units in why.items())
+
+
+def array_note(chip: ChipConfig) -> str:
+    """Return the clock of the array with its elements inside."""
+    asked = Request(chip, open_target("ecp5"), "mx.array", True, LIMIT_S, 1, whole=True)
+    (row,) = synthesise(asked)
+    return (
+        f"The whole array, elements inside (`--unit mx.array --whole`; {row.dsp} multipliers, "
+        f"{row.lut:,} LUT4, {row.ff:,} FF): {_clock(row)} on ECP5."
+    )
 
 
 def slow_sheet(cells: list[Row], placed: list[Row]) -> Sheet:

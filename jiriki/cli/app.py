@@ -166,12 +166,15 @@ def synth(
     ] = False,
     limit: Annotated[float, typer.Option(help="Seconds that one part may take.")] = 1800.0,
     jobs: Annotated[int, typer.Option(min=1, help="Parts synthesised at once.")] = 2,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --unit: lanes and elements inside, not apart.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Synthesise the gates part by part: cells, area, clock. Logic only, pre-layout."""
     from jiriki.cli.synth import Request, synth
 
-    synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit, jobs), json)
+    synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit, jobs, whole), json)
 
 
 @app.command()

@@ -37,6 +37,7 @@ class Request:
     fmax: bool = False
     limit_s: float = 1800.0
     jobs: int = 2
+    whole: bool = False
 
 
 def synth(request: Request, as_json: bool) -> None:
@@ -49,7 +50,7 @@ def synth(request: Request, as_json: bool) -> None:
     target = open_target(request.target, request.liberty)
     chip = load_chip(request.chip or DEFAULT_CHIP)
     asked = table.Request(
-        chip, target, request.unit, request.fmax, request.limit_s, request.jobs
+        chip, target, request.unit, request.fmax, request.limit_s, request.jobs, request.whole
     )  # fmt: skip
     began, rows = perf_counter(), []
     with screen.progress(f"synthesis for {target.name}", len(table.chosen(asked)), "parts") as done:

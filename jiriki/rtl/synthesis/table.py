@@ -62,12 +62,17 @@ class Request:
     fmax: bool = False
     limit_s: float = 1800.0
     jobs: int = 2  # parts at once
+    whole: bool = False  # with the parts inside a part, not apart from it
 
 
 def chosen(request: Request) -> list[Part]:
     """Return the parts asked for. Raises RtlError for a name that none has."""
     known = parts(request.chip)
+    if request.whole:
+        known = [replace(part, apart=()) for part in known]
     if request.unit is None:
+        if request.whole:
+            raise RtlError("whole parts of a tile would count others twice; name one with --unit")
         return known
     found = [p for p in known if p.name == request.unit or p.name.startswith(f"{request.unit}.")]
     if not found:
