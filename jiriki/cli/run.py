@@ -58,6 +58,7 @@ class Answer:
     chip: Outputs | None
     reference: Outputs | None
     wall_s: float
+    cycles: int | None = None  # that the engine counted
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,14 @@ def answer(
     names = [output.name for output in session.get_outputs()] if session else []
     for label, feed in screen.each(f"running {model.name} on {engine.name}", inputs):
         began = perf_counter()
-        outputs = engine.run(built.program, feed).outputs
+        ran = engine.run(built.program, feed)
+        outputs = ran.outputs
         wall_s = perf_counter() - began
         reference = None
         if session and outputs is not None:
             values = (np.asarray(value) for value in session.run(names, dict(feed)))
             reference = dict(zip(names, values, strict=True))
-        yield Answer(label, outputs, reference, wall_s)
+        yield Answer(label, outputs, reference, wall_s, ran.cycles)
 
 
 def compare(answers: Iterable[Answer]) -> Comparison:
@@ -190,6 +192,7 @@ def _payload(
         "differing_elements": comparison.differing,
         "largest_difference": comparison.largest,
         "cycles": timed.cycles,
+        "engine_cycles": [one.cycles for one in answers],
         "latency_s": (timed.cycles or 0) / built.chip.clock_hz,
         **energy_payload(energy),
         "wall_s": run_s,
@@ -277,6 +280,7 @@ def _rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("inputs", str(len(payload["inputs"]))),
         ("elements that differ from ONNX Runtime", differing_text(payload)),
         ("cycles of one inference", f"{payload['cycles']:,}"),
+        *_counted(payload),
         ("latency at the stated clock", seconds(payload["latency_s"])),
         (
             f"energy of one inference, estimate ({payload['process']})",
@@ -293,6 +297,14 @@ def _rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         if payload.get(key):
             rows.append((label, "{} of {}".format(*payload[key])))
     return tuple(rows)
+
+
+def _counted(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return a row when the engine counted other cycles than the simulator of time."""
+    counted = payload["engine_cycles"][0]
+    if counted in (None, payload["cycles"]):
+        return ()
+    return ((f"cycles counted by engine {payload['engine']}", f"{counted:,}"),)
 
 
 def differing_text(payload: Mapping[str, Any]) -> str:

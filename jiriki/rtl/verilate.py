@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def _with_cells(text: str) -> str:
     """Add the memory cells of `verilog/` that a design has instances of."""
     folder = resources.files("jiriki.rtl") / "verilog"
     cells = [file for file in folder.iterdir() if file.name.endswith(".v")]
-    used = [file for file in cells if f"  {file.name[:-2]} #(" in text]
+    used = [file for file in cells if re.search(rf"^  {file.name[:-2]} ", text, re.MULTILINE)]
     return "\n".join([text, *(file.read_text() for file in used)])
 
 

@@ -36,6 +36,24 @@ def test_unknown_engine_names_the_engines(jiriki, folder: Path) -> None:
     refused(done, "'gpu'", "functional", "timing")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--engine", "board"), ("pass --port", "/dev/ttyUSB0")),
+        (("--engine", "board", "--port", "/dev/nothing"), ("/dev/nothing", "cannot be opened")),
+        (("--port", "/dev/nothing"), ("'functional' has no port", "--engine board")),
+    ],
+)
+def test_a_board_that_is_not_there(jiriki, folder: Path, options, words) -> None:
+    given = ("--chip", "nano", "--input", folder / "input.npz")
+    refused(jiriki("run", folder / "qdq.onnx", *given, *options), *words)
+
+
+def test_a_bitstream_does_not_overwrite(jiriki, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    refused(jiriki("board", "-o", tmp_path), str(tmp_path), "name a new one")
+
+
 def test_a_file_that_is_not_onnx(jiriki, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_text("not a model\n" * 40)

@@ -6,7 +6,7 @@ the chip describes. No port of a real board is needed where `simulation` is give
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -175,17 +175,13 @@ def port_beats(link: HostLink) -> dict[str, int]:
 def unit_counters(link: HostLink) -> dict[str, UnitCounters]:
     """Return each unit's cycles by what it did."""
     return {
-        unit.name: _counters(lambda r, u=u: count(link, _place(u, r)))
+        unit.name: _counters(link, mailbox.COUNTERS + mailbox.UNIT_STRIDE * u)
         for u, unit in enumerate(UNITS)
     }
 
 
-def _place(u: int, reason: int) -> int:
-    return mailbox.COUNTERS + mailbox.UNIT_STRIDE * u + 8 * reason
-
-
-def _counters(read: Callable[[int], int]) -> UnitCounters:
-    counts = {name: read(r) for r, name in enumerate(REASONS)}
+def _counters(link: HostLink, base: int) -> UnitCounters:
+    counts = {name: count(link, base + 8 * r) for r, name in enumerate(REASONS)}
     busy = counts.pop("busy")
     starved = sum(counts[name] for name in STARVED)
     blocked = sum(counts.values()) - starved

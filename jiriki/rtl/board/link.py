@@ -112,10 +112,8 @@ class Link(wiring.Component):
                 m.next = "PAYLOAD"
             self._payload(m)
             with m.State("TAKE"):
-                m.d.comb += [
-                    request.take.eq(1),
-                    self.reset.eq((code == Code.RESET) & (status == 0)),
-                ]
+                m.d.comb += request.take.eq(1)
+                m.d.comb += self.reset.eq((code == Code.RESET) & (status == Status.OK))
                 m.next = "IDLE"
 
     def _dispatch(self, m: Module) -> None:

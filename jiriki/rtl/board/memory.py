@@ -141,7 +141,7 @@ class AxiMemory(wiring.Component):
         ]  # fmt: skip
 
     def _reads(self, m: Module) -> object:
-        """Build the R channel: what was asked, in order, beside the answers; return its entrance."""
+        """Build the R channel, what was asked beside the answers; return its entrance."""
         axi, memory = self.axi, self.memory
         mark = data.StructLayout({"beyond": 1, "last": 1, "id": axi.arid.shape()})
         m.submodules.marks = marks = fifo.SyncFIFO(width=mark.size, depth=DEPTH)

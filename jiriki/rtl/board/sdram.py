@@ -183,6 +183,7 @@ class Sdram(wiring.Component):
         on_the_way = Signal(self.settings.sdram.cas_latency + self.burst)
         line = Signal(WORD_BITS * self.burst)
         m.d.sync += [
-            on_the_way.eq(Cat(self.starts_read, on_the_way)), line.eq(Cat(line, pins.dq_i)[WORD_BITS:]),
+            on_the_way.eq(Cat(self.starts_read, on_the_way)),
+            line.eq(Cat(line, pins.dq_i)[WORD_BITS:]),
         ]  # fmt: skip
         m.d.comb += [port.answer.eq(line), port.answer_valid.eq(on_the_way[-1])]

@@ -65,18 +65,8 @@ def run(
     )  # fmt: skip
     bench = ctypes.CDLL(str(library)).bench_run
     bench.restype = ctypes.c_char_p
-    u32, u64 = ctypes.c_uint32, ctypes.c_uint64
-    bench.argtypes = [
-        u64,
-        u32,
-        u64,
-        ctypes.c_void_p,
-        ctypes.c_double,
-        u32,
-        u32,
-        u32,
-        ctypes.c_void_p,
-    ]
+    u32, u64, handle = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
+    bench.argtypes = [u64, u32, u64, handle, ctypes.c_double, u32, u32, u32, handle]
     times, out = (ctypes.c_double * len(sheet_ns))(*sheet_ns), (u64 * 3)()
     sdram = settings.sdram
     fault = bench(

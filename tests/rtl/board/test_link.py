@@ -130,9 +130,8 @@ def test_a_byte_damaged_on_its_way_to_the_board_changes_nothing(
     board: BoardSimulation, at: int, kind: str
 ) -> None:
     def damage(i: int, byte: int) -> list[int]:
-        return (
-            [byte] if i != at else {"changed": [byte ^ 4], "lost": [], "doubled": [byte] * 2}[kind]
-        )
+        kinds = {"changed": [byte ^ 4], "lost": [], "doubled": [byte, byte]}
+        return kinds[kind] if i == at else [byte]
 
     data = bytes(range(256)) * 4
     host = link(Noise(board, sent=damage))
