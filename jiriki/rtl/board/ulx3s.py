@@ -37,6 +37,9 @@ class Ulx3s(Elaboratable):
         self._output(m, uart.tx, core.tx)
         for i in range(LIGHTS):
             self._output(m, platform.request("led", i, dir="-"), core.lights[i])
+        names = ("en", "tx", "rx", "gpio0", "gpio5", "gpio16", "gpio17")
+        radio = platform.request("esp32", 0, dir=dict.fromkeys(names, "-"))
+        self._output(m, radio.gpio0, 1)  # low, the board's ESP32 would load a design of its own
         self._sdram(m, platform)
         return m
 
