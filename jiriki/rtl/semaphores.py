@@ -5,7 +5,7 @@ signals of completing instructions. Out: for each unit whether its tokens are th
 in a cycle are there in the next.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,28 +45,44 @@ class Semaphores(wiring.Component):
         m = Module()
         n, bits = self.chip.semaphores, self.count_bits + _GUARD_BITS
         now = [Signal(signed(bits), name=f"count{i}") for i in range(n)]
-        left = now  # what is left for the next unit to be asked
+        takes: list[Signal] = []
         for u in range(self.units):
             unit = self.unit[u]
-            held = Signal(signed(bits), name=f"held{u}")
-            m.d.comb += [
-                held.eq(Array(left)[unit.semaphore]),
-                unit.there.eq(~unit.wait | (held >= unit.tokens)),
+            held, take = Signal(signed(bits), name=f"held{u}"), Signal(name=f"takes{u}")
+            before = [
+                (take & (other.semaphore == unit.semaphore), other.tokens)
+                for take, other in zip(takes, self.unit, strict=False)
             ]
-            takes = Signal(name=f"takes{u}")
-            m.d.comb += takes.eq(unit.wait & unit.want & unit.there)
-            after = [Signal(signed(bits), name=f"left{u}_{i}") for i in range(n)]
-            for i in range(n):
-                taken = Mux(takes & (unit.semaphore == i), unit.tokens, 0)
-                m.d.comb += after[i].eq(left[i] - taken)
-            left = after
+            m.d.comb += [
+                held.eq(Array(now)[unit.semaphore]),
+                unit.there.eq(~unit.wait | _enough(held, unit.tokens, before)),
+                take.eq(unit.wait & unit.want & unit.there),
+            ]
+            takes.append(take)
         for i in range(n):
             given = sum(
                 Mux(u.signal & (u.signal_semaphore == i), u.signal_tokens, 0) for u in self.unit
             )
+            taken = sum(
+                Mux(take & (u.semaphore == i), u.tokens, 0)
+                for take, u in zip(takes, self.unit, strict=True)
+            )
             later = Signal(signed(bits), name=f"later{i}")
-            m.d.comb += [later.eq(left[i] + given), self.counts[i].eq(now[i])]
+            m.d.comb += [later.eq(now[i] + given - taken), self.counts[i].eq(now[i])]
             m.d.sync += now[i].eq(later)
             with m.If(later > self.chip.semaphore_max):
                 m.d.sync += self.overflow.eq(1)
         return m
+
+
+def _enough(held: Value, tokens: Value, before: list[tuple[Value, Value]]) -> Value:
+    """Say whether `tokens` are held after those before took theirs.
+
+    Every combination of takers has its own comparison, so that who takes is one bit of delay.
+    """
+    if not before:
+        return held >= tokens
+    takes, taken = before[-1]
+    return Mux(
+        takes, _enough(held - taken, tokens, before[:-1]), _enough(held, tokens, before[:-1])
+    )

@@ -66,11 +66,11 @@ def test_semaphores_lose_no_token(units: int) -> None:
 
 
 MUTATIONS = {
-    "a unit does not see what those before it take": ("left = after", "left = now"),
+    "a unit does not see what those before it take": ("takes.append(take)", "takes.append(Signal())"),
     "tokens taken without want": (
-        "takes.eq(unit.wait & unit.want & unit.there)", "takes.eq(unit.wait & unit.there)",
+        "take.eq(unit.wait & unit.want & unit.there)", "take.eq(unit.wait & unit.there)",
     ),
-    "one token too few suffices": ("held >= unit.tokens", "held + 1 >= unit.tokens"),
+    "one token too few suffices": ("held >= tokens", "held + 1 >= tokens"),
     "a full semaphore counts as overflow": (
         "later > self.chip.semaphore_max", "later >= self.chip.semaphore_max",
     ),
