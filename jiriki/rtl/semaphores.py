@@ -5,7 +5,7 @@ signals of completing instructions. Out: for each unit whether its tokens are th
 in a cycle are there in the next.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -70,8 +70,10 @@ class Semaphores(wiring.Component):
             later = Signal(signed(bits), name=f"later{i}")
             m.d.comb += [later.eq(now[i] + given - taken), self.counts[i].eq(now[i])]
             m.d.sync += now[i].eq(later)
-            with m.If(later > self.chip.semaphore_max):
-                m.d.sync += self.overflow.eq(1)
+        passed = Signal()  # a count passed it in an earlier cycle
+        over = Cat(count > self.chip.semaphore_max for count in now)
+        m.d.comb += self.overflow.eq(passed | over.any())
+        m.d.sync += passed.eq(self.overflow)
         return m
 
 

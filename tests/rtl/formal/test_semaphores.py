@@ -72,7 +72,7 @@ MUTATIONS = {
     ),
     "one token too few suffices": ("held >= tokens", "held + 1 >= tokens"),
     "a full semaphore counts as overflow": (
-        "later > self.chip.semaphore_max", "later >= self.chip.semaphore_max",
+        "count > self.chip.semaphore_max", "count >= self.chip.semaphore_max",
     ),
 }  # fmt: skip
 
