@@ -471,7 +471,7 @@ def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]
     micros = _saved([_micro(g, uses, None) for _ in range(rng.choice([0, 0, 1, 1, 1, 2, 2, 3, 5]))])
     if rng.random() < (0.1 if reduce is Reduce.NONE else 0.9):
         after = None if reduce is Reduce.NONE else reduce
-        length = rng.choice([0, 0, 1, 2, rng.randint(0, 8 - len(micros))])
+        length = rng.choice([0, 1, 2, rng.randint(0, 8 - len(micros))])
         more = _saved([_micro(g, uses, after) for _ in range(min(length, 8 - len(micros)))])
         micros += [(MicroOp.RED, 0), *more]
     micros += [(MicroOp.END, 0)] * (10 - len(micros))
@@ -505,7 +505,7 @@ def _micro(g: Ground, uses: int, after: Reduce | None) -> tuple[MicroOp, int]:
         return MicroOp.ROT, 0
     sources = [Src.V, Src.V, Src.T, *(Src(Src.K0 + k) for k in range(8))]
     if after in (None, Reduce.WINDOW):
-        sources += [s for bit, s in ((1, Src.IN1), (2, Src.IN2)) if uses >> bit & 1]
+        sources += [s for bit, s in ((1, Src.IN1), (2, Src.IN2)) if uses >> bit & 1] * 2
     if after is not Reduce.CHANNELS and uses >> 4 & 1:
         sources += [Src.PB, Src.PS]
     return rng.choice(PLAIN), int(rng.choice(sources))

@@ -194,7 +194,7 @@ class _Builder:
         body = list[Instruction]()
         for queue in queues:
             part = self._shuffle(queue, phase.order)
-            for _ in range(rng.choice([0, 2, 4, 8, 16])):
+            for _ in range(rng.choice([0, 4, 8, 16, 24])):
                 self._order_two(part, phase.order)
             body += part if phase.order else self._loops(part, 3)
         self.out += [*(body if phase.order else self._loops(body, 1)), Fence.new()]
