@@ -107,8 +107,8 @@ GRANT_MUTATIONS = {
 }
 WORD_MUTATIONS = {
     "data of the bank asked for now": (
-        "m.d.sync += used.eq(reading",
-        "m.d.comb += used.eq(reading",
+        "for w, out in zip(was, outs",
+        "for w, out in zip(using, outs",
     ),
     "a refused write is done": ("Mux(meets, 0, cells[b])", "cells[b]"),
 }
