@@ -12,6 +12,7 @@ import hashlib
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -35,7 +36,7 @@ METHOD = ROOT / "docs" / "method-cost.md"
 DATA = ROOT / "jiriki" / "cost" / "synthesised.toml"
 MARKS = ("<!-- made by docs/synthesis.py -->\n", "<!-- end -->\n")
 CHIPS = ("nano", "e256")
-PLACED = ("nano",)  # on ECP5; parts of the larger chip would take hours
+PLACED, PLACED_LUT = "nano", 3000  # on ECP5: its parts up to so many LUTs; others take hours
 LIMIT_S = 1500.0
 NODE = "14nm"  # of the macro table
 SLOWEST = 5
@@ -45,7 +46,8 @@ INTRODUCTION = """# Synthesis
 What the gates of a tile take in real cells: `jiriki synth --chip CHIP --target osu018` and
 `jiriki synth --chip CHIP --target ecp5 --fmax` print the same numbers. `osu018` is the 0.18 µm
 library of Oklahoma State University (Debian's `qflow-tech-osu018`); other libraries by `--liberty`.
-ECP5 is an LFE5U-85F, each part of `nano` placed out of context, one seed.
+ECP5 is an LFE5U-85F; parts of `nano` with up to {placed_lut:,} LUT4 are placed and routed, out of
+context, one seed.
 
 **Logic only, before layout.** Memories stand in a table of their own. Wires of standard cells have
 no length and the clock no tree; the library's typical corner. Cells are sized and large fan-outs
@@ -58,9 +60,17 @@ NAND, {gate_um2:.0f} µm².
 
 def rows_of(chip: ChipConfig, target: str) -> list[Row]:
     """Synthesise a chip, or take what the cache holds."""
-    places = target == "ecp5" and chip.name in PLACED
-    request = Request(chip, open_target(target), None, places, LIMIT_S, 1)
-    return list(synthesise(request, lambda name: print(chip.name, target, name, file=sys.stderr)))
+    request = Request(chip, open_target(target), limit_s=LIMIT_S, jobs=1)
+    tell = lambda name: print(chip.name, target, name, file=sys.stderr)  # noqa: E731
+    rows = list(synthesise(request, tell))
+    if target != "ecp5" or chip.name != PLACED:
+        return rows
+    return [_placed(request, row) if (row.lut or 0) <= PLACED_LUT else row for row in rows]
+
+
+def _placed(request: Request, row: Row) -> Row:
+    (placed,) = synthesise(replace(request, unit=row.unit, fmax=True))
+    return placed
 
 
 def content(chip: ChipConfig) -> dict[str, str]:
@@ -103,11 +113,15 @@ def stale() -> list[str]:
 def page(cells: dict[str, list[Row]], placed: dict[str, list[Row]]) -> str:
     """Return the page."""
     gate_um2 = open_target("osu018").gate_um2 or 0.0
-    out = [MADE, INTRODUCTION.format(gate_um2=gate_um2), f"\n![area](../images/{PICTURE.name})\n"]
+    out = [
+        MADE,
+        INTRODUCTION.format(gate_um2=gate_um2, placed_lut=PLACED_LUT),
+        f"\n![area](../images/{PICTURE.name})\n",
+    ]
     for chip in CHIPS:
         out += [f"\n## {chip}\n\n", markdown(logic_sheet(cells[chip], placed[chip]))]
         out += [f"\n{note}\n" for note in notes(placed[chip])]
-        if chip in PLACED:
+        if chip == PLACED:
             out.append(f"\n{array_note(load_chip(chip))}\n")
         out += [f"\nThe slowest {SLOWEST} on each, register to register:\n\n"]
         out += [markdown(slow_sheet(cells[chip], placed[chip]))]
@@ -168,7 +182,7 @@ def notes(placed: list[Row]) -> Iterator[str]:
 
 def array_note(chip: ChipConfig) -> str:
     """Return the clock of the array with its elements inside."""
-    asked = Request(chip, open_target("ecp5"), "mx.array", True, LIMIT_S, 1, whole=True)
+    asked = Request(chip, open_target("ecp5"), "mx.array", True, LIMIT_S, whole=True)
     (row,) = synthesise(asked)
     return (
         f"The whole array, elements inside (`--unit mx.array --whole`; {row.dsp} multipliers, "

@@ -66,7 +66,9 @@ def test_semaphores_lose_no_token(units: int) -> None:
 
 
 MUTATIONS = {
-    "a unit does not see what those before it take": ("takes.append(take)", "takes.append(Signal())"),
+    "a unit does not see what those before it take": (
+        "takes.append(take)", "takes.append(Signal())",
+    ),
     "tokens taken without want": (
         "take.eq(unit.wait & unit.want & unit.there)", "take.eq(unit.wait & unit.there)",
     ),
