@@ -19,7 +19,7 @@ help:
 	@echo "make test-full  the long tests too"
 	@echo "make bench      print every measured claim of the README"
 	@echo "make docs       write the generated pages of docs/reference"
-	@echo "make docs-gates run the tutorial of gates, draw its waveforms (compiles for minutes)"
+	@echo "make docs-gates run the tutorial of gates, draw its waveforms"
 
 demo: $(BASE)
 	@$(BIN)/jiriki demo
@@ -37,7 +37,8 @@ check: $(DEV)
 	@$(BIN)/lint-imports
 
 bench: $(DEV)
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for name in $(basename $(notdir $(wildcard bench/*.py))); do \
+	  echo "== bench.$$name"; $(BIN)/python -m "bench.$$name"; done
 
 docs: $(DEV)
 	@$(BIN)/python docs/generate.py
