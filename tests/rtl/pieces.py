@@ -42,8 +42,8 @@ INDEX_LOW, INDEX_HIGH = -8, 23
 BYTES = {DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4, DType.BF16: 2}
 ARITHMETIC = (MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMUL, MicroOp.FMAX, MicroOp.FMIN)
 PLAIN = (
-    *ARITHMETIC, *ARITHMETIC, MicroOp.GT, MicroOp.GE, MicroOp.EQ, MicroOp.SEL, MicroOp.MOV,
-    MicroOp.IADD, MicroOp.MASK,
+    *ARITHMETIC, *ARITHMETIC, MicroOp.GT, MicroOp.GE, MicroOp.EQ, MicroOp.EQ, MicroOp.SEL,
+    MicroOp.MOV, MicroOp.IADD, MicroOp.MASK,
 )  # fmt: skip
 LONE = (
     MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.EXP2,
@@ -111,6 +111,10 @@ class Ground:
     def word(self, region: int) -> int:
         """Return a word address near the beginning of a region."""
         return region * self.words + self.rng.randrange(32)
+
+    def word_of(self, region: int, reach: int) -> int:
+        """Return a word address from which `reach` words lie in a region."""
+        return region * self.words + self.rng.randrange(self.used - reach)
 
     def through(self, instruction: Instruction) -> list[Instruction]:
         """Return the instruction, sometimes with its address partly in a register."""
@@ -396,10 +400,10 @@ def vector(g: Ground, phase: Phase) -> list[Instruction]:
     acc = bool(reduce is not Reduce.WINDOW and uses & 1 and rng.random() < 0.3)
     slot, groups = rng.randrange(4), rng.randint(1, 4)
     p = rng.choice([rng.randint(1, 4 * g.chip.beat_pixels + 1)] * 3 + [rng.randint(1, 60)])
-    streams = _streams(g, phase, acc)
+    streams, reach = _streams(g, phase, acc)
     if slow:
         streams += [*_slow_window(g, 3), Strm.new(idx=3, dtype=DType.F32)]
-        groups, p = 1, 80 * g.chip.beat_pixels
+        groups, p, reach[3] = 1, 80 * g.chip.beat_pixels, g.used - 64
     out = [*_settings(g), *streams, *_chain(g, slot, reduce, uses)]
     redop = rng.choice([RedOp.SUM, RedOp.MAX, RedOp.MIN])
     if reduce is Reduce.CHANNELS and rng.random() < 0.4:
@@ -408,8 +412,9 @@ def vector(g: Ground, phase: Phase) -> list[Instruction]:
     out.append(Red.new(reduce=reduce, redop=redop, channels=channels))
     for _ in range(rng.choice([1, 1, 1, 2, 5])):
         run = Vrun.new(
-            in0=phase.vx_row if acc else g.word(phase.reads), in1=g.word(phase.reads),
-            out=g.word(phase.writes), p=p, groups=groups, slot=slot, uses=uses,
+            in0=phase.vx_row if acc else g.word_of(phase.reads, reach[0]),
+            in1=g.word_of(phase.reads, reach[1]), out=g.word_of(phase.writes, reach[3]),
+            p=p, groups=groups, slot=slot, uses=uses,
         )  # fmt: skip
         out += g.through(run)
     return out
@@ -446,23 +451,25 @@ def table(g: Ground, slot: int, kind: TableKind) -> Ldt:
     return Ldt.new(base=at // g.chip.ku, slot=slot, kind=kind)
 
 
-def _streams(g: Ground, phase: Phase, acc: bool) -> list[Instruction]:
-    rng, out = g.rng, list[Instruction]()
+def _streams(g: Ground, phase: Phase, acc: bool) -> tuple[list[Instruction], list[int]]:
+    """Return the descriptors of all streams, and the words that each of 0 to 3 may reach."""
+    rng, out, reach = g.rng, list[Instruction](), list[int]()
     types = [DType.I8, DType.I8, DType.I16, DType.I32, DType.F32, DType.F32, DType.BF16]
     for idx in range(4):
         dtype = rng.choice(types if idx < 3 else list(BYTES))
         whole = rng.random() < (0.7 if idx == 3 else 0.3)
         out += _whole_window(g, idx) if whole else _window(g, Unit.VX, idx, BYTES[dtype])
+        window = out[-2].values
+        reach.append((3 * window["plane"] + window["h"] * window["pitch"]) * BYTES[dtype])
         if idx == 0 and acc:
-            dtype = DType.ACC
-            out[-2].values["plane"] = rng.randint(1, 20)
+            dtype, window["plane"] = DType.ACC, rng.randint(1, 20)
         out.append(
             Strm.new(
-                idx=idx, base=g.word(phase.reads if idx < 3 else phase.writes), dtype=dtype,
-                splat=idx < 3 and rng.random() < 0.3, quant=rng.randrange(4),
+                idx=idx, base=g.word_of(phase.reads if idx < 3 else phase.writes, reach[idx]),
+                dtype=dtype, splat=idx < 3 and rng.random() < 0.3, quant=rng.randrange(4),
             )
         )  # fmt: skip
-    return [*out, Strm.new(idx=4, base=g.word(phase.reads))]
+    return [*out, Strm.new(idx=4, base=g.word(phase.reads))], reach
 
 
 def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]:
@@ -503,7 +510,7 @@ def _micro(g: Ground, uses: int, after: Reduce | None) -> tuple[MicroOp, int]:
         return rng.choice([*tables, (MicroOp.QNT, rng.randrange(4))])
     if kind < 0.55 and g.chip.ku > 1:
         return MicroOp.ROT, 0
-    sources = [Src.V, Src.V, Src.T, *(Src(Src.K0 + k) for k in range(8))]
+    sources = [Src.V, Src.V, Src.V, Src.T, *(Src(Src.K0 + k) for k in range(8))]
     if after in (None, Reduce.WINDOW):
         sources += [s for bit, s in ((1, Src.IN1), (2, Src.IN2)) if uses >> bit & 1] * 2
     if after is not Reduce.CHANNELS and uses >> 4 & 1:

@@ -17,6 +17,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
 from types import FunctionType
@@ -57,7 +58,8 @@ class Mutation:
     wrong: str  # may use `hdl` for what the module does not import
 
 
-def mutants_library(chip: ChipConfig, mutations: Sequence[Mutation]) -> Path:
+@cache
+def mutants_library(chip: ChipConfig, mutations: tuple[Mutation, ...]) -> Path:
     """Build, or find, the simulation of a tile that holds all mutations, numbered from 1."""
     driver = Path(str(resources.files("jiriki.rtl.simulate") / "tile_driver.cpp"))
     with planted(mutations):

@@ -79,8 +79,10 @@ def _numbers(rng: np.random.Generator) -> tuple[bytes, bytes, bytes]:
     """Return blocks of fp32, bf16 and int16 of moderate size, a few of them special."""
     count = NUMBERS_BYTES // 4
     floats = (rng.standard_normal(2 * count) * 2.0 ** rng.integers(-3, 7, 2 * count)).astype("<f4")
-    special = rng.random(2 * count) < 0.04
+    special = rng.random(2 * count) < 0.1
     floats[special] = rng.choice(np.array(SPECIAL, "<f4"), int(special.sum()))
+    few = rng.random(2 * count) < 0.5  # of so few bits that roundings meet halves
+    floats[few] = (floats[few].view("<u4") & 0xFFFF8000).view("<f4")
     bf16 = (floats.view("<u4") >> 16).astype("<u2")
     return (
         floats[:count].tobytes(),
