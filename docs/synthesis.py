@@ -55,6 +55,16 @@ buffered. A clock is that of a part alone: paths that cross parts, or go through
 in it, and those through parts that stand apart (lanes, elements) are in these. Pads, PLL, test and
 the DRAM's controller and PHY are not there. NAND2 is the area of the library's smallest two-input
 NAND, {gate_um2:.0f} µm².
+
+Recorded on 2026-11-29 with `--liberty` and the libraries of OpenROAD-flow-scripts (commit 8c009b0),
+which no package holds:
+
+| part of `nano` | library | µm² | a multiply-accumulate | clock |
+|---|---|--:|--:|--:|
+| mx.element | IHP SG13G2, typical | 26,307 | 6,577 | 231 MHz |
+| mx.element | ASAP7 RVT TT (predictive) | 209.5 | 52.4 | 1,626 MHz |
+| vx.alu_lane | IHP SG13G2, typical | 65,636 | | 107 MHz |
+| vx.alu_lane | ASAP7 RVT TT (predictive) | 517 | | 831 MHz |
 """
 
 
