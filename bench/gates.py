@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from bench.resnet18 import VTA_CYCLES, resnet18
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Reading, open_model
@@ -33,6 +32,7 @@ from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.simulate.tile import tile_library
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from tests.rtl.resnet18 import VTA_CYCLES, resnet18
 
 CHIPS = {"resnet50": "e256", "efficientnet-lite0": "e256", "mobilenetv2": "e256",
          "resnet18": "vta256"}  # fmt: skip

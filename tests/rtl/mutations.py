@@ -79,12 +79,12 @@ MUTATIONS = (
     ),
     Mutation(
         "semaphores", "tokens given while others are taken are lost",
-        "semaphores:Semaphores.elaborate", "left[i] + given",
-        "Mux(left[i] == now[i], left[i] + given, left[i])",
+        "semaphores:Semaphores.elaborate", "now[i] + given - taken",
+        "Mux(taken == 0, now[i] + given, now[i] - taken)",
     ),
     Mutation(
-        "semaphores", "one token is enough for any wait", "semaphores:Semaphores.elaborate",
-        "held >= unit.tokens", "held > 0",
+        "semaphores", "one token is enough for any wait", "semaphores:_enough",
+        "held >= tokens", "held > 0",
     ),
     Mutation(
         "semaphores", "a unit that cannot start yet takes its tokens",

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bench.gates import measure
-from bench.resnet18 import VTA_CYCLES
 from jiriki.chip import load_chip
 from jiriki.compiler import compile_graph
 from jiriki.report.verify import compare_runs
@@ -18,6 +17,7 @@ from jiriki.rtl.engine import GatesEngine
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
 from tests.agree.networks import random_network
+from tests.rtl.resnet18 import VTA_CYCLES
 
 
 def random_network_agrees(seed: int, chip_name: str) -> None:
