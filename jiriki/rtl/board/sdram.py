@@ -1,9 +1,8 @@
 """SDR SDRAM: single beats of the memory port as bursts of 16-bit words, rows kept open, refresh.
 
 In: the memory port. Out: the pins, every output registered. The SDRAM's clock is the inverse of
-ours, so that it sees commands in the middle of a cycle, and a word that it drives for us is taken
-at the end of the cycle after `cas_latency - 1` others (the first word at the end of the cycle
-`cas_latency` - 1 after that of READ).
+ours: it sees a command in the middle of the cycle in which the pins carry it. The first word of a
+READ is taken from the pins `cas_latency` cycles after READ was put there, at the clock edge.
 
 A beat of B bytes is one burst of B / 2 words; the next request of an open row follows without a
 gap. A row stays open until another of its bank is wanted or a refresh is due. Nothing is taken
