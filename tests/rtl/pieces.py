@@ -483,7 +483,7 @@ def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]
         micros += [(MicroOp.RED, 0), *more]
     micros += [(MicroOp.END, 0)] * (10 - len(micros))
     halves = range(2 if micros[5][0] is not MicroOp.END else 1)
-    return [
+    chains: list[Instruction] = [
         Chain.new(
             slot=slot, half=half,
             **{f"op{i}": micros[5 * half + i][0] for i in range(5)},
@@ -491,6 +491,7 @@ def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]
         )
         for half in halves
     ]  # fmt: skip
+    return chains
 
 
 def _saved(micros: list[tuple[MicroOp, int]]) -> list[tuple[MicroOp, int]]:
