@@ -8,6 +8,7 @@ through a register. Every field that chooses a way through the gates is drawn; a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -472,7 +473,7 @@ def _streams(g: Ground, phase: Phase, acc: bool) -> tuple[list[Instruction], lis
     return [*out, Strm.new(idx=4, base=g.word(phase.reads))], reach
 
 
-def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]:
+def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> Sequence[Instruction]:
     """Return a chain of up to ten micro-ops with the operands that are there."""
     rng = g.rng
     micros = _saved([_micro(g, uses, None) for _ in range(rng.choice([0, 0, 1, 1, 1, 2, 2, 3, 5]))])
@@ -483,7 +484,7 @@ def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]
         micros += [(MicroOp.RED, 0), *more]
     micros += [(MicroOp.END, 0)] * (10 - len(micros))
     halves = range(2 if micros[5][0] is not MicroOp.END else 1)
-    chains: list[Instruction] = [
+    return [
         Chain.new(
             slot=slot, half=half,
             **{f"op{i}": micros[5 * half + i][0] for i in range(5)},
@@ -491,7 +492,6 @@ def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> list[Instruction]
         )
         for half in halves
     ]  # fmt: skip
-    return chains
 
 
 def _saved(micros: list[tuple[MicroOp, int]]) -> list[tuple[MicroOp, int]]:
