@@ -50,6 +50,7 @@ LONE = (
     MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.EXP2,
     MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT,
 )  # fmt: skip
+_FINE = (DType.F32, DType.F32, DType.BF16, DType.I16)  # results of these differ in fine detail
 KONSTS = (
     1.0,
     0.5,
@@ -393,19 +394,22 @@ def flurry(unit: Unit, semaphore: int, count: int) -> list[Instruction]:
 
 
 def vector(g: Ground, phase: Phase) -> list[Instruction]:
-    """VRUNs with all their descriptors; sometimes a constant, a quantiser or a table first."""
-    rng, slow = g.rng, g.rng.random() < 0.08
+    """VRUNs with all their descriptors; sometimes a constant, a quantiser or a table first.
+
+    Half of them are plain: numbers of moderate size, a short chain, results that can be told apart.
+    """
+    rng, slow, plain = g.rng, g.rng.random() < 0.08, g.rng.random() < 0.5
     reduce = Reduce.NONE if slow else rng.choice([Reduce.NONE, Reduce.NONE, *Reduce])
     uses = rng.randrange(32) | (8 if slow or rng.random() < 0.9 else 0)
-    uses |= 1 if reduce is Reduce.WINDOW or rng.random() < 0.6 else 0
+    uses |= 11 if plain else 1 if reduce is Reduce.WINDOW or rng.random() < 0.6 else 0
     acc = bool(reduce is not Reduce.WINDOW and uses & 1 and rng.random() < 0.3)
     slot, groups = rng.randrange(4), rng.randint(1, 4)
     p = rng.choice([rng.randint(1, 4 * g.chip.beat_pixels + 1)] * 3 + [rng.randint(1, 60)])
-    streams, reach = _streams(g, phase, acc)
+    streams, reach = _streams(g, phase, acc, plain)
     if slow:
         streams += [*_slow_window(g, 3), Strm.new(idx=3, dtype=DType.F32)]
         groups, p, reach[3] = 1, 80 * g.chip.beat_pixels, g.used - 64
-    out = [*_settings(g), *streams, *_chain(g, slot, reduce, uses)]
+    out = [*_settings(g), *streams, *_chain(g, slot, reduce, uses, acc, plain)]
     redop = rng.choice([RedOp.SUM, RedOp.MAX, RedOp.MIN])
     if reduce is Reduce.CHANNELS and rng.random() < 0.4:
         redop = RedOp.ARGMAX
@@ -452,13 +456,17 @@ def table(g: Ground, slot: int, kind: TableKind) -> Ldt:
     return Ldt.new(base=at // g.chip.ku, slot=slot, kind=kind)
 
 
-def _streams(g: Ground, phase: Phase, acc: bool) -> tuple[list[Instruction], list[int]]:
+def _streams(
+    g: Ground, phase: Phase, acc: bool, plain: bool
+) -> tuple[list[Instruction], list[int]]:
     """Return the descriptors of all streams, and the words that each of 0 to 3 may reach."""
     rng, out, reach = g.rng, list[Instruction](), list[int]()
     types = [DType.I8, DType.I8, DType.I16, DType.I32, DType.F32, DType.F32, DType.BF16]
     for idx in range(4):
         dtype = rng.choice(types if idx < 3 else list(BYTES))
-        whole = rng.random() < (0.7 if idx == 3 else 0.3)
+        if plain and idx != 2:
+            dtype = rng.choice(_FINE if idx else (DType.I8, DType.I16, *_FINE))
+        whole = rng.random() < (0.7 if idx == 3 or plain else 0.3)
         out += _whole_window(g, idx) if whole else _window(g, Unit.VX, idx, BYTES[dtype])
         window = out[-2].values
         reach.append((3 * window["plane"] + window["h"] * window["pitch"]) * BYTES[dtype])
@@ -473,13 +481,18 @@ def _streams(g: Ground, phase: Phase, acc: bool) -> tuple[list[Instruction], lis
     return [*out, Strm.new(idx=4, base=g.word(phase.reads))], reach
 
 
-def _chain(g: Ground, slot: int, reduce: Reduce, uses: int) -> Sequence[Instruction]:
+def _chain(
+    g: Ground, slot: int, reduce: Reduce, uses: int, acc: bool, plain: bool
+) -> Sequence[Instruction]:
     """Return a chain of up to ten micro-ops with the operands that are there."""
     rng = g.rng
-    micros = _saved([_micro(g, uses, None) for _ in range(rng.choice([0, 0, 1, 1, 1, 2, 2, 3, 5]))])
+    length = rng.choice([0, 1, 1, 1, 2] if plain else [0, 1, 1, 2, 2, 3, 5])
+    micros = _saved([_micro(g, uses, None) for _ in range(length)])
+    if acc and rng.random() < 0.5:
+        micros.insert(0, (MicroOp.I2F, 0))
     if rng.random() < (0.1 if reduce is Reduce.NONE else 0.9):
         after = None if reduce is Reduce.NONE else reduce
-        length = rng.choice([0, 1, 2, rng.randint(0, 8 - len(micros))])
+        length = rng.choice([0, 1] if plain else [0, 1, 2, rng.randint(0, 8 - len(micros))])
         more = _saved([_micro(g, uses, after) for _ in range(min(length, 8 - len(micros)))])
         micros += [(MicroOp.RED, 0), *more]
     micros += [(MicroOp.END, 0)] * (10 - len(micros))
@@ -513,7 +526,7 @@ def _micro(g: Ground, uses: int, after: Reduce | None) -> tuple[MicroOp, int]:
         return MicroOp.ROT, 0
     sources = [Src.V, Src.V, Src.V, Src.T, *(Src(Src.K0 + k) for k in range(8))]
     if after in (None, Reduce.WINDOW):
-        sources += [s for bit, s in ((1, Src.IN1), (2, Src.IN2)) if uses >> bit & 1] * 2
+        sources += [s for bit, s in ((1, Src.IN1), (2, Src.IN2)) if uses >> bit & 1] * 3
     if after is not Reduce.CHANNELS and uses >> 4 & 1:
         sources += [Src.PB, Src.PS]
     return rng.choice(PLAIN), int(rng.choice(sources))
