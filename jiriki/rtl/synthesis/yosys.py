@@ -56,9 +56,8 @@ class Counts:
 
 
 def steps(target: Target, apart: Sequence[str]) -> list[str]:
-    """Return the passes of a target's flow."""
-    read = [f"read_verilog -lib {cell}" for cell in _cells()]
-    read += ["read_rtlil top.il", *(f"blackbox {pattern}" for pattern in apart)]
+    """Return the passes of a target's flow, from a design with our cells on."""
+    read = ["read_rtlil top.il", *(f"blackbox {pattern}" for pattern in apart)]
     # A wire `a[0]`, which shows a field, and bit 0 of `a` have one name after technology mapping.
     read += ["rename -hide w:*[[]*"]
     memories = f"tee -q -o {MEMORIES} dump t:$mem_v2"
@@ -106,7 +105,8 @@ def synthesise(
     (work / "top.il").write_text(rtlil)
     (work / CONSTRAINTS).write_text(f"set_driving_cell {target.driver}\n")
     log = work / "yosys.log"
-    command = [sys.executable, "-c", CHILD, *steps(target, apart)]
+    cells = [f"read_verilog -lib {cell}" for cell in _cells()]
+    command = [sys.executable, "-c", CHILD, *cells, *steps(target, apart)]
     code = tools.run(command, work, log, limit_s)
     if code is None:
         return None
