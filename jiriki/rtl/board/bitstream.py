@@ -188,6 +188,7 @@ def _finish(work: Path, folder: Path, made: Bitstream) -> None:
     for path in work.iterdir():
         if path.name not in keep:
             path.unlink()
+    work.chmod(0o755)  # mkdtemp keeps others out
     if folder.is_dir():
         folder.rmdir()
     os.replace(work, folder)
