@@ -25,10 +25,10 @@ demo: $(BASE)
 	@$(BIN)/jiriki demo
 
 test: check
-	@$(BIN)/pytest -n 2 -m "not full"
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not full"
 
 test-full: check
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(DEV)
 	@$(BIN)/ruff check jiriki tests docs bench
