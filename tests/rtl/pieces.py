@@ -399,7 +399,7 @@ def vector(g: Ground, phase: Phase) -> list[Instruction]:
     Half of them are plain: numbers of moderate size, a short chain, results that can be told apart.
     """
     rng, slow, plain = g.rng, g.rng.random() < 0.08, g.rng.random() < 0.5
-    reduce = Reduce.NONE if slow else rng.choice([Reduce.NONE, Reduce.NONE, *Reduce])
+    reduce = Reduce.NONE if slow else rng.choice([Reduce.NONE, Reduce.NONE, Reduce.WINDOW, *Reduce])
     uses = rng.randrange(32) | (8 if slow or rng.random() < 0.9 else 0)
     uses |= 11 if plain else 1 if reduce is Reduce.WINDOW or rng.random() < 0.6 else 0
     acc = bool(reduce is not Reduce.WINDOW and uses & 1 and rng.random() < 0.3)
@@ -488,6 +488,8 @@ def _chain(
     rng = g.rng
     length = rng.choice([0, 1, 1, 1, 2] if plain else [0, 1, 1, 2, 2, 3, 5])
     micros = _saved([_micro(g, uses, None) for _ in range(length)])
+    if plain and rng.random() < 0.1:  # of 0: infinity less itself
+        micros = [(MicroOp.RECIP, 0), (MicroOp.FSUB, int(Src.V))]
     if acc and rng.random() < 0.5:
         micros.insert(0, (MicroOp.I2F, 0))
     if rng.random() < (0.1 if reduce is Reduce.NONE else 0.9):
