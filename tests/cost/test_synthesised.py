@@ -9,7 +9,7 @@ from jiriki.cost.calibration import calibration
 from jiriki.cost.inventory import inventory
 from jiriki.cost.synthesised import checks, synthesised
 
-CHIPS = ("nano", "e256")
+CHIPS = sorted(synthesised())
 
 
 @pytest.mark.parametrize("chip", CHIPS)
