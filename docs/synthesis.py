@@ -136,9 +136,7 @@ def page(cells: dict[str, list[Row]], placed: dict[str, list[Row]]) -> str:
         out += [f"\n{note}\n" for note in notes(placed[chip])]
         if chip == CHIPS[0]:
             out.append(f"\n{array_note(load_chip(chip))}\n")
-        out += [
-            f"\nThe slowest {SLOWEST} on each, from register (osu018: or port) to register:\n\n"
-        ]
+        out += [f"\nThe slowest {SLOWEST}, from register (osu018: or port) to register:\n\n"]
         out += [markdown(slow_sheet(cells[chip], placed[chip]))]
         out += ["\nMemories, which are in none of the above:\n\n"]
         out += [markdown(memory_sheet(memories(load_chip(chip), cells[chip])))]
