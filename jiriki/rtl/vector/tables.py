@@ -44,14 +44,13 @@ from jiriki.rtl.vector.records import (
     lanes_layout,
 )
 
-SLOTS = 1 << SLOT_BITS
-
 
 class Tables(wiring.Component):
     """See the module. `header` is combinational, of `header_slot`."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
+        self.slots = shape.chip.table_slots
         lanes = shape.lanes
         super().__init__(
             {
@@ -100,10 +99,10 @@ class Tables(wiring.Component):
         lines = LUT_BYTES // row
         upper = ceil_log2(lines)
         results = self._memory(
-            m, "codes", 8 * row, SLOTS * lines,
-            Cat(self.number[:upper], self.slot), self.line.as_value()[: 8 * row],
+            m, "codes", 8 * row, self.slots * lines,
+            Cat(self.number[:upper], self._low(self.slot)), self.line.as_value()[: 8 * row],
             self.load & ~self.is_segment,
-            [Cat(code, self.slot) for code in self.code], self.code_read, parts=row,
+            [Cat(code, self._low(self.slot)) for code in self.code], self.code_read, parts=row,
         )  # fmt: skip
         m.d.comb += [self.code_result[i].eq(result) for i, result in enumerate(results)]
 
@@ -118,10 +117,11 @@ class Tables(wiring.Component):
             row = (bank + 1) % rows
             number = named(m, f"number{bank}", self.number - (row == 0), len(self.number) + 1)
             words = self._memory(
-                m, f"segments{bank}", SEGMENT.size, SLOTS * lines,
-                Cat(number[:upper], self.slot), _segment(self.line, row),
+                m, f"segments{bank}", SEGMENT.size, self.slots * lines,
+                Cat(number[:upper], self._low(self.slot)), _segment(self.line, row),
                 self.load & self.is_segment & (number < lines),
-                [Cat(segment[within:], self.slot) for segment in self.segment], self.segment_read,
+                [Cat(segment[within:], self._low(self.slot)) for segment in self.segment],
+                self.segment_read,
             )  # fmt: skip
             banks.append(words)
         for i in range(self.shape.lanes):
@@ -170,7 +170,7 @@ class Tables(wiring.Component):
         return words
 
     def _headers(self, m: Module) -> None:
-        headers = Array(Signal(HEADER, name=f"header{i}") for i in range(SLOTS))
+        headers = Array(Signal(HEADER, name=f"header{i}") for i in range(self.slots))
         made = Signal(HEADER)
         lo, shifts = self.line[0], self.line[1]
         m.d.comb += [
@@ -182,10 +182,14 @@ class Tables(wiring.Component):
             made.above.eq(parts(m, "above", self.line[3]).clean),
         ]
         with m.If(self.load & self.is_segment & (self.number == 0)), m.Switch(self.slot):
-            for i in range(SLOTS):
+            for i in range(self.slots):
                 with m.Case(i):
                     m.d.sync += headers[i].eq(made)
-        m.d.comb += self.header.eq(headers[self.header_slot])
+        m.d.comb += self.header.eq(headers[self._low(self.header_slot)])
+
+    def _low(self, slot: Value) -> Value:
+        """Return the bits of a slot's number that the chip's slots need."""
+        return slot[: ceil_log2(self.slots)]
 
 
 def _segment(line: Value, row: int) -> Value:
