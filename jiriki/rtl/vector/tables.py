@@ -4,8 +4,8 @@ Concept: a line is what LDT reads in a cycle, 4 bytes a lane. A LUT8 table is ke
 segment table is kept in `table_rows` memories side by side, segment s in memory s mod table_rows;
 its rows lie one further in the image, because row 0 is the header, which is kept in registers.
 In: a line with its number, slot and kind; in the same cycle addresses. Out: rows one cycle later.
-Every lane reads on its own: a memory of one read port stands there once a lane
-(`verilog/jiriki_table.v`; in Amaranth's own simulator a memory of many ports).
+Every lane reads on its own: a memory of one read port stands there once a lane (of the whole tile
+`verilog/jiriki_table.v` holds them all; the functions' ROM is one, of many ports).
 """
 
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
@@ -84,8 +84,12 @@ class Tables(wiring.Component):
         return m
 
     def _rom(self, m: Module) -> None:
-        m.submodules.rom = rom = memory.Memory(shape=ROM_ROW, depth=ROM_ROWS, init=rom_rows())
+        shared = isinstance(self.platform, SharedModules)
+        rows = rom_rows()
         for i in range(self.shape.lanes):
+            if i == 0 or not shared:
+                rom = memory.Memory(shape=ROM_ROW, depth=ROM_ROWS, init=rows)
+                m.submodules["rom" if shared else f"rom{i}"] = rom
             port = rom.read_port()
             m.d.comb += [
                 port.addr.eq(self.rom_address[i]),
@@ -158,11 +162,11 @@ class Tables(wiring.Component):
                 i_write_row=write_row, i_write_word=write_word,
             )  # fmt: skip
             return words
-        kept = memory.Memory(shape=data.ArrayLayout(part, parts), depth=rows, init=[])
-        m.submodules[name] = kept
-        port = kept.write_port()
-        m.d.comb += [port.addr.eq(write_row), port.data.eq(write_word), port.en.eq(write)]
-        for word, row in zip(words, read_rows, strict=True):
+        for i, (word, row) in enumerate(zip(words, read_rows, strict=True)):
+            kept = memory.Memory(shape=data.ArrayLayout(part, parts), depth=rows, init=[])
+            m.submodules[f"{name}_{i}"] = kept
+            port = kept.write_port()
+            m.d.comb += [port.addr.eq(write_row), port.data.eq(write_word), port.en.eq(write)]
             port, which = kept.read_port(), Signal(max(1, low))
             m.d.comb += [port.addr.eq(row[low:]), port.en.eq(read), word.eq(port.data[which])]
             with m.If(read):
