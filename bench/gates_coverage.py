@@ -12,16 +12,16 @@ import sys
 
 from jiriki.sim.timing import TimingEngine
 from tests.rtl.coverage import TABLES, Coverage, bins, impossible
-from tests.rtl.lockstep import NANO, PHASES, VALUES
+from tests.rtl.lockstep import NANO, PHASES, RARE, VALUES
 from tests.rtl.programs import gates_program
 
 FIRST_SEED = 1000
 
 
 def measure(programs: int) -> Coverage:
-    """Run so many programs and count."""
+    """Run so many programs, and those for what these miss, and count."""
     engine, coverage = TimingEngine(NANO), Coverage()
-    for seed in range(FIRST_SEED, FIRST_SEED + programs):
+    for seed in (*RARE, *range(FIRST_SEED, FIRST_SEED + programs)):
         program = gates_program(seed, NANO, PHASES)
         coverage.add(program, engine.run(program, events=True, parameters=VALUES), VALUES)
     return coverage

@@ -27,6 +27,7 @@ from tests.rtl.programs import gates_program
 NANO = load_chip("nano")
 VALUES = tuple(PARAMETERS.values())
 PHASES = 2
+RARE = (14124,)  # a seed beyond the usual ones: RED of ARGMAX with both tokens, at its first chance
 STALLS = (0.2, 0.5, 0.7)  # share of the cycles in which a slow memory holds a handshake back
 
 

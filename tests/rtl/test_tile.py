@@ -28,6 +28,7 @@ from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from tests.rtl.lockstep import PHASES, RARE
 from tests.rtl.pieces import PARAMETERS
 from tests.rtl.programs import gates_program
 
@@ -60,11 +61,17 @@ def test_random_programs_agree_in_every_bit_and_cycle(seed: int) -> None:
     assert found.agrees, found
 
 
+@pytest.mark.parametrize("seed", RARE)
+def test_programs_that_do_what_is_rare_agree(seed: int) -> None:
+    found = verified(gates_program(seed, NANO, PHASES), NANO, PARAMETERS)
+    assert found.agrees, found
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("block", range(50))
 def test_many_random_programs_agree(block: int) -> None:
     for seed in range(1000 + 100 * block, 1100 + 100 * block):
-        program = gates_program(seed, NANO, phases=2)
+        program = gates_program(seed, NANO, PHASES)
         check(program, NANO, VALUES)
         found = verified(program, NANO, PARAMETERS)
         assert found.agrees, (seed, found)
