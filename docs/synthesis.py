@@ -3,7 +3,7 @@
 In: `jiriki synth` for `CHIPS` on OSU 0.18 um cells and ECP5 (an hour; what is in the cache is not
 made again). Out: the page, docs/images/synthesis.svg, jiriki/cost/synthesised.toml, the table of
 ratios in docs/method-cost.md. `--check` only compares the parts with those that the page was made
-from (half a minute, no tool needed) and exits 1 when some have changed.
+from (minutes, no tool needed) and exits 1 when some have changed.
 """
 
 from __future__ import annotations
