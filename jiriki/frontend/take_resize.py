@@ -213,7 +213,7 @@ def _coordinates(context: Context, node: onnx.NodeProto, axis: Axis) -> np.ndarr
     if mode == "pytorch_half_pixel" or (mode == "align_corners" and axis.new == 1):
         return np.zeros(axis.new, f32)
     if mode == "align_corners":
-        return out * f32(axis.old - 1) / f32(axis.new - 1)
+        return out * f32(axis.old - 1) / f32(_unrounded(axis) - 1)
     if mode == "half_pixel_symmetric":
         adjustment = f32(axis.new) / (factor * f32(axis.old))
         centre = f32(axis.old) / f32(2)
@@ -221,6 +221,12 @@ def _coordinates(context: Context, node: onnx.NodeProto, axis: Axis) -> np.ndarr
     if mode == CROP:
         return _cropped(axis, out)
     raise context.unsupported(node, f"coordinates {mode} are not taken", "use half_pixel")
+
+
+def _unrounded(axis: Axis) -> float:
+    """Return the size that the scale gives, whole or not, as ONNX's own reference counts it."""
+    size = axis.scale * axis.old
+    return axis.new if abs(size - axis.new) < 1e-3 else size
 
 
 def _cropped(axis: Axis, out: np.ndarray) -> np.ndarray:

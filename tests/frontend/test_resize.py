@@ -54,6 +54,18 @@ def test_crop(mode, antialias, region):
         )
 
 
+def test_align_corners_spans_the_size_that_the_scale_gives():
+    """By hand, as ONNX's reference: 4 * 0.6 = 2.4, so positions are 0 and 3 / 1.4."""
+    constants = {"s": np.array((1, 1, 1, 0.6), f32)}
+    operation = node(
+        "Resize", ["x", "", "s"], mode="linear", coordinate_transformation_mode="align_corners"
+    )
+    net = import_onnx(model([operation], {"x": (1, 1, 1, 4)}, constants, 19))
+    row = np.arange(4, dtype=f32).reshape(1, 1, 1, 4)
+    found = evaluate(net, {"x": row})["y"].reshape(-1)
+    np.testing.assert_allclose(found, [0, 3 / 1.4], rtol=1e-6)
+
+
 def test_a_crop_that_onnxruntime_leaves_out_is_refused():
     region = (0, 0, *REGIONS[0][:2], 1, 1, *REGIONS[0][2:])
     constants = {"r": np.array(region, f32), "z": np.array((1, 2, 6, 5), np.int64)}
