@@ -6,6 +6,7 @@ events. The program's words are placed behind its image, at a multiple of a burs
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
 from jiriki.program import Event, Program, Run
 from jiriki.program.binding import binding_bytes, pack, unpack
+from jiriki.rtl import mailbox
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.readings import Count, port_beats, unit_counters
 from jiriki.rtl.sequencer import UNITS
 from jiriki.rtl.simulate.tile import Log, TileSimulation
 
@@ -57,18 +60,11 @@ class GatesEngine:
                 tile.dump(*waveform)
             tile.start(address, len(program.instructions), parameters)
             self._finish(tile, max_cycles, progress)
-            log, beats, counters = tile.log(), tile.beats(), tile.counters()
-            cycles = tile.cycles
-        beat = self.chip.dram_bytes_per_cycle
-        return Run(
-            engine=self.name,
-            program_hash=program.content_hash(),
-            outputs={b.name: self._output(memory, b) for b in program.outputs},
-            cycles=cycles,
-            dram_read_bytes=beat * (beats["ld"] + beats["fetch"]),
-            dram_write_bytes=beat * beats["st"],
-            units=counters,
-            events=events_of(program, log, parameters) if events else (),
+            log = tile.log() if events else None
+            done = self._run(program, memory, tile.register)
+        return replace(
+            done,
+            events=events_of(program, log, parameters) if log else (),
             wall_s=time.perf_counter() - began,
         )
 
@@ -109,6 +105,19 @@ class GatesEngine:
                 raise RtlError(
                     f"the program has not reached HALT after {max_cycles} cycles. {tile.state()}"
                 )
+
+    def _run(self, program: Program, memory: np.ndarray, count: Count) -> Run:
+        """Return what memory and the mailbox's counts say after a run."""
+        beat, beats = self.chip.dram_bytes_per_cycle, port_beats(count)
+        return Run(
+            engine=self.name,
+            program_hash=program.content_hash(),
+            outputs={b.name: self._output(memory, b) for b in program.outputs},
+            cycles=count(mailbox.CYCLES),
+            dram_read_bytes=beat * (beats["ld"] + beats["fetch"]),
+            dram_write_bytes=beat * beats["st"],
+            units=unit_counters(count),
+        )
 
     def _output(self, memory: np.ndarray, binding: object) -> np.ndarray:
         start = binding.address

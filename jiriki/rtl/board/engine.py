@@ -8,20 +8,18 @@ the chip describes. No port of a real board is needed where `simulation` is give
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from jiriki.chip import ChipConfig
-from jiriki.program import Program, Run, UnitCounters
+from jiriki.program import Program, Run
 from jiriki.program.binding import binding_bytes
 from jiriki.rtl import mailbox
 from jiriki.rtl.board.host import TIMEOUT_S, ByteStream, HostLink, SerialPort
 from jiriki.rtl.board.settings import BoardSettings
-from jiriki.rtl.counters import REASONS
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import BoardError, RtlError
-from jiriki.rtl.sequencer import UNITS
-from jiriki.rtl.simulate.tile import STARVED
 
 SIMULATION = "simulation"  # the port of a board that is not there
 SIMULATED_S = 10e-3  # of its time, in which it answers: its line is faster
@@ -70,20 +68,9 @@ class BoardEngine(GatesEngine):
             self._finish(link, limit_s)
             for binding in program.outputs:
                 self._fetch(link, memory, binding.address, binding_bytes(binding, self.chip.ku))
-            cycles, beats = count(link, mailbox.CYCLES), port_beats(link)
-            units = unit_counters(link)
+            done = self._run(program, memory, lambda address: count(link, address))
             self.repeats = link.repeats
-        beat = self.chip.dram_bytes_per_cycle
-        return Run(
-            engine=self.name,
-            program_hash=program.content_hash(),
-            outputs={b.name: self._output(memory, b) for b in program.outputs},
-            cycles=cycles,
-            dram_read_bytes=beat * (beats["ld"] + beats["fetch"]),
-            dram_write_bytes=beat * beats["st"],
-            units=units,
-            wall_s=time.perf_counter() - began,
-        )
+        return replace(done, wall_s=time.perf_counter() - began)
 
     @contextmanager
     def _open(self) -> Iterator[HostLink]:
@@ -168,24 +155,3 @@ class BoardEngine(GatesEngine):
 def count(link: HostLink, address: int) -> int:
     """Return a 64-bit count of the mailbox."""
     return link.read_register(address) | link.read_register(address + 4) << 32
-
-
-def port_beats(link: HostLink) -> dict[str, int]:
-    """Return the beats that each user of the DRAM port moved."""
-    return {name: count(link, address) for name, address in mailbox.BEATS.items()}
-
-
-def unit_counters(link: HostLink) -> dict[str, UnitCounters]:
-    """Return each unit's cycles by what it did."""
-    return {
-        unit.name: _counters(link, mailbox.COUNTERS + mailbox.UNIT_STRIDE * u)
-        for u, unit in enumerate(UNITS)
-    }
-
-
-def _counters(link: HostLink, base: int) -> UnitCounters:
-    counts = {name: count(link, base + 8 * r) for r, name in enumerate(REASONS)}
-    busy = counts.pop("busy")
-    starved = sum(counts[name] for name in STARVED)
-    blocked = sum(counts.values()) - starved
-    return UnitCounters(busy, starved, blocked, {name: n for name, n in counts.items() if n})

@@ -14,9 +14,7 @@ import numpy as np
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.fields import Unit
-from jiriki.program import UnitCounters
 from jiriki.rtl import mailbox
-from jiriki.rtl.counters import REASONS
 from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.kept import tile_verilog
@@ -24,7 +22,6 @@ from jiriki.rtl.sequencer import UNITS
 from jiriki.rtl.verilate import build_library
 from jiriki.rtl.waveform import with_marks
 
-STARVED = ("instruction", "semaphore", "data")
 OPTIMISE = "-O1"  # of the compiler; -O2 runs 1.3 times as fast and compiles for twice as long
 QUIET_CYCLES = 200_000  # without an event: the program hangs
 LISTS = ("sent", "started", "completed")
@@ -181,23 +178,3 @@ class TileSimulation:
     def cycles(self) -> int:
         """Cycles of the last run, HALT inclusive."""
         return self.register(mailbox.CYCLES)
-
-    def beats(self) -> dict[str, int]:
-        """Port beats of the last run, of LD, ST and fetch."""
-        return {name: self.register(address) for name, address in mailbox.BEATS.items()}
-
-    def counters(self) -> dict[str, UnitCounters]:
-        """Return each unit's cycles by what it did."""
-        out = {}
-        for u, unit in enumerate(UNITS):
-            base = mailbox.COUNTERS + mailbox.UNIT_STRIDE * u
-            counts = {name: self.register(base + 8 * r) for r, name in enumerate(REASONS)}
-            busy = counts.pop("busy")
-            starved = sum(counts[name] for name in STARVED)
-            out[unit.name] = UnitCounters(
-                busy,
-                starved,
-                sum(counts.values()) - starved,
-                {k: v for k, v in counts.items() if v},
-            )
-        return out
