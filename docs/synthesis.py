@@ -22,7 +22,7 @@ from jiriki.cost.calibration import calibration
 from jiriki.cost.inventory import Memory as Macros
 from jiriki.cost.process import process
 from jiriki.cost.ranges import Range
-from jiriki.cost.synthesised import PARTS, SRAM, checks, synthesised
+from jiriki.cost.synthesised import PARTS, SRAM, checks, stands_for, synthesised
 from jiriki.report.quantities import rate
 from jiriki.report.tables import Sheet, markdown
 from jiriki.rtl.synthesis.table import Request, Row, memories, synthesise
@@ -296,7 +296,7 @@ COLOURS = {
 
 def _by_unit(rows: list[Row]) -> dict[str, float]:
     return {
-        unit: sum(_all(r, "gates") for r in rows if {r.unit, r.unit.split(".")[0]} & set(names))
+        unit: sum(_all(r, "gates") for r in rows if stands_for(r.unit, names))
         for unit, names in PARTS.items()
     }
 

@@ -73,14 +73,15 @@ def checks(chip: ChipConfig, factors: Calibration | None = None) -> list[Check]:
     gate, latch = factors.value("per_gate"), factors.value("latch_bit")
     found = []
     for unit, names in PARTS.items():
-        own = [part for name, part in parts.items() if _stands_for(name, names)]
+        own = [part for name, part in parts.items() if stands_for(name, names)]
         memory = sum(part.memory_bits for part in own) * latch / gate
         model = units[unit].transistors * (1 / gate)
         found.append(Check(unit, model, sum(part.gates for part in own), memory))
     return [*found, _all(found)]
 
 
-def _stands_for(part: str, names: tuple[str, ...]) -> bool:
+def stands_for(part: str, names: tuple[str, ...]) -> bool:
+    """Say whether a part is among the names of a unit in `PARTS`."""
     return part in names or part.split(".")[0] in names
 
 

@@ -74,6 +74,25 @@ class Tile(wiring.Component):
             self._front(m, u, unit.unit, sequencer, semaphores) for u, unit in enumerate(units)
         ]
         counts = self._counters(m, units, fronts, sequencer, mailbox)
+        self._host(m, sequencer, mailbox, semaphores, port, fronts)
+        m.d.comb += [
+            self.trace.pending.eq(port.outstanding != 0),
+            *(mailbox.counts[i].eq(count) for i, count in enumerate(counts)),
+        ]
+        for count, beats in zip(
+            mailbox.beats, (port.load_beats, port.store_beats, port.fetch_beats), strict=True
+        ):
+            total = Signal(COUNTER_BITS)
+            m.d.sync += total.eq(Mux(mailbox.start, 0, total + beats))
+            m.d.comb += count.eq(total)
+        self._trace(m, sequencer, semaphores, fronts)
+        return m
+
+    def _host(
+        self, m: Module, sequencer: Sequencer, mailbox: Mailbox, semaphores: Semaphores,
+        port: DramPort, fronts: list[Front],
+    ) -> None:  # fmt: skip
+        """Let the mailbox start the sequencer, and see what becomes of it."""
         m.d.comb += [
             sequencer.base.eq(mailbox.base), sequencer.words.eq(mailbox.words),
             sequencer.start.eq(mailbox.start),
@@ -83,17 +102,7 @@ class Tile(wiring.Component):
             mailbox.running.eq(sequencer.running), mailbox.halts.eq(sequencer.halts),
             mailbox.overflow.eq(semaphores.overflow),
             mailbox.pending.eq(port.outstanding != 0), mailbox.error.eq(port.error),
-            self.trace.pending.eq(port.outstanding != 0),
-            *(mailbox.counts[i].eq(count) for i, count in enumerate(counts)),
         ]  # fmt: skip
-        for count, beats in zip(
-            mailbox.beats, (port.load_beats, port.store_beats, port.fetch_beats), strict=True
-        ):
-            total = Signal(COUNTER_BITS)
-            m.d.sync += total.eq(Mux(mailbox.start, 0, total + beats))
-            m.d.comb += count.eq(total)
-        self._trace(m, sequencer, semaphores, fronts)
-        return m
 
     def _scratchpad(self, m: Module, reads: list, writes: list) -> None:
         m.submodules.scratchpad = memory = Scratchpad(self.chip, len(reads), len(writes))

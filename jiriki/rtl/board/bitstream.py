@@ -13,7 +13,6 @@ with the memory cells of `verilog/`; clocks are not gated (JIRIKI_UNGATED).
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +25,8 @@ from pathlib import Path
 from jiriki.chip import ChipConfig
 from jiriki.rtl.board.settings import BoardSettings
 from jiriki.rtl.board.ulx3s import CLOCK, Ulx3s
-from jiriki.rtl.errors import RtlError
+from jiriki.rtl.errors import RtlError, SlowError
+from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.yosys import kept_folder
 
 BOARD = "ulx3s"
@@ -126,14 +126,10 @@ def _wasm(entry: str, arguments: list[str]) -> list[str]:
 def _run(what: str, command: list[str], work: Path, limit_s: float) -> None:
     """Run one tool, its messages in a log beside the result."""
     log = work / f"{what}.log"
-    with log.open("w") as out:
-        try:
-            done = subprocess.run(
-                command, cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=limit_s
-            )
-        except subprocess.TimeoutExpired:
-            raise RtlError(f"{what} did not finish within {limit_s:.0f} s; raise --limit") from None
-    if done.returncode:
+    code = tools.run(command, work, log, limit_s)
+    if code is None:
+        raise SlowError(f"{what} did not finish within {limit_s:.0f} s; raise --limit")
+    if code:
         lines = log.read_text(errors="replace").splitlines()
         errors = (
             [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no message"]

@@ -89,7 +89,8 @@ class Steering(wiring.Component):
         ]
         tag, micro = entering, entering_micro
         for i, kind in enumerate(self.shape.stages):
-            tag, micro = self._stage(m, i, kind, tag, micro, inside)
+            tags, micro = self._stage(m, i, kind, tag, micro)
+            tag, inside = tags[-1], [*inside, *(t.beat.valid for t in tags)]
         m.d.comb += self.awake.eq(Cat(inside).any())
         self._end(m, tag, micro, back)
         m.d.comb += back_micro.eq(micro)
@@ -110,12 +111,9 @@ class Steering(wiring.Component):
         return tag, micro
 
     def _stage(
-        self, m: Module, index: int, kind: str, tag: Value, micro: Value, inside: list[Value]
-    ) -> tuple[Signal, Signal]:
-        """Steer one stage; return tag and next micro-op of the beat that leaves it.
-
-        Adds to `inside` whether a beat is in one of its cycles.
-        """
+        self, m: Module, index: int, kind: str, tag: Value, micro: Value
+    ) -> tuple[list[Signal], Signal]:
+        """Steer one stage; return the tag of each cycle, and what is next for what leaves it."""
         control, cycles = getattr(self, f"stage{index}"), STAGE_CYCLES[kind]
         tags = [Signal(tag_layout(self.shape), name=f"tag{index}_{n + 1}") for n in range(cycles)]
         chosen = [Signal(MICRO, name=f"micro{index}_{n + 1}") for n in range(2, cycles)]
@@ -135,14 +133,13 @@ class Steering(wiring.Component):
             m.d.sync += chosen[n].eq(chosen[n - 1])
         valids = [tag.beat.valid, *(t.beat.valid for t in tags[:-1])]
         m.d.comb += [control.valid[n].eq(valid) for n, valid in enumerate(valids)]
-        inside += [t.beat.valid for t in tags]
         if index == 0:
             m.d.comb += control.late.eq(tags[1].beat.valid & (tags[1].still == 1))
         if kind == "F":
             self._steer_function(m, control, tag, micro, tags[0], is_function)
         else:
             self._steer_alu(m, control, tag, micro, tags, is_alu)
-        return tags[-1], chosen[-1]
+        return tags, chosen[-1]
 
     def _steer_alu(
         self, m: Module, control: Value, tag: Value, micro: Value, tags: list[Signal], does: Value

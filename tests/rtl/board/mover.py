@@ -1,6 +1,6 @@
 """A board whose tile has no MX and no VX: it compiles in seconds and moves bytes for real."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Module
 from amaranth.lib.wiring import connect, flipped
 
 from jiriki.rtl.board.core import BoardCore
@@ -37,15 +37,8 @@ class MoverTile(Tile):
         fronts = [
             self._front(m, u, unit.unit, sequencer, semaphores) for u, unit in enumerate((ld, st))
         ]
+        self._host(m, sequencer, mailbox, semaphores, port, fronts)
         m.d.comb += [
-            sequencer.base.eq(mailbox.base), sequencer.words.eq(mailbox.words),
-            sequencer.start.eq(mailbox.start),
-            sequencer.all_idle.eq(Cat(front.idle for front in fronts).all()),
-            mailbox.parameter.eq(sequencer.parameter),
-            sequencer.parameter_value.eq(mailbox.parameter_value),
-            mailbox.running.eq(sequencer.running), mailbox.halts.eq(sequencer.halts),
-            mailbox.overflow.eq(semaphores.overflow),
-            mailbox.pending.eq(port.outstanding != 0), mailbox.error.eq(port.error),
             self.trace.running.eq(sequencer.running), self.trace.halts.eq(sequencer.halts),
         ]  # fmt: skip
         return m
