@@ -31,7 +31,7 @@ class Draft:
     def node(self, op: str, inputs: Sequence[str], attrs: Mapping[str, Attr], output: str) -> str:
         (type_,) = OPS[op].check(output, [self.tensors[n] for n in inputs], attrs)
         self.tensors[output] = type_
-        self.nodes.append(Node(op, output, tuple(inputs), (output,), dict(attrs), "test"))
+        self.nodes.append(Node(op, output, tuple(inputs), (output,), dict(attrs), output))
         return output
 
     def graph(self, *outputs: str) -> Graph:

@@ -8,12 +8,14 @@ cycles are others then, memory must be the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from jiriki.chip import load_chip
+from jiriki.chip import ChipConfig, load_chip
 from jiriki.program import Program, Run
 from jiriki.report.verify import Verification, compare_runs
 from jiriki.rtl.engine import GatesEngine
@@ -33,27 +35,41 @@ STALLS = (0.2, 0.5, 0.7)  # share of the cycles in which a slow memory holds a h
 
 @dataclass(frozen=True)
 class Expected:
-    """A program and what the simulators say of it."""
+    """A program with its inputs, and what the simulators say of it."""
 
     program: Program
+    chip: ChipConfig
+    inputs: Mapping[str, Any]
     functional: Run
     timing: Run
 
 
+def simulated(program: Program, chip: ChipConfig, inputs: Mapping[str, Any]) -> Expected:
+    """Run both simulators; `inputs` hold the host's parameters too."""
+    given = [inputs[name] for name in program.parameters]
+    functional = FunctionalEngine(chip).run(program, inputs)
+    timing = TimingEngine(chip).run(program, events=True, parameters=given)
+    return Expected(program, chip, inputs, functional, timing)
+
+
 @cache
-def expected(seed: int, phases: int = PHASES) -> Expected:
+def expected(seed: int) -> Expected:
     """Return a random program with its values and cycles."""
-    program = gates_program(seed, NANO, phases)
-    functional = FunctionalEngine(NANO).run(program, PARAMETERS)
-    timing = TimingEngine(NANO).run(program, events=True, parameters=VALUES)
-    return Expected(program, functional, timing)
+    return simulated(gates_program(seed, NANO, PHASES), NANO, PARAMETERS)
 
 
 def compared(one: Expected) -> Verification:
     """Run on the gates and compare. Raises RtlError for what hangs or leaves its memory."""
     limit = 3 * (one.timing.cycles or 0)
-    gates = GatesEngine(NANO).run(one.program, PARAMETERS, events=True, max_cycles=limit)
+    gates = GatesEngine(one.chip).run(one.program, one.inputs, events=True, max_cycles=limit)
     return compare_runs(one.program, one.functional, one.timing, gates)
+
+
+def verified(
+    program: Program, chip: ChipConfig, inputs: Mapping[str, Any] | None = None
+) -> Verification:
+    """Run the three engines and compare."""
+    return compared(simulated(program, chip, inputs or {}))
 
 
 def differences(seed: int) -> tuple[str, ...]:
@@ -76,16 +92,26 @@ def differences(seed: int) -> tuple[str, ...]:
 
 def slow_differences(one: Expected, seed: int) -> tuple[str, ...]:
     """Return how memory differs at the end when it is slow."""
-    engine = GatesEngine(NANO)
+    try:
+        same = agrees_when_slow(one, STALLS[seed % len(STALLS)], seed)
+    except RtlError:
+        return ("hangs with slow memory",)
+    return () if same else ("memory when slow",)
+
+
+def agrees_when_slow(one: Expected, share: float, seed: int) -> bool:
+    """Say whether a random program's image is right when memory holds back `share` of the time.
+
+    Raises RtlError when HALT is not reached.
+    """
+    engine = GatesEngine(one.chip)
     memory, address = engine.memory(one.program, {})
-    with TileSimulation(NANO) as tile:
+    with TileSimulation(one.chip) as tile:
         tile.memory(memory)
-        tile.stall(STALLS[seed % len(STALLS)], seed)
+        tile.stall(share, seed)
         tile.start(address, len(one.program.instructions), VALUES)
-        try:
-            if not tile.advance(30 * (one.timing.cycles or 0)):
-                return ("hangs with slow memory",)
-        except RtlError:
-            return ("hangs with slow memory",)
+        if not tile.advance(30 * (one.timing.cycles or 0)):
+            raise RtlError(f"HALT is not reached with slow memory. {tile.state()}")
     found, right = engine._output(memory, one.program.outputs[0]), one.functional.outputs
-    return () if right and np.array_equal(found, right["memory"]) else ("memory when slow",)
+    assert right is not None, "the functional engine computes values"
+    return np.array_equal(found, right["memory"])

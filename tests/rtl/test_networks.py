@@ -12,11 +12,8 @@ import pytest
 from bench.gates import measure
 from jiriki.chip import load_chip
 from jiriki.compiler import compile_graph
-from jiriki.report.verify import compare_runs
-from jiriki.rtl.engine import GatesEngine
-from jiriki.sim.functional import FunctionalEngine
-from jiriki.sim.timing import TimingEngine
 from tests.agree.networks import random_network
+from tests.rtl.lockstep import verified
 from tests.rtl.resnet18 import VTA_CYCLES
 
 
@@ -25,10 +22,7 @@ def random_network_agrees(seed: int, chip_name: str) -> None:
     graph = random_network(seed, layers=1 + seed % 6)
     program = compile_graph(graph, chip)
     x = np.random.default_rng(seed).normal(size=graph.inputs[0].shape).astype(np.float32) * 3
-    functional = FunctionalEngine(chip).run(program, {"x": x})
-    timing = TimingEngine(chip).run(program, events=True)
-    gates = GatesEngine(chip).run(program, {"x": x}, events=True, max_cycles=10_000_000)
-    found = compare_runs(program, functional, timing, gates)
+    found = verified(program, chip, {"x": x})
     assert found.agrees, (seed, found)
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from jiriki.chip import ChipConfig, load_chip
 from jiriki.cli.screen import Screen
 from jiriki.cli.source import Reading, open_model
 from jiriki.compiler import compile_graph
@@ -22,28 +20,13 @@ from jiriki.isa.dma import Ld
 from jiriki.isa.fields import Sync, Unit
 from jiriki.program import Program
 from jiriki.program.check import check
-from jiriki.report.verify import Verification, compare_runs
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
-from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
-from tests.rtl.lockstep import PHASES, RARE
+from tests.rtl.lockstep import NANO, PHASES, RARE, VALUES, agrees_when_slow, simulated, verified
 from tests.rtl.pieces import PARAMETERS
 from tests.rtl.programs import gates_program
-
-NANO = load_chip("nano")
-VALUES = tuple(PARAMETERS.values())
-
-
-def verified(program: Program, chip: ChipConfig, inputs: dict | None = None) -> Verification:
-    """Run the three engines and compare."""
-    given = [(inputs or {})[name] for name in program.parameters]
-    functional = FunctionalEngine(chip).run(program, inputs)
-    timing = TimingEngine(chip).run(program, events=True, parameters=given)
-    limit = 3 * (timing.cycles or 0)
-    gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
-    return compare_runs(program, functional, timing, gates)
 
 
 def hand_made(*instructions, dram_bytes: int = 4096) -> Program:
@@ -88,17 +71,8 @@ def test_digits_run_on_the_gates_as_on_the_simulators() -> None:
 
 @pytest.mark.parametrize("share", [0.2, 0.7])
 def test_a_slow_memory_changes_no_bit(share: float) -> None:
-    program = gates_program(77, NANO)
-    expected = FunctionalEngine(NANO).run(program, PARAMETERS).outputs
-    engine = GatesEngine(NANO)
-    memory, address = engine.memory(program, {})
-    with TileSimulation(NANO) as tile:
-        tile.memory(memory)
-        tile.stall(share, seed=5)
-        tile.start(address, len(program.instructions), VALUES)
-        assert tile.advance(1_000_000)
-    found = engine._output(memory, program.outputs[0])
-    assert expected is not None and np.array_equal(found, expected["memory"])
+    one = simulated(gates_program(77, NANO), NANO, PARAMETERS)
+    assert agrees_when_slow(one, share, seed=5)
 
 
 def test_a_reset_in_mid_program_leaves_a_tile_that_works() -> None:
