@@ -128,7 +128,7 @@ def measure_tiles() -> None:
 def resnet50() -> Graph:
     """Return the zoo's graph."""
     from jiriki.cli.screen import Screen
-    from jiriki.cli.source import Reading, open_model
+    from jiriki.models import Reading, open_model
 
     return open_model("resnet50", Reading(), Screen(as_json=False)).graph()
 

@@ -22,16 +22,16 @@ import numpy as np
 
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
 from jiriki.compiler import compile_graph
 from jiriki.graph import Graph
 from jiriki.graph.expose import with_every_tensor
+from jiriki.models import Reading, open_model
 from jiriki.report.tables import Sheet, markdown
-from jiriki.report.verify import compare_runs
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.simulate.tile import tile_library
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from jiriki.verify import compare_runs
 from tests.rtl.resnet18 import VTA_CYCLES, resnet18
 
 CHIPS = {"resnet50": "e256", "efficientnet-lite0": "e256", "mobilenetv2": "e256",

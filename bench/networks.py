@@ -15,9 +15,9 @@ from typing import Any
 
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Model, Reading, open_model
 from jiriki.compiler import compile_graph
 from jiriki.frontend.zoo import list_models
+from jiriki.models import Model, Reading, open_model
 from jiriki.report.tables import Sheet, markdown
 from jiriki.sim.timing import TimingEngine
 

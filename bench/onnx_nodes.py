@@ -34,6 +34,7 @@ from onnx import numpy_helper
 
 from jiriki.chip import load_chip
 from jiriki.compiler import compile_graph
+from jiriki.errors import JirikiError
 from jiriki.frontend import (
     import_onnx,
     quantise_onnx,
@@ -41,7 +42,6 @@ from jiriki.frontend import (
 )
 from jiriki.frontend.errors import UnsupportedOperatorError
 from jiriki.frontend.reference import run_plain
-from jiriki.numerics.errors import JirikiError
 from jiriki.report.tables import Sheet, markdown
 from jiriki.sim.functional import FunctionalEngine
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from jiriki.chip import ChipConfig
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 from jiriki.program import Engine
 
 GROUP = "jiriki.engines"

@@ -1,6 +1,6 @@
 """Errors of the chip room."""
 
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 
 
 class ChipError(JirikiError):

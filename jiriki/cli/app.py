@@ -84,7 +84,7 @@ def run(
 ) -> None:
     """Run a model and compare its outputs with ONNX Runtime's."""
     from jiriki.cli.run import Request, run
-    from jiriki.cli.source import Reading
+    from jiriki.models import Reading
 
     reading = Reading(calibration, parse_shapes(shape))
     run(Request(model, reading, chip, engine, effort, photos, input, output, process, port), json)
@@ -102,7 +102,7 @@ def compile(
 ) -> None:
     """Compile a model into a program file."""
     from jiriki.cli.programs import compile_model
-    from jiriki.cli.source import Reading
+    from jiriki.models import Reading
 
     compile_model(model, Reading(calibration, parse_shapes(shape)), chip, effort, output, json)
 
@@ -128,8 +128,8 @@ def verify(
     json: Json = False,
 ) -> None:
     """Run a model on the simulators and on the gates; compare every element and every cycle."""
-    from jiriki.cli.source import Reading
     from jiriki.cli.verify import Request, verify
+    from jiriki.models import Reading
 
     reading = Reading(calibration, parse_shapes(shape))
     verify(Request(model, reading, chip, effort, input, vcd, window, layers), json)
@@ -210,7 +210,7 @@ def profile(
 ) -> None:
     """Count a model's cycles and say where they go; write an HTML page and a timeline."""
     from jiriki.cli.profile import profile
-    from jiriki.cli.source import Reading
+    from jiriki.models import Reading
 
     reading = Reading(calibration, parse_shapes(shape))
     profile(model, reading, chip or [], effort, out, json, process)

@@ -13,9 +13,9 @@ from rich.console import RenderableType
 
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
 from jiriki.cost.figures import read_date
 from jiriki.frontend.zoo import list_models
+from jiriki.models import Reading, open_model
 from jiriki.plan.compare import Comparison, GraphOf, compare
 from jiriki.plan.compare_page import compare_page
 from jiriki.plan.compare_tables import (

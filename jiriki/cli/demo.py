@@ -10,13 +10,12 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from jiriki.cli.build import Built, build
 from jiriki.cli.profile import count_cycles, file_lines, slowest_table, write_pages
 from jiriki.cli.run import TOP, answer, classes_table, compare, differing_text, top_classes
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
 from jiriki.engines import load_engine
 from jiriki.frontend.zoo import Photo
+from jiriki.models import Built, Reading, build, open_model
 from jiriki.report import Profile
 from jiriki.report.quantities import percent, rate, seconds
 from jiriki.report.tables import Sheet, rich_table

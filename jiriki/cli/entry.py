@@ -9,7 +9,7 @@ import sys
 import traceback
 
 from jiriki.cli.app import app
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 
 EXIT_USER = 1
 EXIT_INTERNAL = 3

@@ -1,6 +1,6 @@
 """Errors of the command line."""
 
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 
 
 class CliError(JirikiError):

@@ -10,10 +10,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from jiriki.cli.build import DEFAULT_CHIP, Built, build
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Model, Reading, open_model
 from jiriki.cost.process import DEFAULT_PROCESS, Process, process
+from jiriki.models import DEFAULT_CHIP, Built, Model, Reading, build, open_model
 from jiriki.report import Profile, make_profile, write_text
 from jiriki.report.html import page
 from jiriki.report.payload import profile_payload

@@ -6,10 +6,9 @@ In: a model, or a program file. Out: a program file, or its instructions as text
 from collections.abc import Iterable
 from pathlib import Path
 
-from jiriki.cli.build import build
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
 from jiriki.isa.assembly import format_instruction
+from jiriki.models import Reading, build, open_model
 from jiriki.program import Program
 from jiriki.program.file import load, save
 from jiriki.report.quantities import data

@@ -10,11 +10,11 @@ from time import perf_counter
 import numpy as np
 
 from jiriki.chip import ChipConfig, load_chip
-from jiriki.cli.build import DEFAULT_CHIP
 from jiriki.cli.extras import need_extra
 from jiriki.cli.screen import Screen
 from jiriki.compiler import compile_graph
 from jiriki.graph import DType, Graph, Node, Port, TensorType
+from jiriki.models import DEFAULT_CHIP
 from jiriki.program.binding import pack
 from jiriki.report.quantities import data
 from jiriki.sim.functional import FunctionalEngine

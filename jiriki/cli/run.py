@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from jiriki.cli.build import Built, build, check_by_hand
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Model, Reading, open_model, read_arrays
 from jiriki.cost.energy import run_energy
 from jiriki.cost.process import DEFAULT_PROCESS, process
 from jiriki.engines import load_engine
 from jiriki.frontend import reference_session
+from jiriki.models import Built, Model, Reading, build, check_by_hand, open_model, read_arrays
 from jiriki.program import Engine, Program
 from jiriki.report import write_bytes
 from jiriki.report.payload import energy_payload

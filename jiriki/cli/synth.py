@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from jiriki.chip import load_chip
-from jiriki.cli.build import DEFAULT_CHIP
 from jiriki.cli.extras import need_extra
 from jiriki.cli.screen import Screen
+from jiriki.models import DEFAULT_CHIP
 from jiriki.report.quantities import rate
 from jiriki.report.tables import Sheet, rich_table
 

@@ -15,17 +15,16 @@ import typer
 from rich.console import RenderableType
 
 from jiriki.chip import ChipConfig
-from jiriki.cli.build import Built, build, check_by_hand
 from jiriki.cli.errors import CliError
 from jiriki.cli.extras import need_extra
 from jiriki.cli.run import Feed, check_names, one_input
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
+from jiriki.models import Built, Reading, build, check_by_hand, open_model
 from jiriki.program import Run
 from jiriki.report.tables import Sheet, rich_table
-from jiriki.report.verify import Verification, compare_runs
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from jiriki.verify import Verification, compare_runs
 
 PATIENCE = 4  # times the predicted cycles: gates that take longer do not end
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 
 
 class FrontendError(JirikiError):

@@ -1,6 +1,6 @@
 """Errors of the isa room."""
 
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 
 
 class IsaError(JirikiError):

@@ -3,8 +3,9 @@
 Everything here is bit-exact to the gates; the functional simulator calls it on whole arrays.
 """
 
+from jiriki.errors import JirikiError
 from jiriki.numerics.accumulate import largest_exact_k
-from jiriki.numerics.errors import JirikiError, NumericsError
+from jiriki.numerics.errors import NumericsError
 from jiriki.numerics.formats import (
     BF16_NAN_BITS,
     FP32_NAN_BITS,

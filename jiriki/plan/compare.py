@@ -31,8 +31,8 @@ from jiriki.cost.export import ExportResult, export_check
 from jiriki.cost.figures import Figure
 from jiriki.cost.price import per_million
 from jiriki.cost.ranges import Range
+from jiriki.errors import JirikiError
 from jiriki.graph import Graph
-from jiriki.numerics.errors import JirikiError
 from jiriki.plan.errors import PlanError
 from jiriki.plan.tiles import TileRun, measure, measured, predict_tiles
 

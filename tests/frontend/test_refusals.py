@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from jiriki.errors import JirikiError
 from jiriki.frontend import (
     FrontendError,
     ModelFileError,
@@ -16,7 +17,6 @@ from jiriki.frontend import (
     import_onnx,
     quantise_onnx,
 )
-from jiriki.numerics.errors import JirikiError
 from tests.frontend.nets import model, node
 
 f32 = np.float32

@@ -12,8 +12,8 @@ import typer
 
 from jiriki.chip import chip_names
 from jiriki.cli.app import app
+from jiriki.errors import JirikiError
 from jiriki.frontend.zoo import list_models
-from jiriki.numerics.errors import JirikiError
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

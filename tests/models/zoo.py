@@ -15,11 +15,11 @@ import numpy as np
 
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Feed, Reading, open_model
 from jiriki.compiler import compile_graph
 from jiriki.frontend import reference_session
 from jiriki.frontend.zoo import ZooModel
 from jiriki.graph import Graph
+from jiriki.models import Feed, Reading, open_model
 from jiriki.program import Program
 from jiriki.sim.functional import FunctionalEngine
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 from jiriki.plan.demand import parse_demand
 from tests.plan.small_demand import SMALL
 

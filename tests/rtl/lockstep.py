@@ -17,12 +17,12 @@ import numpy as np
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.program import Program, Run
-from jiriki.report.verify import Verification, compare_runs
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from jiriki.verify import Verification, compare_runs
 from tests.rtl.pieces import PARAMETERS
 from tests.rtl.programs import gates_program
 

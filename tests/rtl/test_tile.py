@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
 from jiriki.compiler import compile_graph
 from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.dma import Ld
 from jiriki.isa.fields import Sync, Unit
+from jiriki.models import Reading, open_model
 from jiriki.program import Program
 from jiriki.program.check import check
 from jiriki.rtl.engine import GatesEngine

@@ -6,7 +6,7 @@ In: the package, archive or checkpoint at fault. Out: one-line messages naming i
 
 from __future__ import annotations
 
-from jiriki.numerics.errors import JirikiError
+from jiriki.errors import JirikiError
 
 
 class ZooError(JirikiError):

@@ -11,9 +11,9 @@ import pytest
 
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
-from jiriki.cli.source import Reading, open_model
 from jiriki.compiler import compile_graph
 from jiriki.engines import load_engine
+from jiriki.models import Reading, open_model
 from jiriki.rtl.board.engine import BoardEngine
 from jiriki.rtl.board.simulate import FAST, BoardSimulation, board_library
 from jiriki.sim.functional import FunctionalEngine

@@ -1,29 +1,32 @@
 """What the argument M of a command names: a model of the zoo, an ONNX file, a program file or text.
 
-In: the argument, and how to calibrate or fix shapes. Out: a `Model`; CliError when it names
+In: the argument, and how to calibrate or fix shapes. Out: a `Model`; ModelError when it names
 nothing. Quantising is the only slow step whose result is kept: under `$JIRIKI_HOME/quantised`, by
 the content of everything it depends on.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from jiriki.cli.errors import CliError
-from jiriki.cli.screen import Screen
+from jiriki.chip import ChipConfig, load_chip
+from jiriki.errors import JirikiError
 from jiriki.frontend import NotQuantisedError, import_onnx, quantise_onnx
 from jiriki.frontend.load import load_model
 from jiriki.frontend.zoo import ZooModel, list_models
 from jiriki.frontend.zoo import load as load_from_zoo
 from jiriki.frontend.zoo.packages import cache_folder
+from jiriki.graph.expose import with_every_tensor
 from jiriki.program import Program
+from jiriki.program.check import check
 from jiriki.program.file import MAGIC
 from jiriki.program.file import load as load_program
 from jiriki.program.text import START, load_text
@@ -33,7 +36,28 @@ if TYPE_CHECKING:
     from jiriki.graph import Graph
 
 Feed = Mapping[str, np.ndarray]
+DEFAULT_CHIP = "e256"
 OnnxModel: TypeAlias = Any  # onnx.ModelProto, which only frontend/ may import
+
+
+class ModelError(JirikiError):
+    """A model's name or file that names nothing, or does not hold what was asked of it."""
+
+
+class Progress(Protocol):
+    """Where a long step is shown while it runs."""
+
+    def step(self, label: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show that a step is under way; the context's value takes details."""
+        ...
+
+
+class Quiet:
+    """Progress that is shown nowhere."""
+
+    def step(self, label: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Return a context whose value drops what it is told."""
+        return nullcontext(lambda detail: None)
 
 
 @dataclass(frozen=True)
@@ -54,7 +78,7 @@ class Model:
         try:
             return import_onnx(self.onnx)
         except NotQuantisedError as error:
-            raise CliError(
+            raise ModelError(
                 f"{error} (or pass --calibration FILE.npz, and it is quantised on the way)"
             ) from error
 
@@ -67,22 +91,22 @@ class Reading:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def open_model(text: str, reading: Reading, screen: Screen) -> Model:
-    """Return what `text` names. Raises CliError, or the frontend's or the program room's error."""
+def open_model(text: str, reading: Reading, progress: Progress) -> Model:
+    """Return what `text` names. Raises ModelError, FrontendError or ProgramError."""
     began = perf_counter()
     if text in {card.name for card in list_models()}:
         _refuse_reading(text, reading)
-        with screen.step(f"reading {text}"):
+        with progress.step(f"reading {text}"):
             found = load_from_zoo(text)
             feeds = found.calibration()
             original = load_model(found.onnx_bytes)
-        onnx = quantised(text, original, feeds, screen)
+        onnx = quantised(text, original, feeds, progress)
         wall_s = {"prepare": perf_counter() - began}
         return Model(text, onnx=onnx, original=original, zoo=found, wall_s=wall_s)
     path = Path(text)
     if not path.is_file():
         names = ", ".join(card.name for card in list_models())
-        raise CliError(
+        raise ModelError(
             f"model {text!r} is neither a file nor a model of the zoo; choose one of {names}, or "
             "pass the path of an .onnx, a program file or a program's text"
         )
@@ -90,12 +114,12 @@ def open_model(text: str, reading: Reading, screen: Screen) -> Model:
         return Model(path.stem, program=load_program(path))
     if _starts_with(path, START.encode()):
         return Model(path.stem, program=load_text(path), by_hand=True)
-    return _open_onnx(path, reading, screen)
+    return _open_onnx(path, reading, progress)
 
 
 def _refuse_reading(name: str, reading: Reading) -> None:
     if reading.calibration or reading.shapes:
-        raise CliError(
+        raise ModelError(
             f"model {name} of the zoo has its own calibration and shapes; leave --calibration and "
             "--shape out"
         )
@@ -106,29 +130,29 @@ def _starts_with(path: Path, mark: bytes) -> bool:
         with path.open("rb") as file:
             return file.read(len(mark)) == mark
     except OSError as error:
-        raise CliError(f"cannot read {path}: {error.strerror}") from None
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _open_onnx(path: Path, reading: Reading, screen: Screen) -> Model:
+def _open_onnx(path: Path, reading: Reading, progress: Progress) -> Model:
     began = perf_counter()
-    with screen.step(f"reading {path.name}"):
+    with progress.step(f"reading {path.name}"):
         model = load_model(path, reading.shapes)
     original = None
     if reading.calibration:
         feeds = [dict(feed) for feed in read_samples(reading.calibration)]
-        original, model = model, quantised(path.stem, model, feeds, screen)
+        original, model = model, quantised(path.stem, model, feeds, progress)
     return Model(
         path.stem, onnx=model, original=original, wall_s={"prepare": perf_counter() - began}
     )
 
 
-def quantised(name: str, model: OnnxModel, feeds: Iterable[Feed], screen: Screen) -> OnnxModel:
+def quantised(name: str, model: OnnxModel, feeds: Iterable[Feed], progress: Progress) -> OnnxModel:
     """Return the model in QDQ form, from the folder of quantised models when it is there."""
     feeds = list(feeds)
     path = cache_folder().parent / "quantised" / f"{name}-{_key(model, feeds)}.onnx"
     if path.is_file():
         return load_model(path)
-    with screen.step(f"quantising {name} on {len(feeds)} calibration inputs"):
+    with progress.step(f"quantising {name} on {len(feeds)} calibration inputs"):
         made = quantise_onnx(model, feeds)
     write_bytes(path, made.SerializeToString(deterministic=True))
     return made
@@ -149,19 +173,19 @@ def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read an .npz of plain arrays. Raises CliError; nothing in the file is executed."""
+    """Read an .npz of plain arrays. Raises ModelError; nothing in the file is executed."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             if isinstance(archive, np.ndarray):
-                raise CliError(f"{path} holds one array; save it with numpy.savez by input name")
+                raise ModelError(f"{path} holds one array; save it with numpy.savez by input name")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise CliError(f"{path} does not exist; check the path") from None
+        raise ModelError(f"{path} does not exist; check the path") from None
     except (OSError, ValueError, EOFError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise CliError(f"{path} is not an .npz of plain arrays ({reason})") from None
+        raise ModelError(f"{path} is not an .npz of plain arrays ({reason})") from None
     except Exception as error:  # zipfile and zlib raise classes of their own
-        raise CliError(f"{path} is a damaged .npz ({type(error).__name__}: {error})") from None
+        raise ModelError(f"{path} is a damaged .npz ({type(error).__name__}: {error})") from None
 
 
 def read_samples(path: Path) -> list[Feed]:
@@ -169,9 +193,71 @@ def read_samples(path: Path) -> list[Feed]:
     arrays = read_arrays(path)
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if not counts or len(set(counts.values())) != 1 or 0 in counts.values():
-        raise CliError(
+        raise ModelError(
             f"{path}: samples are {counts}; give every input the same number of samples along an "
             "added first axis"
         )
     (count,) = set(counts.values())
     return [{name: array[i] for name, array in arrays.items()} for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A Program, the chip it is for, and the seconds that each step took."""
+
+    program: Program
+    chip: ChipConfig
+    wall_s: Mapping[str, float]
+
+
+def build(
+    model: Model,
+    chip_name: str | None,
+    effort: int,
+    progress: Progress,
+    *,
+    every_layer: bool = False,
+) -> Built:
+    """Import and compile a model, or take the program that the file held.
+
+    every_layer: the result of each layer is an output of the program.
+    """
+    if model.program is not None:
+        if every_layer:
+            raise ModelError(f"{model.name} is compiled already; --layers needs the model itself")
+        return _compiled(model.program, chip_name)
+    chip = load_chip(chip_name or DEFAULT_CHIP)
+    from jiriki.compiler import compile_graph
+
+    began = perf_counter()
+    with progress.step(f"importing {model.name}"):
+        graph = with_every_tensor(model.graph()) if every_layer else model.graph()
+    imported = perf_counter()
+    with progress.step(f"compiling {model.name} for {chip.name}") as tell:
+        program = compile_graph(graph, chip, effort=effort, progress=tell)
+    wall_s = {
+        **model.wall_s, "import": imported - began, "compile": perf_counter() - imported,
+    }  # fmt: skip
+    return Built(program, chip, wall_s)
+
+
+def check_by_hand(model: Model, built: Built, feed: Mapping[str, np.ndarray]) -> None:
+    """Hold a program that was written as text against the static rules. Raises CheckError."""
+    if model.by_hand:
+        parameters = [int(feed[name]) for name in built.program.parameters]
+        check(built.program, built.chip, parameters)
+
+
+def _compiled(program: Program, chip_name: str | None) -> Built:
+    chip = load_chip(chip_name or program.chip)
+    if chip.content_hash() != program.chip_hash:
+        raise ModelError(
+            f"program {program.name} was compiled for chip {program.chip}, not for {chip.name} as "
+            "it is now; compile the model again"
+        )
+    if program.dram_bytes > chip.dram_bytes:
+        raise ModelError(
+            f"program {program.name} needs an image of {program.dram_bytes} bytes, the DRAM of "
+            f"{chip.name} has {chip.dram_bytes}; choose a smaller batch or a chip with more"
+        )
+    return Built(program, chip, {"compile": 0.0})

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jiriki.errors import JirikiError
 from jiriki.isa.assembly import format_instruction
 from jiriki.program import Event, Program, Run
-from jiriki.report.errors import ReportError
 
 WINDOW_BEFORE, WINDOW_AFTER = 200, 100  # cycles of waveform around a difference
+
+
+class VerifyError(JirikiError):
+    """Runs that lack what is to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,11 @@ class Verification:
 
 
 def compare_runs(program: Program, functional: Run, timing: Run, gates: Run) -> Verification:
-    """Compare. Raises ReportError when a Run lacks what is compared."""
+    """Compare. Raises VerifyError when a Run lacks what is compared."""
     if functional.outputs is None or gates.outputs is None:
-        raise ReportError("values can be compared only of engines that compute them")
+        raise VerifyError("values can be compared only of engines that compute them")
     if timing.cycles is None or gates.cycles is None or not (timing.events and gates.events):
-        raise ReportError("cycles can be compared only of Runs with events; run with events=True")
+        raise VerifyError("cycles can be compared only of Runs with events; run with events=True")
     off = [(a, b) for a, b in zip(timing.events, gates.events, strict=True) if _life(a) != _life(b)]
     elements, differing, wrong = _values(functional, gates)
     return Verification(
