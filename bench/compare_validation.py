@@ -3,7 +3,7 @@ entry calibrated it or was held out; and the statistics.
 
 In: nothing. Out: one table a workload, medians, the share of entries inside their range.
 `--fit` fits the efficiencies again and stores them (half a minute); `--write-resnet50` makes the
-layers of cost/workloads/resnet50.toml from the zoo's graph; `--measure-tiles` runs ResNet-50 on one
+layers of predict/workloads/resnet50.toml from the zoo's graph; `--measure-tiles` runs ResNet-50 on one
 tile of each chip of our own and stores what the timing simulator counts.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from jiriki.cost.analytic.calibrate import Check, checks, fit, median_error
-from jiriki.cost.chips import products
 from jiriki.graph import Graph
+from jiriki.predict.calibrate import Check, checks, fit, median_error
+from jiriki.products.product import products
 
 COST = Path(__file__).parents[1] / "jiriki" / "cost"
 EFFICIENCIES = COST / "analytic" / "efficiencies.toml"
@@ -102,7 +102,7 @@ def store(path: tuple[str, ...], value: float) -> None:
 
 def resnet50_toml(text: str) -> str:
     """Return the workload's file with its layers as the zoo's graph has them."""
-    from jiriki.cost.analytic.graph_workload import from_graph
+    from jiriki.predict.graph_workload import from_graph
 
     graph = resnet50()
     rows = "".join(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from jiriki.cost.anatomy import Comparison, comparisons, median_error
 from jiriki.cost.calibration import calibration
+from jiriki.cost.validate.published_dies import Comparison, comparisons, median_error
 from jiriki.report.tables import Sheet, rich_table
 
 GOALS = {"area_mm2": 0.25, "power_w": 0.30}

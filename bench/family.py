@@ -1,6 +1,6 @@
 """Make the product files of our own chips from the models, and print what they say.
 
-`python -m bench.family` prints; with `--write` it also writes jiriki/cost/catalogue/jiriki-*.toml.
+`python -m bench.family` prints; with `--write` it also writes jiriki/products/catalogue/jiriki-*.toml.
 """
 
 import sys
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-import jiriki.cost
+import jiriki.products
 from jiriki.cost.area import die_area
-from jiriki.cost.chips import parse_product
 from jiriki.cost.design import designs
 from jiriki.cost.family import product_text
-from jiriki.cost.figures import Figure
 from jiriki.cost.power import design_power
 from jiriki.cost.price import price
+from jiriki.products.figure import Figure
+from jiriki.products.product import parse_product
 from jiriki.report.tables import Sheet, rich_table
 
-CATALOGUE = Path(jiriki.cost.__path__[0]) / "catalogue"
+CATALOGUE = Path(jiriki.products.__path__[0]) / "catalogue"
 
 
 def main(write: bool) -> None:

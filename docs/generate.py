@@ -46,8 +46,8 @@ def chips_page() -> str:
 def products_page() -> str:
     """Return the page of products: figures and export class of each, and the export rules."""
     from jiriki.cli.products import number
-    from jiriki.cost.chips import products
-    from jiriki.cost.export import export_check, rulebook
+    from jiriki.export_control import export_check, rulebook
+    from jiriki.products.product import products
     from jiriki.report.tables import Sheet, markdown
 
     book = rulebook()
@@ -72,7 +72,7 @@ def products_page() -> str:
     reasons = "".join(f"- **{p.id}** ({p.name}): {p.why}\n" for p in found)
     return (
         f"{MADE}# Products and export rules\n\nChips as bought or built, one TOML each in "
-        "`jiriki/cost/catalogue/`. Peaks are dense, in TOPS or TFLOPS; memory in GB. `?` is "
+        "`jiriki/products/catalogue/`. Peaks are dense, in TOPS or TFLOPS; memory in GB. `?` is "
         "unverified, `a-b` says that sources differ, an empty cell that nothing is published. "
         "`jiriki products NAME` prints every figure with source and date, `jiriki export-check "
         "NAME --on DATE` the class with its reason. **Not legal advice.**\n\n"

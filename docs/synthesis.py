@@ -1,7 +1,7 @@
 """Writes docs/reference/synthesis.md, its picture, and what `jiriki/cost` checks its gates against.
 
 In: `jiriki synth` for `CHIPS` on OSU 0.18 um cells and ECP5 (an hour; what is in the cache is not
-made again). Out: the page, docs/images/synthesis.svg, jiriki/cost/synthesised.toml, the table of
+made again). Out: the page, docs/images/synthesis.svg, jiriki/cost/validate/synthesis.toml, the table of
 ratios in docs/method-cost.md. `--check` only compares the parts with those that the page was made
 from (minutes, no tool needed) and exits 1 when some have changed.
 """
@@ -21,8 +21,8 @@ from jiriki.cost.area import memory_area
 from jiriki.cost.calibration import calibration
 from jiriki.cost.inventory import Memory as Macros
 from jiriki.cost.process import process
-from jiriki.cost.ranges import Range
-from jiriki.cost.synthesised import PARTS, SRAM, checks, stands_for, synthesised
+from jiriki.cost.validate.synthesis import PARTS, SRAM, checks, stands_for, synthesised
+from jiriki.products.range import Range
 from jiriki.report.quantities import rate
 from jiriki.report.tables import Sheet, markdown
 from jiriki.rtl.synthesis.table import Request, Row, memories, synthesise
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "synthesis.md"
 PICTURE = ROOT / "docs" / "images" / "synthesis.svg"
 METHOD = ROOT / "docs" / "method-cost.md"
-DATA = ROOT / "jiriki" / "cost" / "synthesised.toml"
+DATA = ROOT / "jiriki" / "cost" / "validate" / "synthesis.toml"
 MARKS = ("<!-- made by docs/synthesis.py -->\n", "<!-- end -->\n")
 CHIPS = ("nano", "e256")
 PLACED = (  # parts of nano that are placed on ECP5; the crossbars take hours
@@ -92,7 +92,7 @@ def content(chip: ChipConfig) -> dict[str, str]:
 
 
 def data_file(rows: dict[str, list[Row]]) -> str:
-    """Return synthesised.toml: gates and small memories a part, and the hash of its gates."""
+    """Return synthesis.toml: gates and small memories a part, and the hash of its gates."""
     lines = [
         "# Written by docs/synthesis.py from `jiriki synth --target osu018`. gates: NAND2 of all",
         "# instances without memories; memory_bits: memories that are neither SRAM nor ROM.",

@@ -13,7 +13,6 @@ from rich.console import RenderableType
 
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
-from jiriki.cost.figures import read_date
 from jiriki.frontend.zoo import list_models
 from jiriki.models import Reading, open_model
 from jiriki.plan.compare import Comparison, GraphOf, compare
@@ -27,6 +26,7 @@ from jiriki.plan.compare_tables import (
     sourcing_sheet,
     summary,
 )
+from jiriki.products.figure import read_date
 from jiriki.report import write_text
 from jiriki.report.tables import rich_table
 

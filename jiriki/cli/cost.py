@@ -18,15 +18,15 @@ from jiriki.cli.screen import Screen
 from jiriki.cost.area import AreaEstimate, die_area, tile_area
 from jiriki.cost.assumptions import Assumptions, assumptions, load_assumptions
 from jiriki.cost.calibration import calibration
-from jiriki.cost.chips import Product, product, product_ids
 from jiriki.cost.design import Design, design
 from jiriki.cost.energy import event_energies
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
 from jiriki.cost.power import design_power
 from jiriki.cost.price import design_die, price, server_hour
 from jiriki.cost.process import DEFAULT_PROCESS, Process, Scaling, process
-from jiriki.cost.ranges import Range
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product, product, product_ids
+from jiriki.products.range import Range
 from jiriki.report.payload import ends
 from jiriki.report.tables import Sheet, energy_text, power_text, rich_table
 

@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
-from jiriki.cost.chips import product
-from jiriki.cost.export import ExportResult, export_check
-from jiriki.cost.export.classify import DISCLAIMER, PLANAR
-from jiriki.cost.export.wording import show
-from jiriki.cost.figures import Figure, read_date
+from jiriki.export_control import ExportResult, export_check
+from jiriki.export_control.classify import DISCLAIMER, PLANAR
+from jiriki.export_control.wording import show
+from jiriki.products.figure import Figure, read_date
+from jiriki.products.product import product
 from jiriki.report.tables import Sheet, rich_table
 
 

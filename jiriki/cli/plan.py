@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
-from jiriki.cost.export.classify import DISCLAIMER
+from jiriki.export_control.classify import DISCLAIMER
 from jiriki.plan.demand import load_demand
 from jiriki.plan.fleet import Plan, plan_fleet
 from jiriki.plan.fleet_page import plan_page

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
-from jiriki.cost.chips import Product, product
-from jiriki.cost.chips import products as all_products
-from jiriki.cost.figures import Figure
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product, product
+from jiriki.products.product import products as all_products
 from jiriki.report.tables import Sheet, rich_table
 
 _UNVERIFIED = "?"

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from jiriki.chip import ChipConfig
 from jiriki.cost.calibration import Calibration, calibration
 from jiriki.cost.design import Design
-from jiriki.cost.figures import Figure
 from jiriki.cost.interfaces import link, memory
 from jiriki.cost.inventory import Memory, inventory
 from jiriki.cost.process import Process
-from jiriki.cost.ranges import ZERO, Range
+from jiriki.products.figure import Figure
+from jiriki.products.range import ZERO, Range
 
 WIRE_LAYERS = 4  # metal layers a crossbar can use, half of them each way
 METRES_TO_MM = 1e3

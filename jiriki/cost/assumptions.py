@@ -12,10 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, read_figure
-from jiriki.cost.ranges import Range
 from jiriki.cost.yields import YieldModel
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, read_figure
+from jiriki.products.range import Range
 
 _CHIP = {"units": "1", "test_per_die": "USD", "assembly_yield": "1"}
 _PACKAGE = {"fixed": "USD", "per_area": "USD/mm2"}

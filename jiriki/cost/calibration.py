@@ -12,9 +12,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, read_date, read_figure
-from jiriki.cost.ranges import Range
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, read_date, read_figure
+from jiriki.products.range import Range
 
 _UNITS = {"reference_macro": "byte"}
 _SECTIONS = {

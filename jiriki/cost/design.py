@@ -11,9 +11,9 @@ from importlib import resources
 from typing import Any
 
 from jiriki.chip import ChipConfig, load_chip
-from jiriki.cost.errors import CostError
 from jiriki.cost.interfaces import link, memory
 from jiriki.cost.process import Process, process
+from jiriki.products.errors import CostError
 
 
 @dataclass(frozen=True, slots=True)

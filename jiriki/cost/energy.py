@@ -13,12 +13,12 @@ from jiriki.chip import ChipConfig
 from jiriki.cost.activity import Activity, ProgramActivity, activity
 from jiriki.cost.area import tile_area
 from jiriki.cost.calibration import Calibration, calibration
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
 from jiriki.cost.interfaces import memory
 from jiriki.cost.inventory import INSTRUCTION_BITS, table_bytes
 from jiriki.cost.process import Process
-from jiriki.cost.ranges import ZERO, Range
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.range import ZERO, Range
 from jiriki.program import Program, Run
 
 DEFAULT_DRAM = "lpddr5x"

@@ -7,10 +7,10 @@ edits those files: `python -m bench.family --write` makes them, a test makes the
 from jiriki.cost.area import die_area
 from jiriki.cost.calibration import calibration
 from jiriki.cost.design import Design
-from jiriki.cost.figures import Figure
 from jiriki.cost.interfaces import memory
 from jiriki.cost.power import design_power
-from jiriki.cost.ranges import Range
+from jiriki.products.figure import Figure
+from jiriki.products.range import Range
 
 # Whole-chip transistor density over the node's, of Hanguang 800, V100, A100 and H100: 0.71 to 0.77.
 USED_DENSITY = Range(0.65, 0.72, 0.80)

@@ -9,8 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, read_figure
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, read_figure
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from jiriki.chip import ChipConfig
 from jiriki.cost.calibration import Calibration
-from jiriki.cost.errors import CostError
-from jiriki.cost.ranges import ZERO, Range
+from jiriki.products.errors import CostError
+from jiriki.products.range import ZERO, Range
 
 WORD_BITS = 8  # of one int8 value
 SUM_BITS = 32

@@ -12,9 +12,9 @@ from jiriki.cost.area import product_area
 from jiriki.cost.calibration import Calibration, calibration
 from jiriki.cost.design import Design
 from jiriki.cost.energy import dynamic_energy, event_energies
-from jiriki.cost.figures import Figure
 from jiriki.cost.interfaces import link, memory
-from jiriki.cost.ranges import ZERO, Range
+from jiriki.products.figure import Figure
+from jiriki.products.range import ZERO, Range
 
 DEPTH = 512  # k of the matrix product that the full rate stands for
 VECTOR_STEPS = 3  # micro-ops of an epilogue: scale, shift, clamp

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from jiriki.cost.area import die_area
 from jiriki.cost.assumptions import Assumptions, assumptions
 from jiriki.cost.calibration import calibration
-from jiriki.cost.chips import Product
 from jiriki.cost.design import Design, designs
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
 from jiriki.cost.interfaces import memory
 from jiriki.cost.process import Process, process
-from jiriki.cost.ranges import ZERO, Range, vary
 from jiriki.cost.yields import YieldModel, die_yield, dies_per_wafer, repaired_yield
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product
+from jiriki.products.range import ZERO, Range, vary
 
 MILLION = 1e6
 DEFAULT_PACKAGE = {True: "interposer", False: "flip-chip"}  # by whether the memory is HBM

@@ -13,7 +13,13 @@ from datetime import date
 from statistics import median
 
 from jiriki.chip import load_chip
-from jiriki.cost.analytic import (
+from jiriki.cost.price import per_million
+from jiriki.errors import JirikiError
+from jiriki.export_control import ExportResult, export_check
+from jiriki.graph import Graph
+from jiriki.plan.errors import PlanError
+from jiriki.plan.tiles import TileRun, measure, measured, predict_tiles
+from jiriki.predict import (
     MODES,
     Prediction,
     Result,
@@ -24,17 +30,11 @@ from jiriki.cost.analytic import (
     predict,
     results,
 )
-from jiriki.cost.analytic.calibrate import Check, checks
-from jiriki.cost.chips import Product, product_ids
-from jiriki.cost.errors import CostError
-from jiriki.cost.export import ExportResult, export_check
-from jiriki.cost.figures import Figure
-from jiriki.cost.price import per_million
-from jiriki.cost.ranges import Range
-from jiriki.errors import JirikiError
-from jiriki.graph import Graph
-from jiriki.plan.errors import PlanError
-from jiriki.plan.tiles import TileRun, measure, measured, predict_tiles
+from jiriki.predict.calibrate import Check, checks
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product, product_ids
+from jiriki.products.range import Range
 
 GraphOf = Callable[[], Graph]
 

@@ -8,7 +8,6 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from jiriki.cost.analytic.calibrate import Check
 from jiriki.plan.compare import Comparison, Row
 from jiriki.plan.compare_tables import (
     COST_BASIS,
@@ -21,6 +20,7 @@ from jiriki.plan.compare_tables import (
     sourcing_sheet,
     summary,
 )
+from jiriki.predict.calibrate import Check
 from jiriki.report.html import chart, document, table
 
 PREDICTED, OURS, PUBLISHED = "#2f6fb5", "#e07b28", "#1d2129"

@@ -5,9 +5,9 @@ In: a Comparison. Out: Sheets for a terminal or a page; a dict of plain values.
 
 from typing import Any
 
-from jiriki.cost.analytic.calibrate import Check
-from jiriki.cost.export import ExportResult
+from jiriki.export_control import ExportResult
 from jiriki.plan.compare import Comparison, Row
+from jiriki.predict.calibrate import Check
 from jiriki.report.quantities import seconds
 from jiriki.report.tables import Sheet
 

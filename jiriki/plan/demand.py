@@ -17,13 +17,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from jiriki.cost.analytic import MODES, load_workload
-from jiriki.cost.chips import product
-from jiriki.cost.export import rulebook
-from jiriki.cost.figures import Figure, spell_out
+from jiriki.export_control import rulebook
 from jiriki.plan.errors import DemandError
-from jiriki.plan.months import add_months, months_from
-from jiriki.plan.reading import Table
+from jiriki.plan.months import add_months, months_from, read_month
+from jiriki.predict import MODES, load_workload
+from jiriki.products.figure import Figure, spell_out
+from jiriki.products.product import product
+from jiriki.products.table import Table
 
 EVENT_KINDS = ("stop", "allow", "cap", "price", "tariff")
 POLICY_KINDS = ("vendor", "designer_country", "made_in", "domestic")
@@ -198,14 +198,14 @@ def parse_demand(text: str, where: str = "demand") -> Demand:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DemandError(f"{where}: not valid TOML ({error}); mend the file") from None
-    top = Table(table, where, _given(table, where))
+    top = Table(table, where, _given(table, where), error=DemandError)
     services = tuple(_service(one) for one in top.tables("service", "service"))
     units = {one.id: one.unit for one in services}
     demand = Demand(
         title=top.text("title"),
         why=top.text("why", ""),
         home=_country(top, "home"),
-        months=months_from(top.month("start"), _count(top)),
+        months=months_from(_month(top, "start"), _count(top)),
         known_on=top.day("known_on"),
         user_risk=top.choice("user_risk", USER_RISK, "allow"),
         economics=_economics(top.inner("economics")),
@@ -324,8 +324,8 @@ def _stock(table: Table, top: Table) -> Stock:
     made = Stock(
         chip=chip,
         count=table.whole("count", 0),
-        arrives=table.month("arrives") if table.has("arrives") else top.month("start"),
-        retires=table.month("retires") if table.has("retires") else None,
+        arrives=_month(table, "arrives") if table.has("arrives") else _month(top, "start"),
+        retires=_month(table, "retires") if table.has("retires") else None,
     )
     table.close()
     if made.retires is not None and made.retires <= made.arrives:
@@ -421,7 +421,7 @@ def _policy(table: Table) -> Policy:
         at_most=table.share_or_none("at_most"),
         at_least=table.share_or_none("at_least"),
         service=table.text("service") if table.has("service") else None,
-        first=table.month("from") if table.has("from") else None,
+        first=_month(table, "from") if table.has("from") else None,
         source=table.text("source", ""),
     )
     table.close()
@@ -497,3 +497,7 @@ def _check_overlaps(events: tuple[Event, ...]) -> None:
                 f"{shared[0]} overlap on {later}; end the first with until = "
                 f"{later - timedelta(days=1)} or drop one"
             )
+
+
+def _month(table: Table, key: str) -> date:
+    return read_month(table.value(key), f"{table.where}: {key}")

@@ -10,7 +10,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from jiriki.cost.export.classify import DISCLAIMER
+from jiriki.export_control.classify import DISCLAIMER
 from jiriki.plan.fleet import Course, Plan, events_of
 from jiriki.plan.fleet_tables import (
     BASIS,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from jiriki.cost.export.classify import DISCLAIMER
+from jiriki.export_control.classify import DISCLAIMER
 from jiriki.plan.fleet import KINDS, Course, Month, Plan, events_of
 from jiriki.plan.months import text
 from jiriki.plan.reasons import months_text

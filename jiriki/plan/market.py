@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from jiriki.cost.assumptions import assumptions
-from jiriki.cost.chips import Product, product
-from jiriki.cost.errors import CostError
-from jiriki.cost.export import ExportResult, export_check, rulebook
-from jiriki.cost.export.rules import Rulebook
 from jiriki.cost.price import price, product_die
 from jiriki.cost.process import process
+from jiriki.export_control import ExportResult, export_check, rulebook
+from jiriki.export_control.rules import Rulebook
 from jiriki.plan.compare import compare
 from jiriki.plan.demand import Demand, Economics, Event, Service, Supply
 from jiriki.plan.errors import DemandError
 from jiriki.plan.months import add_months, days_of, pieces
+from jiriki.products.errors import CostError
+from jiriki.products.product import Product, product
 
 YEAR_MONTHS = 12
 YEAR_S = 365.25 * 86400

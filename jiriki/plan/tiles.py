@@ -21,11 +21,11 @@ from importlib import resources
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.compiler import compile_graph
-from jiriki.cost.analytic import Prediction, Workload, load_efficiencies, predict
-from jiriki.cost.analytic.engine import server_share
-from jiriki.cost.chips import Product
 from jiriki.graph import Graph
 from jiriki.plan.errors import PlanError
+from jiriki.predict import Prediction, Workload, load_efficiencies, predict
+from jiriki.predict.engine import server_share
+from jiriki.products.product import Product
 from jiriki.sim.timing import TimingEngine
 
 SHARING = 4  # tiles that take one read of the weights, base

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from jiriki.cost.energy import EnergyEstimate
-from jiriki.cost.figures import Figure
+from jiriki.products.figure import Figure
 from jiriki.report.profile import LayerRow, Profile
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jiriki.cost.energy import EnergyEstimate
-from jiriki.cost.figures import Figure
+from jiriki.products.figure import Figure
 from jiriki.program import UnitCounters
 from jiriki.report.profile import LayerRow, Profile
 from jiriki.report.quantities import (

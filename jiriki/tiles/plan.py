@@ -4,12 +4,12 @@ In: a Graph, a chip, and how much scratchpad resident tensors may take. Out: a T
 """
 
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.graph.graph import Graph, Node
+from jiriki.graph.macs import macs_of
 from jiriki.graph.op import integer
 from jiriki.tiles.builder import Builder, Placed, spread_plane
 from jiriki.tiles.conv import (
@@ -225,19 +225,6 @@ class _Cutter:
         buffer = Buffer(name, Space.SCRATCHPAD, size)
         self.b.placed[name] = Placed(name, layout, buffer, plane, resident=True)
         self.b.emit(Reserve(layer=self.b.layer, writes=(Area(buffer),)))
-
-
-def macs_of(graph: Graph, node: Node) -> int:
-    """Return the multiply-accumulates of a node: useful ones, padding of tiles not counted."""
-    if node.op == "conv":
-        out, w = graph.tensors[node.outputs[0]], graph.tensors[node.inputs[1]]
-        return out.elements * prod(w.shape[1:])
-    if node.op == "conv_transpose":
-        x, w = graph.tensors[node.inputs[0]], graph.tensors[node.inputs[1]]
-        return x.elements * prod(w.shape[1:])
-    if node.op == "matmul":
-        return graph.tensors[node.outputs[0]].elements * graph.tensors[node.inputs[0]].shape[-1]
-    return 0
 
 
 # -- convolutions and matrix products with constant weights ---------------------------------

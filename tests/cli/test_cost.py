@@ -56,7 +56,7 @@ def test_cost_in_words_names_ranges_and_calibration(jiriki: Command) -> None:
 
 
 def test_files_of_one_s_own_are_told_apart(jiriki: Command, tmp_path: Path) -> None:
-    chips, products = resources.files("jiriki.chip.catalogue"), resources.files("jiriki.cost")
+    chips, products = resources.files("jiriki.chip.catalogue"), resources.files("jiriki.products")
     tile, made = tmp_path / "tile.toml", tmp_path / "my-chip.toml"
     tile.write_text((chips / "e256.toml").read_text("utf-8"))
     made.write_text((products / "catalogue" / "a100.toml").read_text("utf-8"))

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jiriki.chip import chip_names, load_chip
-from jiriki.cost.anatomy import comparisons, median_error
 from jiriki.cost.area import die_area, memory_area, tile_area
 from jiriki.cost.calibration import calibration, load_calibration, parse_calibration
 from jiriki.cost.design import designs
-from jiriki.cost.errors import CostError
 from jiriki.cost.inventory import Memory, inventory
 from jiriki.cost.process import process, process_ids
-from jiriki.cost.ranges import Range
+from jiriki.cost.validate.published_dies import comparisons, median_error
+from jiriki.products.errors import CostError
+from jiriki.products.range import Range
 
 E256 = load_chip("e256")
 NODE = process("14nm")

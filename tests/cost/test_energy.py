@@ -12,10 +12,10 @@ from jiriki.chip import load_chip
 from jiriki.cost.activity import Activity, activity, of_operation
 from jiriki.cost.calibration import calibration
 from jiriki.cost.energy import PARTS, EnergyEstimate, dynamic_energy, event_energies, run_energy
-from jiriki.cost.errors import CostError
 from jiriki.cost.process import Scaling, process
-from jiriki.cost.ranges import Range
 from jiriki.isa.operations import GemmOp, GemvOp, LdwOp
+from jiriki.products.errors import CostError
+from jiriki.products.range import Range
 from jiriki.program import Program, Run
 from jiriki.sim.timing import TimingEngine
 from tests.report.programs import loads_and_stores

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jiriki.cost.chips import Product, product, products
-from jiriki.cost.errors import CostError
-from jiriki.cost.export import export_check
-from jiriki.cost.export.cases import total_processing_performance
-from jiriki.cost.export.rules import parse_rulebook, rulebook
-from jiriki.cost.figures import Figure
+from jiriki.export_control import export_check
+from jiriki.export_control.cases import total_processing_performance
+from jiriki.export_control.rules import parse_rulebook, rulebook
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product, product, products
 
 TODAY = date(2026, 3, 1)
-RULES = (resources.files("jiriki.cost.export") / "rules.toml").read_text("utf-8")
+RULES = (resources.files("jiriki.export_control") / "rules.toml").read_text("utf-8")
 TOY = product("h20")
 
 
@@ -312,7 +312,7 @@ def test_every_chip_is_classed_on_every_day_a_rule_begins() -> None:
         ('of = "io_bandwidth"', 'of = "weight"', "bound of 'weight': use one of tpp"),
         ('topic = "class"', 'topic = "mood"', "topic 'mood' is unknown"),
         ('source = "S101, S102"\n', "", "3a090-2022: source is missing"),
-        ('source = "S101, S102"', 'source = "S9999"', "S9999 is not in cost/sources.toml"),
+        ('source = "S101, S102"', 'source = "S9999"', "S9999 is not in products/sources.toml"),
         ("datacenter = true", 'datacenter = "yes"', "datacenter = 'yes' is not a bool"),
         ("[[rule]]", "[[rule", "not valid TOML"),
     ],

@@ -9,12 +9,12 @@ import pytest
 
 from jiriki.chip import load_chip
 from jiriki.cost.area import die_area
-from jiriki.cost.chips import product, products
 from jiriki.cost.design import Design, design, designs, parse_design
-from jiriki.cost.errors import CostError
-from jiriki.cost.export import export_check, rulebook
 from jiriki.cost.family import derived_figures, product_text
 from jiriki.cost.power import design_power, full_rate
+from jiriki.export_control import export_check, rulebook
+from jiriki.products.errors import CostError
+from jiriki.products.product import product, products
 
 IDS = list(designs())
 UNRESTRICTED = ("jiriki-open-14", "jiriki-mature-28")
@@ -41,7 +41,7 @@ def test_every_product_of_ours_has_a_design_and_the_other_way_round() -> None:
 
 @pytest.mark.parametrize("id", IDS)
 def test_product_file_is_what_the_models_give(id: str) -> None:
-    file = resources.files("jiriki.cost") / "catalogue" / f"{id}.toml"
+    file = resources.files("jiriki.products") / "catalogue" / f"{id}.toml"
     assert file.read_text("utf-8") == product_text(design(id)), (
         "run `python -m bench.family --write`"
     )

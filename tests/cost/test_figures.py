@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, read_date, read_figure, sources
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, read_date, read_figure, sources
 
 GOOD = {"value": 825, "unit": "TOPS", "source": "S1", "date": "2020-08-18"}
 
@@ -66,7 +66,7 @@ def test_source_keys_are_spelled_out_alone_and_in_a_sentence() -> None:
         ({"value": None}, "has no number; give value, or low, base and high"),
         ({"low": 1}, "has value, low; give value, or low, base and high"),
         ({"source": None}, "source is missing"),
-        ({"source": "S9999"}, "source S9999 is not in cost/sources.toml"),
+        ({"source": "S9999"}, "source S9999 is not in products/sources.toml"),
         ({"date": None}, "date is missing"),
         ({"date": "last year"}, "last year is not a date"),
         ({"unverified": "yes"}, "unverified = 'yes' is not true or false"),

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jiriki.cost.assumptions import assumptions, load_assumptions
-from jiriki.cost.chips import product, products
 from jiriki.cost.design import design
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
 from jiriki.cost.price import design_die, per_million, price, server_hour
-from jiriki.cost.ranges import Range
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import product, products
+from jiriki.products.range import Range
 
 OURS = [made.id for made in products() if made.ours]
 KNOWN = [*OURS, "h100", "hanguang-800", "a100", "ascend-910b"]

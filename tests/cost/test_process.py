@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jiriki.cost import scaling
-from jiriki.cost.errors import CostError
 from jiriki.cost.process import Process, Scaling, energies, parse_process, process, process_ids
+from jiriki.products.errors import CostError
 
 NODES = [process(id) for id in process_ids()]
 

@@ -7,16 +7,16 @@ from importlib import resources
 
 import pytest
 
-from jiriki.cost.chips import Product, parse_product, product, product_ids, products
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product, parse_product, product, product_ids, products
 
 NAMED = (
     "hanguang-800", "zhenwu-810e", "zhenwu-m890", "a100", "a800", "h20", "h100", "h200", "b200",
     "b300", "ascend-910b", "ascend-910c", "tpu-v4i", "tpu-v5e", "tpu-v6e", "tpu-ironwood",
     "groq-lpu", "inferentia2",
 )  # fmt: skip
-TEXT = (resources.files("jiriki.cost") / "catalogue" / "hanguang-800.toml").read_text("utf-8")
+TEXT = (resources.files("jiriki.products") / "catalogue" / "hanguang-800.toml").read_text("utf-8")
 
 
 def figures(chip: Product) -> list[Figure]:

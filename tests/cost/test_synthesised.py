@@ -7,7 +7,7 @@ import pytest
 from jiriki.chip import load_chip
 from jiriki.cost.calibration import calibration
 from jiriki.cost.inventory import inventory
-from jiriki.cost.synthesised import checks, synthesised
+from jiriki.cost.validate.synthesis import checks, synthesised
 
 CHIPS = sorted(synthesised())
 

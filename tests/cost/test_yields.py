@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jiriki.cost.errors import CostError
 from jiriki.cost.price import die_cost
 from jiriki.cost.process import process
-from jiriki.cost.ranges import Range, vary
 from jiriki.cost.yields import YieldModel, die_yield, dies_per_wafer, repaired_yield
+from jiriki.products.errors import CostError
+from jiriki.products.range import Range, vary
 
 MODELS = st.sampled_from(YieldModel)
 AREAS = st.floats(1, 1500)

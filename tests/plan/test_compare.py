@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 
 from jiriki.cli import main
-from jiriki.cost.analytic import results
-from jiriki.cost.chips import product_ids
-from jiriki.cost.errors import CostError
 from jiriki.plan.compare import compare
 from jiriki.plan.compare_page import compare_page
 from jiriki.plan.compare_tables import (
@@ -25,6 +22,9 @@ from jiriki.plan.compare_tables import (
     sourcing_sheet,
 )
 from jiriki.plan.errors import PlanError
+from jiriki.predict import results
+from jiriki.products.errors import CostError
+from jiriki.products.product import product_ids
 
 DAY = date(2025, 8, 25)
 NAMED = ("resnet50", "bert-large", "llama-2-70b")

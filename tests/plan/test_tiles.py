@@ -9,8 +9,6 @@ import pytest
 
 from jiriki.chip import load_chip
 from jiriki.compiler import compile_graph
-from jiriki.cost.analytic import load_efficiencies, load_workload, predict
-from jiriki.cost.chips import Product, product, products
 from jiriki.graph import DType, Graph, Node, Port, TensorType
 from jiriki.plan.errors import PlanError
 from jiriki.plan.tiles import (
@@ -22,6 +20,8 @@ from jiriki.plan.tiles import (
     predict_tiles,
     to_toml,
 )
+from jiriki.predict import load_efficiencies, load_workload, predict
+from jiriki.products.product import Product, product, products
 from jiriki.sim.timing import TimingEngine
 
 OURS = [chip for chip in products() if chip.ours]

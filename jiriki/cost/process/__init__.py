@@ -18,8 +18,8 @@ from itertools import pairwise
 from typing import Any
 
 from jiriki.cost import scaling
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, read_figure
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, read_figure
 
 DEFAULT_PROCESS = "14nm"
 # Published energies of one operation at one node differ by about this factor either way.

@@ -6,10 +6,10 @@ from dataclasses import fields
 
 import pytest
 
-from jiriki.cost.analytic import load_efficiencies, load_workload, results
-from jiriki.cost.analytic.calibrate import PARAMETERS, checks, fit, median_error
-from jiriki.cost.analytic.published import parse_results
-from jiriki.cost.errors import CostError
+from jiriki.predict import load_efficiencies, load_workload, results
+from jiriki.predict.calibrate import PARAMETERS, checks, fit, median_error
+from jiriki.predict.published import parse_results
+from jiriki.products.errors import CostError
 
 FOUND = checks()
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jiriki.cost.analytic import MODES, accelerator, load_workload, predict, workload_ids
-from jiriki.cost.analytic.engine import choose_format
-from jiriki.cost.chips import Product, product, products
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
+from jiriki.predict import MODES, accelerator, load_workload, predict, workload_ids
+from jiriki.predict.engine import choose_format
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product, product, products
 
 WORKLOADS = [load_workload(id) for id in workload_ids()]
 

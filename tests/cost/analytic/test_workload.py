@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jiriki.cost.analytic import Work, load_workload, workload_ids
-from jiriki.cost.analytic.graph_workload import from_graph
-from jiriki.cost.analytic.workload import Layer, Transformer, block_layers, parse_workload
-from jiriki.cost.errors import CostError
 from jiriki.frontend import import_onnx, quantise_onnx
 from jiriki.frontend.load import load_model
 from jiriki.frontend.zoo import list_models, load
 from jiriki.graph import DType, Graph, Node, Port, TensorType
+from jiriki.predict import Work, load_workload, workload_ids
+from jiriki.predict.graph_workload import from_graph
+from jiriki.predict.workload import Layer, Transformer, block_layers, parse_workload
+from jiriki.products.errors import CostError
 
 
 @pytest.mark.parametrize(

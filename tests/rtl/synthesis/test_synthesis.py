@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jiriki.chip import load_chip
-from jiriki.cost.synthesised import synthesised
+from jiriki.cost.validate.synthesis import synthesised
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.table import Request, Row, synthesise

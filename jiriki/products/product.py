@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from jiriki.chip import chip_names
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, read_date, read_figure
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, read_date, read_figure
 
 # Number format -> bits of an operand. "fp16" stands for bfloat16 too: no chip here differs in them.
 FORMAT_BITS = {"int4": 4, "fp4": 4, "int8": 8, "fp8": 8, "int16": 16, "fp16": 16, "fp32": 32}
@@ -72,7 +72,7 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 def product_ids() -> tuple[str, ...]:
     """Return the ids of the catalogue in alphabetical order."""
-    folder = resources.files("jiriki.cost") / "catalogue"
+    folder = resources.files("jiriki.products") / "catalogue"
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
@@ -90,7 +90,7 @@ def product(id: str) -> Product:
         near = get_close_matches(id.lower(), known, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"choose {', '.join(known)}"
         raise CostError(f"chip {id!r} is not in the catalogue of products; {hint}")
-    file = resources.files("jiriki.cost") / "catalogue" / f"{id}.toml"
+    file = resources.files("jiriki.products") / "catalogue" / f"{id}.toml"
     return parse_product(id, file.read_text("utf-8"))
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.cost.errors import CostError
+from jiriki.products.errors import CostError
 
 # As written in TOML -> (unit at load, factor). Where mm2 and USD have no SI counterpart that anyone
 # uses, they stay.
@@ -186,14 +186,14 @@ def spell_out(written: str, what: str) -> str:
 
 def _citation(key: str, what: str) -> str:
     if key not in sources():
-        raise CostError(f"{what}: source {key} is not in cost/sources.toml; add it there")
+        raise CostError(f"{what}: source {key} is not in products/sources.toml; add it there")
     return sources()[key]
 
 
 @cache
 def sources() -> dict[str, str]:
     """Return source key -> citation that a reader can open."""
-    return tomllib.loads((resources.files("jiriki.cost") / "sources.toml").read_text("utf-8"))
+    return tomllib.loads((resources.files("jiriki.products") / "sources.toml").read_text("utf-8"))
 
 
 def _date(entry: dict[str, Any], what: str) -> str:

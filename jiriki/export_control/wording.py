@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 
-from jiriki.cost.export.cases import (
+from jiriki.export_control.cases import (
     VARIABLES,
     Case,
     Span,
@@ -17,7 +17,7 @@ from jiriki.cost.export.cases import (
     spread,
     unpublished,
 )
-from jiriki.cost.export.rules import Bound, Clause, Rule
+from jiriki.export_control.rules import Bound, Clause, Rule
 
 # Quantity or variable -> (name, factor, unit) as shown.
 _SHOWN = {

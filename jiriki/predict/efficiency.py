@@ -27,9 +27,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.cost.analytic.workload import Work
-from jiriki.cost.chips import Product
-from jiriki.cost.errors import CostError
+from jiriki.predict.workload import Work
+from jiriki.products.errors import CostError
+from jiriki.products.product import Product
 
 FABRIC_BYTES_PER_S = 200e9  # ports above this are a chip-to-chip fabric, below it is PCIe
 
@@ -87,7 +87,7 @@ class Efficiencies:
 @cache
 def load_efficiencies() -> Efficiencies:
     """Return the stored efficiencies."""
-    file = resources.files("jiriki.cost.analytic") / "efficiencies.toml"
+    file = resources.files("jiriki.predict") / "efficiencies.toml"
     return parse_efficiencies(tomllib.loads(file.read_text("utf-8")))
 
 

@@ -1,6 +1,6 @@
 """Fitting the efficiencies to published results, and the error on those that were held out.
 
-In: `cost/published`, and the parameters listed in `PARAMETERS`. Out: fitted values; a `Check` for
+In: `predict/published_results`, and the parameters listed in `PARAMETERS`. Out: fitted values; a `Check` for
 every published entry; statistics.
 
 What is fitted: 17 numbers, to the entries with `calibration = true` (twice as many), by the least
@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from jiriki.cost.analytic.efficiency import Efficiencies, load_efficiencies, parse_efficiencies
-from jiriki.cost.analytic.engine import predict
-from jiriki.cost.analytic.published import Result, accelerator, results
-from jiriki.cost.analytic.workload import Workload, load_workload, parse_workload
+from jiriki.predict.efficiency import Efficiencies, load_efficiencies, parse_efficiencies
+from jiriki.predict.engine import predict
+from jiriki.predict.published import Result, accelerator, results
+from jiriki.predict.workload import Workload, load_workload, parse_workload
 
 # Path in efficiencies.toml -> least value. The last one is the traffic of an SDXL image, which no
 # layer list gives.
@@ -115,8 +115,8 @@ def fit(hides: Sequence[float] = HIDE_US) -> dict[tuple[str, ...], float]:
 
 
 def _stored() -> dict[str, Any]:
-    folder = resources.files("jiriki.cost")
-    table = tomllib.loads((folder / "analytic" / "efficiencies.toml").read_text("utf-8"))
+    folder = resources.files("jiriki.predict")
+    table = tomllib.loads((folder / "efficiencies.toml").read_text("utf-8"))
     sdxl = tomllib.loads((folder / "workloads" / "sdxl.toml").read_text("utf-8"))
     return {**table, "sdxl": {"traffic_elements": sdxl["traffic_elements"]}}
 
@@ -187,7 +187,7 @@ def _checks_with(table: dict[str, Any], values: np.ndarray, *, calibration: bool
 
 
 def _sdxl(traffic: float) -> Workload:
-    file = resources.files("jiriki.cost") / "workloads" / "sdxl.toml"
+    file = resources.files("jiriki.predict") / "workloads" / "sdxl.toml"
     text = re.sub(r"(?m)^traffic_elements = \S+", f"traffic_elements = {traffic}", file.read_text())
     return parse_workload("sdxl", text)
 

@@ -1,6 +1,6 @@
 """Gates of real synthesis beside the gates that the area model counts.
 
-In: `synthesised.toml`, written by `docs/synthesis.py` from `jiriki synth --target osu018`. Out: a
+In: `synthesis.toml`, written by `docs/synthesis.py` from `jiriki synth --target osu018`. Out: a
 `Check` a unit of a tile. It checks and does not replace: the share of a node's density that logic
 reaches (`logic_fill`) was fitted with the model's counts of published chips, which leave the same
 things out as its counts of our tiles do.
@@ -15,7 +15,7 @@ from importlib import resources
 from jiriki.chip import ChipConfig
 from jiriki.cost.calibration import Calibration, calibration
 from jiriki.cost.inventory import inventory
-from jiriki.cost.ranges import Range
+from jiriki.products.range import Range
 
 # Unit of the model -> the parts of `jiriki synth` that it stands for; a name stands for itself and
 # for what begins with it and a dot. Memories of the units in SRAM are macros in the model.
@@ -58,7 +58,7 @@ class Check:
 @cache
 def synthesised() -> Mapping[str, Mapping[str, Synthesised]]:
     """Return chip -> part -> what synthesis counted."""
-    text = (resources.files("jiriki.cost") / "synthesised.toml").read_text("utf-8")
+    text = (resources.files("jiriki.cost.validate") / "synthesis.toml").read_text("utf-8")
     chips = tomllib.loads(text)["chips"]
     return {
         chip: {name: Synthesised(**given) for name, given in parts.items()}

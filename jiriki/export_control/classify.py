@@ -8,18 +8,18 @@ advice.
 from dataclasses import dataclass, replace
 from datetime import date
 
-from jiriki.cost.chips import Product
-from jiriki.cost.errors import CostError
-from jiriki.cost.export.cases import (
+from jiriki.export_control.cases import (
     Case,
     case_of,
     results,
     spread,
     total_processing_performance,
 )
-from jiriki.cost.export.rules import TOPICS, Bound, Rule, Rulebook, rulebook
-from jiriki.cost.export.wording import decided_by
-from jiriki.cost.figures import Figure
+from jiriki.export_control.rules import TOPICS, Bound, Rule, Rulebook, rulebook
+from jiriki.export_control.wording import decided_by
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import Product
 
 DISCLAIMER = "not legal advice"
 PLANAR = "n/a (planar)"

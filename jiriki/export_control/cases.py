@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product as pairs
 
-from jiriki.cost.chips import FORMAT_BITS, Product
-from jiriki.cost.export.rules import Clause, Rule, Rulebook
-from jiriki.cost.figures import Figure
+from jiriki.export_control.rules import Clause, Rule, Rulebook
+from jiriki.products.figure import Figure
+from jiriki.products.product import FORMAT_BITS, Product
 
 _LEAST_AREA_MM2 = 1.0  # low end of an area that nobody published
 

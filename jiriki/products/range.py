@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)

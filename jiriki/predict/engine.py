@@ -20,17 +20,17 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
-from jiriki.cost.analytic.efficiency import (
+from jiriki.predict.efficiency import (
     FABRIC_BYTES_PER_S,
     ChipClass,
     Efficiencies,
     load_efficiencies,
 )
-from jiriki.cost.analytic.published import results
-from jiriki.cost.analytic.workload import MODES, Phase, Work, Workload
-from jiriki.cost.chips import FORMAT_BITS, Product, products
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure
+from jiriki.predict.published import results
+from jiriki.predict.workload import MODES, Phase, Work, Workload
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure
+from jiriki.products.product import FORMAT_BITS, Product, products
 
 OFFLINE_BATCH = 256  # where no cache bounds it; beyond this nothing changes
 _TOKENS = (Work.DECODER, Work.SPEECH)

@@ -1,6 +1,6 @@
 """Published results: what accelerators were measured to do, and where it says so.
 
-In: one TOML a workload in `cost/published/`, and the accelerators there that the catalogue does not
+In: one TOML a workload in `predict/published_results/`, and the accelerators there that the catalogue does not
 hold. Out: `Result`s; products by id.
 
 `calibration = true` marks the entries that the efficiencies were fitted to; all others are held
@@ -14,9 +14,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.cost.analytic.workload import MODES, load_workload, workload_ids
-from jiriki.cost.chips import Product, parse_product, product, product_ids
-from jiriki.cost.errors import CostError
+from jiriki.predict.workload import MODES, load_workload, workload_ids
+from jiriki.products.errors import CostError
+from jiriki.products.product import Product, parse_product, product, product_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def results(workload: str | None = None) -> tuple[Result, ...]:
 def accelerator(id: str) -> Product:
     """Return a product of the catalogue, or an accelerator that only the results know."""
     if id in accelerator_ids() and id not in product_ids():
-        file = resources.files("jiriki.cost.published") / "accelerators" / f"{id}.toml"
+        file = resources.files("jiriki.predict.published_results") / "accelerators" / f"{id}.toml"
         return _parsed(id, file.read_text("utf-8"))
     return product(id)
 
@@ -53,7 +53,7 @@ def accelerator(id: str) -> Product:
 @cache
 def accelerator_ids() -> tuple[str, ...]:
     """Return the ids outside the catalogue, in alphabetical order."""
-    folder = resources.files("jiriki.cost.published") / "accelerators"
+    folder = resources.files("jiriki.predict.published_results") / "accelerators"
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
@@ -64,7 +64,7 @@ def _parsed(id: str, text: str) -> Product:
 
 @cache
 def _read(workload: str) -> tuple[Result, ...]:
-    file = resources.files("jiriki.cost.published") / f"{workload}.toml"
+    file = resources.files("jiriki.predict.published_results") / f"{workload}.toml"
     if not file.is_file():
         return ()
     return parse_results(workload, file.read_text("utf-8"))

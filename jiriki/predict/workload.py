@@ -1,6 +1,6 @@
 """`Workload`: what one sample asks of a chip, as layers, whatever the chip.
 
-In: TOML of `cost/workloads/` (a network's layers, or the architecture of a transformer with its
+In: TOML of `predict/workloads/` (a network's layers, or the architecture of a transformer with its
 source), or a Graph through `graph_workload`. Out: phases of layers: operations (two a
 multiply-accumulate), weights, activations moved, key-value cache read, per sample.
 
@@ -19,7 +19,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.cost.errors import CostError
+from jiriki.products.errors import CostError
 
 MODES = ("offline", "server", "single")  # all samples at hand; a latency limit; one at a time
 
@@ -181,7 +181,7 @@ def _matmul(name: str, m: float, k: float, n: float, repeats: int) -> Layer:
 
 def workload_ids() -> tuple[str, ...]:
     """Return the names that `load_workload` knows, in alphabetical order."""
-    folder = resources.files("jiriki.cost") / "workloads"
+    folder = resources.files("jiriki.predict") / "workloads"
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
@@ -196,7 +196,7 @@ def load_workload(id: str, context: int | None = None) -> Workload:
         near = get_close_matches(id.lower(), known, n=2, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"choose {', '.join(known)}"
         raise CostError(f"workload {id!r} is not known; {hint}")
-    file = resources.files("jiriki.cost") / "workloads" / f"{id}.toml"
+    file = resources.files("jiriki.predict") / "workloads" / f"{id}.toml"
     return parse_workload(id, file.read_text("utf-8"), context)
 
 

@@ -12,8 +12,8 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import Figure, convert, read_date, read_figure, spell_out
+from jiriki.products.errors import CostError
+from jiriki.products.figure import Figure, convert, read_date, read_figure, spell_out
 
 # Quantity of a bound -> its unit after load.
 QUANTITIES = {
@@ -113,7 +113,9 @@ class Rulebook:
 @cache
 def rulebook() -> Rulebook:
     """Return the rules that ship with Jiriki."""
-    return parse_rulebook((resources.files("jiriki.cost.export") / "rules.toml").read_text("utf-8"))
+    return parse_rulebook(
+        (resources.files("jiriki.export_control") / "rules.toml").read_text("utf-8")
+    )
 
 
 def parse_rulebook(text: str) -> Rulebook:

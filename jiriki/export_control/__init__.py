@@ -4,8 +4,8 @@ In: a `Product` and a date. Out: an `ExportResult` (class, deciding number, marg
 thresholds and the days on which they hold are in `rules.toml`; code only compares.
 """
 
-from jiriki.cost.export.classify import ExportResult, Finding, Margin, export_check
-from jiriki.cost.export.rules import Rule, Rulebook, rulebook
+from jiriki.export_control.classify import ExportResult, Finding, Margin, export_check
+from jiriki.export_control.rules import Rule, Rulebook, rulebook
 
 __all__ = [
     "ExportResult",

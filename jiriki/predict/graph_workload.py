@@ -7,9 +7,9 @@ what it reads besides is added, as every fusing compiler does.
 
 from math import prod
 
-from jiriki.cost.analytic.workload import Layer, Phase, Work, Workload
 from jiriki.graph import Graph, Node
-from jiriki.tiles.plan import macs_of
+from jiriki.graph.macs import macs_of
+from jiriki.predict.workload import Layer, Phase, Work, Workload
 
 _PLUMBING = {"reshape", "quantize", "dequantize"}  # moves nothing that a layer does not
 

@@ -1,6 +1,6 @@
 """The models against published chips: area and power predicted from their structure.
 
-In: `anatomy.toml`, what each chip is built of. Out: predicted and published area and power with
+In: `published_dies.toml`, what each chip is built of. Out: predicted and published area and power with
 the error, and whether the chip served to calibrate or was held out. The choice of the model's form
 and of which chips to hold out was made knowing all of them, so a held-out error is optimistic.
 """
@@ -13,11 +13,11 @@ from importlib import resources
 from typing import Any
 
 from jiriki.cost.calibration import Calibration, calibration
-from jiriki.cost.errors import CostError
-from jiriki.cost.figures import read_date, spell_out
 from jiriki.cost.interfaces import link, memory
 from jiriki.cost.process import process
-from jiriki.cost.ranges import ZERO, Range
+from jiriki.products.errors import CostError
+from jiriki.products.figure import read_date, spell_out
+from jiriki.products.range import ZERO, Range
 
 MACRO_BYTES = 32 << 10  # of the local memories that feed the multipliers
 
@@ -150,15 +150,19 @@ def median_error(rows: Sequence[Comparison]) -> float:
 
 @cache
 def anatomies() -> tuple[Anatomy, ...]:
-    """Return the chips of `anatomy.toml`."""
-    table = tomllib.loads((resources.files("jiriki.cost") / "anatomy.toml").read_text("utf-8"))
+    """Return the chips of `published_dies.toml`."""
+    table = tomllib.loads(
+        (resources.files("jiriki.cost.validate") / "published_dies.toml").read_text("utf-8")
+    )
     return tuple(_parse(id, entry) for id, entry in table.items())
 
 
 def _parse(id: str, entry: Mapping[str, Any]) -> Anatomy:
     names = {field.name for field in fields(Anatomy)} - {"id"}
     for key in sorted(entry.keys() ^ names):
-        raise CostError(f"published chip {id}: {key} is missing or unknown; mend anatomy.toml")
+        raise CostError(
+            f"published chip {id}: {key} is missing or unknown; mend published_dies.toml"
+        )
     where = f"published chip {id}"
     values = dict(entry)
     values["date"] = read_date(entry["date"], where).isoformat()

@@ -5,10 +5,10 @@ catalogue. Out: a `Prediction` with its range; beside it the published results, 
 predictions of those are. `calibrate` and `graph_workload` are imported by who needs them.
 """
 
-from jiriki.cost.analytic.efficiency import Efficiencies, load_efficiencies
-from jiriki.cost.analytic.engine import Prediction, predict
-from jiriki.cost.analytic.published import Result, accelerator, accelerator_ids, results
-from jiriki.cost.analytic.workload import (
+from jiriki.predict.efficiency import Efficiencies, load_efficiencies
+from jiriki.predict.engine import Prediction, predict
+from jiriki.predict.published import Result, accelerator, accelerator_ids, results
+from jiriki.predict.workload import (
     MODES,
     Layer,
     Phase,

@@ -1,1 +1,0 @@
-"""Chips as bought or built: one TOML a chip, its name is the chip's id; read by `cost.chips`."""
