@@ -3,7 +3,7 @@ entry calibrated it or was held out; and the statistics.
 
 In: nothing. Out: one table a workload, medians, the share of entries inside their range.
 `--fit` fits the efficiencies again and stores them (half a minute); `--write-resnet50` makes the
-layers of predict/workloads/resnet50.toml from the zoo's graph; `--measure-tiles` runs ResNet-50 on one
+layers of workloads/resnet50.toml from the zoo's graph; `--measure-tiles` runs ResNet-50 on one
 tile of each chip of our own and stores what the timing simulator counts.
 """
 
@@ -20,11 +20,11 @@ from jiriki.graph import Graph
 from jiriki.predict.calibrate import Check, checks, fit, median_error
 from jiriki.products.product import products
 
-COST = Path(__file__).parents[1] / "jiriki" / "cost"
-EFFICIENCIES = COST / "analytic" / "efficiencies.toml"
-SDXL = COST / "workloads" / "sdxl.toml"
-MEASURED = COST.parent / "plan" / "measured.toml"
-RESNET50 = COST / "workloads" / "resnet50.toml"
+PACKAGE = Path(__file__).parents[1] / "jiriki"
+EFFICIENCIES = PACKAGE / "predict" / "efficiencies.toml"
+SDXL = PACKAGE / "predict" / "workloads" / "sdxl.toml"
+MEASURED = PACKAGE / "plan" / "compare" / "measured.toml"
+RESNET50 = PACKAGE / "predict" / "workloads" / "resnet50.toml"
 
 
 def main() -> int:
@@ -116,7 +116,7 @@ def resnet50_toml(text: str) -> str:
 def measure_tiles() -> None:
     """Run ResNet-50 on every tile that a chip of ours is made of."""
     from jiriki.chip import load_chip
-    from jiriki.plan.tiles import measure, to_toml
+    from jiriki.plan.compare.own_chips import measure, to_toml
 
     graph = resnet50()
     tiles = sorted({one.tile for one in products() if one.tile is not None})

@@ -1,6 +1,6 @@
 """Make the product files of our own chips from the models, and print what they say.
 
-`python -m bench.family` prints; with `--write` it also writes jiriki/products/catalogue/jiriki-*.toml.
+`python -m bench.family` prints; with `--write` it also writes the catalogue's jiriki-*.toml.
 """
 
 import sys

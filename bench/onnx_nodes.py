@@ -41,7 +41,7 @@ from jiriki.frontend import (
     supported_operators,
 )
 from jiriki.frontend.errors import UnsupportedOperatorError
-from jiriki.frontend.reference import run_plain
+from jiriki.frontend.onnx.reference import run_plain
 from jiriki.report.tables import Sheet, markdown
 from jiriki.sim.functional import FunctionalEngine
 

@@ -175,7 +175,7 @@ def _verilog_writer() -> Any:  # noqa: ANN401
     try:
         from jiriki.rtl.build.verilate import verilog_text
     except ModuleNotFoundError:
-        from jiriki.rtl.verilate import verilog_text
+        from jiriki.rtl.build.verilate import verilog_text
     return verilog_text
 
 

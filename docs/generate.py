@@ -77,7 +77,7 @@ def products_page() -> str:
         "`jiriki products NAME` prints every figure with source and date, `jiriki export-check "
         "NAME --on DATE` the class with its reason. **Not legal advice.**\n\n"
         f"{markdown(Sheet('', heads, rows))}\n{reasons}\n## Export rules as data\n\n"
-        "`jiriki/cost/export/rules.toml`; the rules of a day are those whose days hold it.\n\n"
+        "`jiriki/export_control/rules.toml`; the rules of a day are those whose days hold it.\n\n"
         f"{markdown(Sheet('', ('rule', 'topic', 'from', 'until', 'what it is', 'source'), rules))}"
     )
 

@@ -1,7 +1,7 @@
 """Writes docs/reference/synthesis.md, its picture, and what `jiriki/cost` checks its gates against.
 
 In: `jiriki synth` for `CHIPS` on OSU 0.18 um cells and ECP5 (an hour; what is in the cache is not
-made again). Out: the page, docs/images/synthesis.svg, jiriki/cost/validate/synthesis.toml, the table of
+made again). Out: the page, docs/images/synthesis.svg, cost/validate/synthesis.toml, the table of
 ratios in docs/method-cost.md. `--check` only compares the parts with those that the page was made
 from (minutes, no tool needed) and exits 1 when some have changed.
 """

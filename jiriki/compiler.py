@@ -15,8 +15,8 @@ from jiriki.emit import EmitError, OutOfMemory, emit
 from jiriki.graph.graph import Graph
 from jiriki.program import Program
 from jiriki.sim.timing import TimingEngine
-from jiriki.tiles.errors import TileError
-from jiriki.tiles.plan import Plan, cut_graph
+from jiriki.tiling.cut import Plan, cut_graph
+from jiriki.tiling.errors import TileError
 
 RESIDENT_SHARES = (0.5, 0.375, 0.625, 0.25, 0.0)
 LOOKAHEADS = (400, 60, 0)

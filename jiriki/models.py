@@ -19,18 +19,17 @@ import numpy as np
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.errors import JirikiError
+from jiriki.files import home_folder, kept_bytes
 from jiriki.frontend import NotQuantisedError, import_onnx, quantise_onnx
-from jiriki.frontend.load import load_model
+from jiriki.frontend.onnx.load import load_model
 from jiriki.frontend.zoo import ZooModel, list_models
 from jiriki.frontend.zoo import load as load_from_zoo
-from jiriki.frontend.zoo.packages import cache_folder
 from jiriki.graph.expose import with_every_tensor
 from jiriki.program import Program
 from jiriki.program.check import check
 from jiriki.program.file import MAGIC
 from jiriki.program.file import load as load_program
 from jiriki.program.text import START, load_text
-from jiriki.report import write_bytes
 
 if TYPE_CHECKING:
     from jiriki.graph import Graph
@@ -149,13 +148,13 @@ def _open_onnx(path: Path, reading: Reading, progress: Progress) -> Model:
 def quantised(name: str, model: OnnxModel, feeds: Iterable[Feed], progress: Progress) -> OnnxModel:
     """Return the model in QDQ form, from the folder of quantised models when it is there."""
     feeds = list(feeds)
-    path = cache_folder().parent / "quantised" / f"{name}-{_key(model, feeds)}.onnx"
-    if path.is_file():
-        return load_model(path)
-    with progress.step(f"quantising {name} on {len(feeds)} calibration inputs"):
-        made = quantise_onnx(model, feeds)
-    write_bytes(path, made.SerializeToString(deterministic=True))
-    return made
+    path = home_folder() / "quantised" / f"{name}-{_key(model, feeds)}.onnx"
+
+    def quantise() -> bytes:
+        with progress.step(f"quantising {name} on {len(feeds)} calibration inputs"):
+            return quantise_onnx(model, feeds).SerializeToString(deterministic=True)
+
+    return load_model(kept_bytes(path, quantise))
 
 
 def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
@@ -165,7 +164,7 @@ def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
         for name, array in sorted(feed.items()):
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
-    sources = (one for one in files("jiriki.frontend").iterdir() if one.name.endswith(".py"))
+    sources = (one for one in Path(str(files("jiriki.frontend"))).rglob("*.py"))
     for source in sorted(sources, key=lambda one: one.name):
         digest.update(source.read_bytes())
     digest.update(version("onnxruntime").encode())

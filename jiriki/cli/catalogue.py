@@ -16,7 +16,7 @@ from jiriki.report.quantities import count, data, rate
 from jiriki.report.tables import Sheet, rich_table
 
 if TYPE_CHECKING:
-    from jiriki.frontend.registry import Handler
+    from jiriki.frontend.onnx.registry import Handler
     from jiriki.frontend.zoo import ModelCard
 
 
@@ -111,7 +111,7 @@ def coverage(as_json: bool) -> None:
 
 def operator_rows() -> list[tuple[str, str]]:
     """Return (operator, the first sentence of what takes it), in alphabetical order."""
-    from jiriki.frontend.registry import HANDLERS, supported_operators
+    from jiriki.frontend.onnx.registry import HANDLERS, supported_operators
 
     handlers = {f"{domain}.{op}" if domain else op: h for (domain, op), h in HANDLERS.items()}
     return [(name, _way(handlers[name])) for name in supported_operators()]

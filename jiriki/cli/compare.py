@@ -15,9 +15,9 @@ from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.frontend.zoo import list_models
 from jiriki.models import Reading, open_model
-from jiriki.plan.compare import Comparison, GraphOf, compare
-from jiriki.plan.compare_page import compare_page
-from jiriki.plan.compare_tables import (
+from jiriki.plan.compare.compare import Comparison, GraphOf, compare
+from jiriki.plan.compare.page import compare_page
+from jiriki.plan.compare.tables import (
     checks_sheet,
     economy_sheet,
     missing_sheet,

@@ -10,10 +10,10 @@ from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
 from jiriki.export_control.classify import DISCLAIMER
-from jiriki.plan.demand import load_demand
-from jiriki.plan.fleet import Plan, plan_fleet
-from jiriki.plan.fleet_page import plan_page
-from jiriki.plan.fleet_tables import (
+from jiriki.plan.fleet.demand import load_demand
+from jiriki.plan.fleet.fleet import Plan, plan_fleet
+from jiriki.plan.fleet.page import plan_page
+from jiriki.plan.fleet.tables import (
     bindings_sheet,
     dependence_sheet,
     events_sheet,

@@ -94,7 +94,7 @@ def _window(request: Request) -> tuple[int, int]:
 
 def _can_build(vcd: Path | None) -> None:
     """Refuse before the work what would fail after it: no compiler, no place for the waveform."""
-    from jiriki.rtl.verilate import find_compiler
+    from jiriki.rtl.build.verilate import find_compiler
 
     find_compiler()
     if vcd is not None and not vcd.absolute().parent.is_dir():

@@ -11,8 +11,8 @@ from jiriki.graph.graph import Graph, Port
 from jiriki.isa.control import Halt, Sig, Wait
 from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.program import Binding, Note, Program, ProgramError, Segment
-from jiriki.tiles.layout import DTYPE_NAMES, channel_axis
-from jiriki.tiles.tile_program import Buffer, Space, TensorPlace, TileOp, TileProgram
+from jiriki.tiling.layout import DTYPE_NAMES, channel_axis
+from jiriki.tiling.tile_program import Buffer, Space, TensorPlace, TileOp, TileProgram
 
 DRAM_ALIGN = 64
 

@@ -6,7 +6,7 @@ operation of each unit that used the memory it now takes: what it must wait for.
 
 from dataclasses import dataclass
 
-from jiriki.tiles.tile_program import Buffer
+from jiriki.tiling.tile_program import Buffer
 
 AGES = (96, 48, 24, 12, 6, 3, 0)  # operations that freed memory rests, most wished first
 

@@ -14,7 +14,7 @@ from jiriki.chip.config import ChipConfig
 from jiriki.emit.errors import OutOfMemory
 from jiriki.emit.memory import Memory, Users
 from jiriki.isa.fields import Unit
-from jiriki.tiles.tile_program import (
+from jiriki.tiling.tile_program import (
     Area,
     Buffer,
     ConvTile,

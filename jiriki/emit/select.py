@@ -29,7 +29,7 @@ from jiriki.isa.vector import (
     Vrun,
 )
 from jiriki.isa.windows import Wina, Winb
-from jiriki.tiles.tile_program import (
+from jiriki.tiling.tile_program import (
     Buffer,
     ConvTile,
     DepthwiseTile,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from jiriki.emit.schedule import Schedule
 from jiriki.isa.fields import Unit
-from jiriki.tiles.tile_program import Area, Buffer
+from jiriki.tiling.tile_program import Area, Buffer
 
 UNITS = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
 Clock = dict[int, int]  # unit -> position up to which its operations are known complete

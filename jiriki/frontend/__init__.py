@@ -7,10 +7,10 @@ from jiriki.frontend.errors import (
     OpenShapeError,
     UnsupportedOperatorError,
 )
-from jiriki.frontend.onnx_import import import_onnx
-from jiriki.frontend.quantise import quantise_onnx
-from jiriki.frontend.reference import reference_outputs, reference_session
-from jiriki.frontend.registry import supported_operators
+from jiriki.frontend.onnx.import_onnx import import_onnx
+from jiriki.frontend.onnx.reference import reference_outputs, reference_session
+from jiriki.frontend.onnx.registry import supported_operators
+from jiriki.frontend.quantise.quantise import quantise_onnx
 
 __all__ = [
     "FrontendError",

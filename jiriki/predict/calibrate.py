@@ -1,6 +1,6 @@
 """Fitting the efficiencies to published results, and the error on those that were held out.
 
-In: `predict/published_results`, and the parameters listed in `PARAMETERS`. Out: fitted values; a `Check` for
+In: `published_results/`, the parameters listed in `PARAMETERS`. Out: fitted values; a `Check` for
 every published entry; statistics.
 
 What is fitted: 17 numbers, to the entries with `calibration = true` (twice as many), by the least

@@ -77,7 +77,7 @@ class Efficiencies:
             return self.classes["tiles"]
         raise CostError(
             f"chip {product.id}: no architecture class names it; add it to `products` of one in "
-            "cost/analytic/efficiencies.toml"
+            "predict/efficiencies.toml"
         )
 
     def factor(self, one: ChipClass, work: Work) -> float:

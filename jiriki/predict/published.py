@@ -1,7 +1,7 @@
 """Published results: what accelerators were measured to do, and where it says so.
 
-In: one TOML a workload in `predict/published_results/`, and the accelerators there that the catalogue does not
-hold. Out: `Result`s; products by id.
+In: one TOML a workload in `published_results/`, and the accelerators there that the catalogue does
+not hold. Out: `Result`s; products by id.
 
 `calibration = true` marks the entries that the efficiencies were fitted to; all others are held
 out.

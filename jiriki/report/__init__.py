@@ -4,8 +4,8 @@ In: Program, Run, ChipConfig. Out: a `Profile`, and its forms: tables for a term
 object, Markdown, a self-contained HTML page (Plotly), a timeline for ui.perfetto.dev.
 """
 
+from jiriki.files import write_bytes, write_text
 from jiriki.report.errors import ReportError
-from jiriki.report.files import write_bytes, write_text
 from jiriki.report.profile import LayerRow, Profile, make_profile
 
 __all__ = ["LayerRow", "Profile", "ReportError", "make_profile", "write_bytes", "write_text"]

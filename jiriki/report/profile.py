@@ -16,8 +16,8 @@ from jiriki.cost.process import Process
 from jiriki.isa.dma import DmaMode
 from jiriki.isa.operations import DmaOp, Operation
 from jiriki.program import Event, Program, Run, UnitCounters
+from jiriki.program.stream import work_of
 from jiriki.report.errors import ReportError
-from jiriki.sim.sequencer import work_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
 from jiriki.program import Event, Program, Run
 from jiriki.program.binding import binding_bytes, pack, unpack
-from jiriki.rtl import mailbox
+from jiriki.rtl.control import mailbox
+from jiriki.rtl.control.mailbox import Count, port_beats, unit_counters
+from jiriki.rtl.control.sequencer import UNITS
 from jiriki.rtl.errors import RtlError
-from jiriki.rtl.readings import Count, port_beats, unit_counters
-from jiriki.rtl.sequencer import UNITS
 from jiriki.rtl.simulate.tile import Log, TileSimulation
 
 STEP_CYCLES = 50_000  # between two reports of progress

@@ -10,18 +10,18 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.axi import axi4_lite_signature, axi4_signature
-from jiriki.rtl.counters import COUNTER_BITS, UnitCounter
+from jiriki.rtl.control.counters import COUNTER_BITS, UnitCounter
+from jiriki.rtl.control.front import Front
+from jiriki.rtl.control.mailbox import ADDRESS_BITS, Mailbox
+from jiriki.rtl.control.semaphores import Semaphores
+from jiriki.rtl.control.sequencer import UNITS, Sequencer
 from jiriki.rtl.dma.load import LoadUnit
 from jiriki.rtl.dma.port import DramPort
 from jiriki.rtl.dma.records import DRAM_BITS
 from jiriki.rtl.dma.store import StoreUnit
-from jiriki.rtl.front import Front
-from jiriki.rtl.mailbox import ADDRESS_BITS, Mailbox
 from jiriki.rtl.matrix.unit import MatrixUnit
-from jiriki.rtl.scratchpad import Scratchpad
-from jiriki.rtl.semaphores import Semaphores
-from jiriki.rtl.sequencer import UNITS, Sequencer
+from jiriki.rtl.memory.axi import axi4_lite_signature, axi4_signature
+from jiriki.rtl.memory.scratchpad import Scratchpad
 from jiriki.rtl.vector.unit import VectorUnit
 
 

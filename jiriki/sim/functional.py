@@ -25,8 +25,8 @@ from jiriki.program.binding import binding_bytes, pack, unpack
 from jiriki.program.order import Order
 from jiriki.program.program import Binding, Program
 from jiriki.program.run import Run
+from jiriki.program.stream import work_of
 from jiriki.sim.errors import SimError
-from jiriki.sim.sequencer import work_of
 
 
 class FunctionalEngine:

@@ -8,7 +8,7 @@ from jiriki.emit import emit
 from jiriki.graph.evaluate import evaluate
 from jiriki.program.check import check
 from jiriki.sim.functional import FunctionalEngine
-from jiriki.tiles.plan import Plan, cut_graph
+from jiriki.tiling.cut import Plan, cut_graph
 from tests.agree.networks import random_network
 
 

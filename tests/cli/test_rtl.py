@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jiriki.chip import load_chip
-from jiriki.rtl.verilate import RUNTIME, find_compiler, verilator_root
+from jiriki.rtl.build.verilate import RUNTIME, find_compiler, verilator_root
 from tests.cli.test_bad_input import Command, refused
 
 

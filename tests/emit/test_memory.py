@@ -3,7 +3,7 @@
 import numpy as np
 
 from jiriki.emit.memory import Memory
-from jiriki.tiles.tile_program import Buffer, Space
+from jiriki.tiling.tile_program import Buffer, Space
 
 
 def buffer(size: int, high: bool = False) -> Buffer:

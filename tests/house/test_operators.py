@@ -9,7 +9,7 @@ import pytest
 
 from jiriki.frontend import supported_operators
 from jiriki.graph.ops import OPS
-from jiriki.tiles.planners import PLANNERS
+from jiriki.tiling.planners import PLANNERS
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "reference" / "operators.md"

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from jiriki.cli import main
-from jiriki.plan.compare import compare
-from jiriki.plan.compare_page import compare_page
-from jiriki.plan.compare_tables import (
+from jiriki.plan.compare.compare import compare
+from jiriki.plan.compare.page import compare_page
+from jiriki.plan.compare.tables import (
     economy_sheet,
     missing_sheet,
     payload,

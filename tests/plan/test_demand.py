@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from jiriki.errors import JirikiError
-from jiriki.plan.demand import parse_demand
+from jiriki.plan.fleet.demand import parse_demand
 from tests.plan.small_demand import SMALL
 
 

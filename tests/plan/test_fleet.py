@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jiriki.plan.demand import Demand, load_demand, parse_demand
 from jiriki.plan.errors import InfeasibleError
-from jiriki.plan.fleet import Course, Plan, plan_course, plan_fleet
-from jiriki.plan.market import Costs, Market, Offer, open_market
-from jiriki.plan.months import days_of
+from jiriki.plan.fleet.demand import Demand, load_demand, parse_demand
+from jiriki.plan.fleet.fleet import Course, Plan, plan_course, plan_fleet
+from jiriki.plan.fleet.market import Costs, Market, Offer, open_market
+from jiriki.plan.fleet.months import days_of
 from jiriki.products.figure import Figure
 from tests.plan.small_demand import SMALL
 

@@ -9,9 +9,9 @@ import pytest
 
 from jiriki.cost.price import price
 from jiriki.cost.process import process
-from jiriki.plan.demand import Demand, parse_demand
 from jiriki.plan.errors import DemandError
-from jiriki.plan.market import Market, Offer, known_rules, open_market
+from jiriki.plan.fleet.demand import Demand, parse_demand
+from jiriki.plan.fleet.market import Market, Offer, known_rules, open_market
 from jiriki.products.product import product
 from tests.plan.small_demand import SMALL
 

@@ -10,8 +10,7 @@ import pytest
 from jiriki.chip import load_chip
 from jiriki.compiler import compile_graph
 from jiriki.graph import DType, Graph, Node, Port, TensorType
-from jiriki.plan.errors import PlanError
-from jiriki.plan.tiles import (
+from jiriki.plan.compare.own_chips import (
     LEFT_OUT,
     TileRun,
     expect,
@@ -20,6 +19,7 @@ from jiriki.plan.tiles import (
     predict_tiles,
     to_toml,
 )
+from jiriki.plan.errors import PlanError
 from jiriki.predict import load_efficiencies, load_workload, predict
 from jiriki.products.product import Product, product, products
 from jiriki.sim.timing import TimingEngine

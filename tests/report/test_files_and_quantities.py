@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jiriki.report import ReportError, write_text
+from jiriki.files import FileError, write_text
 from jiriki.report.quantities import count, data, percent, rate, seconds
 
 
@@ -18,7 +18,7 @@ def test_a_page_is_written_in_a_new_folder(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     path = write_text(tmp_path / "page.html", "old")
-    with pytest.raises(ReportError, match="cannot write"):
+    with pytest.raises(FileError, match="cannot write"):
         write_text(path / "inside.html", "new")
     assert path.read_text() == "old"
 

@@ -26,7 +26,7 @@ from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
 from jiriki.isa.vector import Chain, DType, MicroOp, RedOp, Reduce, Src, Vrun
 from jiriki.program import Event, Program, Run
-from jiriki.rtl.counters import REASONS
+from jiriki.rtl.control.counters import REASONS
 from jiriki.rtl.interfaces import DISPATCH_CYCLES
 
 Bin = tuple[str, str, str]  # table, row, column

@@ -27,9 +27,9 @@ from amaranth import hdl
 from amaranth.hdl import Instance, Module, Mux, Signal, Value
 
 from jiriki.chip import ChipConfig
+from jiriki.rtl.build.verilate import build_library, verilog_text, with_cells
 from jiriki.rtl.simulate.tile import OPTIMISE
 from jiriki.rtl.tile import Tile
-from jiriki.rtl.verilate import build_library, verilog_text, with_cells
 
 NUMBER_BITS = 8
 _CELL = """

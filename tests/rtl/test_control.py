@@ -20,10 +20,10 @@ from jiriki.isa.encoding import encode
 from jiriki.isa.fields import Instruction, Sync
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.rtl.front import Front
-from jiriki.rtl.semaphores import Semaphores
-from jiriki.rtl.sequencer import UNITS, Sequencer
-from jiriki.sim.timing.naive import NaiveTile
+from jiriki.rtl.control.front import Front
+from jiriki.rtl.control.semaphores import Semaphores
+from jiriki.rtl.control.sequencer import UNITS, Sequencer
+from jiriki.sim.naive.tile import NaiveTile
 
 NEAR = replace(load_chip("nano"), name="near", dram_latency_cycles=9, queue_depth=4)
 NARROW = replace(NEAR, name="narrow", dram_bytes_per_cycle=8, dram_burst_bytes=32)

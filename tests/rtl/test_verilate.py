@@ -11,9 +11,9 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from jiriki.rtl.build.verilate import build_library, find_compiler
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.vectors import Vectors
-from jiriki.rtl.verilate import build_library, find_compiler
 
 
 class Counter(wiring.Component):

@@ -7,9 +7,9 @@ import pytest
 
 from jiriki.chip.catalogue import load_chip
 from jiriki.program import ProgramError
+from jiriki.program.stream import unroll
 from jiriki.sim.errors import SimError
 from jiriki.sim.functional import FunctionalEngine
-from jiriki.sim.sequencer import unroll
 
 ENGINE = FunctionalEngine(load_chip("nano"))
 X = np.random.default_rng(5).normal(0, 20, (1, 8, 8)).astype(np.float32)

@@ -20,9 +20,9 @@ from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
 from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, RedOp, Reduce, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.sim.naive.tile import NaiveTile
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works
-from jiriki.sim.timing.naive import NaiveTile
 
 NANO = load_chip("nano")
 CRAMPED = replace(

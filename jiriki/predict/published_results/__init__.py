@@ -1,1 +1,1 @@
-"""Published results, one TOML a workload; read by `cost.analytic.published`."""
+"""Published results, one TOML a workload; read by `predict.published`."""

@@ -1,1 +1,1 @@
-"""Workloads: one TOML each, its name is the workload's id; read by `cost.analytic.workload`."""
+"""Workloads: one TOML each, its name is the workload's id; read by `predict.workload`."""

@@ -15,9 +15,9 @@ import numpy as np
 from jiriki.chip import ChipConfig
 from jiriki.program import Program, Run
 from jiriki.program.binding import binding_bytes
-from jiriki.rtl import mailbox
 from jiriki.rtl.board.host import TIMEOUT_S, ByteStream, HostLink, SerialPort
 from jiriki.rtl.board.settings import BoardSettings
+from jiriki.rtl.control import mailbox
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import BoardError, RtlError
 

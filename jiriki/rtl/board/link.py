@@ -10,14 +10,14 @@ from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import exact_log2
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.axi import RESP_OKAY, axi4_lite_signature
 from jiriki.rtl.board.frames import IDENTITY, WINDOW_BYTES, Code, Status, identity
 from jiriki.rtl.board.memory import port_signature
 from jiriki.rtl.board.receive import RequestReceiver
 from jiriki.rtl.board.reply import ReplySender
 from jiriki.rtl.board.settings import BoardSettings
 from jiriki.rtl.board.uart import Receiver, Transmitter
-from jiriki.rtl.mailbox import ADDRESS_BITS
+from jiriki.rtl.control.mailbox import ADDRESS_BITS
+from jiriki.rtl.memory.axi import RESP_OKAY, axi4_lite_signature
 
 REGISTER_BYTES = 4
 

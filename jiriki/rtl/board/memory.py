@@ -10,8 +10,8 @@ from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from jiriki.rtl.axi import RESP_OKAY, axi4_signature
 from jiriki.rtl.dma.records import DRAM_BITS
+from jiriki.rtl.memory.axi import RESP_OKAY, axi4_signature
 
 RESP_DECERR = 3  # there is no memory at the address
 DEPTH = 4  # reads on their way for the AXI4 slave

@@ -16,8 +16,8 @@ import numpy as np
 from jiriki.chip import ChipConfig
 from jiriki.rtl.board.core import BoardCore
 from jiriki.rtl.board.settings import BoardSettings
+from jiriki.rtl.build.verilate import build_library
 from jiriki.rtl.errors import RtlError
-from jiriki.rtl.verilate import build_library
 
 OPTIMISE = "-O1"  # of the compiler, as of the tile's library
 # A line of 8 cycles a bit, a frame ends after 4096 quiet cycles: fewer cycles, the same gates.

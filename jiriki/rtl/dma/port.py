@@ -21,7 +21,6 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.axi import BURST_INCR, CACHE_NORMAL, RESP_OKAY, axi4_signature, size_code
 from jiriki.rtl.dma.backlog import Backlog
 from jiriki.rtl.dma.records import (
     DRAM_BITS,
@@ -31,6 +30,7 @@ from jiriki.rtl.dma.records import (
 )
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import fetch_signature
+from jiriki.rtl.memory.axi import BURST_INCR, CACHE_NORMAL, RESP_OKAY, axi4_signature, size_code
 
 PORT_CYCLES = 2  # from a grant to the bus
 _DEPTH = 4  # requests, and beats of writes, that wait for the bus

@@ -13,8 +13,8 @@ from amaranth.utils import ceil_log2, exact_log2
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.dma import Dim, Ld
-from jiriki.rtl.axi import BOUNDARY, LONGEST_BURST
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.memory.axi import BOUNDARY, LONGEST_BURST
 
 DIMS = 4
 SCATTER_LANES = 8  # bytes a cycle of SCATTER_BYTES

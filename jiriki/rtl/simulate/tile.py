@@ -15,13 +15,13 @@ import numpy as np
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.fields import Unit
-from jiriki.rtl import mailbox
+from jiriki.rtl.build.verilate import build_library, with_cells
+from jiriki.rtl.build.verilog_cache import tile_modules
+from jiriki.rtl.build.waveform import with_marks
+from jiriki.rtl.control import mailbox
+from jiriki.rtl.control.sequencer import UNITS
 from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
-from jiriki.rtl.kept import tile_modules
-from jiriki.rtl.sequencer import UNITS
-from jiriki.rtl.verilate import build_library, with_cells
-from jiriki.rtl.waveform import with_marks
 
 OPTIMISE = "-O1"  # of the compiler; -O2 runs 1.3 times as fast and compiles for twice as long
 QUIET_CYCLES = 200_000  # without an event: the program hangs

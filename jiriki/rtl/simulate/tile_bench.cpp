@@ -24,7 +24,7 @@ int sim_run(Sim *, uint64_t, uint64_t);
 int sim_trace(Sim *, const char *, uint64_t, uint64_t);
 }
 
-// Registers of the mailbox (jiriki/rtl/mailbox.py).
+// Registers of the mailbox (jiriki/rtl/control/mailbox.py).
 enum { CONTROL = 0x000, PROGRAM = 0x008, WORDS = 0x00c, CYCLES = 0x010 };
 
 static std::vector<uint8_t> bytes(const std::string &path) {

@@ -21,8 +21,8 @@ from amaranth.hdl import Shape
 from amaranth.lib import wiring
 from numpy.typing import NDArray
 
+from jiriki.rtl.build.verilate import build_library, cpp_name
 from jiriki.rtl.errors import RtlError
-from jiriki.rtl.verilate import build_library, cpp_name
 
 RESET_CYCLES = 2
 

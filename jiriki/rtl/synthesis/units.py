@@ -13,16 +13,16 @@ from amaranth.hdl import Signal, Value
 from amaranth.lib import wiring
 
 from jiriki.chip import ChipConfig
-from jiriki.rtl.counters import UnitCounter
+from jiriki.rtl.control.counters import UnitCounter
+from jiriki.rtl.control.front import Front
+from jiriki.rtl.control.mailbox import Mailbox
+from jiriki.rtl.control.semaphores import Semaphores
+from jiriki.rtl.control.sequencer import UNITS, Sequencer
 from jiriki.rtl.dma.load import LoadUnit
 from jiriki.rtl.dma.port import DramPort
 from jiriki.rtl.dma.store import StoreUnit
-from jiriki.rtl.front import Front
-from jiriki.rtl.mailbox import Mailbox
 from jiriki.rtl.matrix import array, decode, drain, element, issue, operands, records, walk
-from jiriki.rtl.scratchpad import Scratchpad
-from jiriki.rtl.semaphores import Semaphores
-from jiriki.rtl.sequencer import UNITS, Sequencer
+from jiriki.rtl.memory.scratchpad import Scratchpad
 from jiriki.rtl.vector import alu, alu_stage, chain, context, function_lane, function_stage, output
 from jiriki.rtl.vector import decode as vx_decode
 from jiriki.rtl.vector import issue as vx_issue

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from jiriki.files import home_folder
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.target import Target
 from jiriki.rtl.synthesis.units import TOP, Memory
-from jiriki.rtl.verilate import cache_folder
 
 CHILD = (
     "import sys; from pyosys import libyosys as ys; design = ys.Design()\n"
@@ -121,7 +121,7 @@ def synthesise(
 
 def kept_folder() -> Path:
     """Return the folder of the cache for rows and logs; it is made. Raises RtlError."""
-    folder = cache_folder().parent / "synthesis"
+    folder = home_folder() / "synthesis"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -13,11 +13,11 @@ from jiriki.chip.config import ChipConfig
 from jiriki.isa.fields import Unit
 from jiriki.isa.resolve import Work
 from jiriki.program import Event, Program, Run, UnitCounters
+from jiriki.program.stream import work_of
 from jiriki.sim.errors import SimError
-from jiriki.sim.sequencer import work_of
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.compiled import compiled
-from jiriki.sim.timing.rows import Memory, build
+from jiriki.sim.timing.trace import Memory, build
 
 STARVED = {"instruction": at.N_INSTRUCTION, "semaphore": at.N_SEMAPHORE, "data": at.N_DATA}
 BLOCKED = {

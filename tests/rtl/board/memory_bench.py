@@ -9,12 +9,12 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from jiriki.rtl.axi import axi4_signature
 from jiriki.rtl.board.memory import Arbiter, AxiMemory, port_signature
 from jiriki.rtl.board.sdram import Sdram, pins_signature
 from jiriki.rtl.board.settings import BoardSettings, SdramSettings
 from jiriki.rtl.board.simulate import SHEET_NS
-from jiriki.rtl.verilate import build_library
+from jiriki.rtl.build.verilate import build_library
+from jiriki.rtl.memory.axi import axi4_signature
 
 SMALL = SdramSettings(row_bits=11)  # 8 MiB
 

@@ -4,13 +4,13 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import connect, flipped
 
 from jiriki.rtl.board.core import BoardCore
+from jiriki.rtl.control.mailbox import Mailbox
+from jiriki.rtl.control.semaphores import Semaphores
+from jiriki.rtl.control.sequencer import UNITS, Sequencer
 from jiriki.rtl.dma.load import LoadUnit
 from jiriki.rtl.dma.port import DramPort
 from jiriki.rtl.dma.store import StoreUnit
-from jiriki.rtl.mailbox import Mailbox
-from jiriki.rtl.scratchpad import Scratchpad
-from jiriki.rtl.semaphores import Semaphores
-from jiriki.rtl.sequencer import UNITS, Sequencer
+from jiriki.rtl.memory.scratchpad import Scratchpad
 from jiriki.rtl.tile import Tile
 
 

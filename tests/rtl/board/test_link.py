@@ -15,11 +15,11 @@ from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.dma import Ld, St
 from jiriki.isa.fields import Sync, Unit
 from jiriki.program import Binding, Program, Segment
-from jiriki.rtl import mailbox
 from jiriki.rtl.board.engine import BoardEngine
 from jiriki.rtl.board.frames import Code, request
 from jiriki.rtl.board.host import HostLink
 from jiriki.rtl.board.simulate import FAST, BoardSimulation, core_library
+from jiriki.rtl.control import mailbox
 from jiriki.rtl.errors import BoardError
 from jiriki.sim.functional import FunctionalEngine
 from tests.rtl.board.mover import Mover

@@ -21,7 +21,7 @@ from jiriki.isa.encoding import encode_program
 from jiriki.isa.machine import Machine
 from jiriki.isa.meaning import execute
 from jiriki.isa.sequence import Step
-from jiriki.rtl.axi import axi4_signature
+from jiriki.rtl.build.verilate import build_library
 from jiriki.rtl.dma import PORT_CYCLES, DramPort, LoadUnit, StoreUnit
 from jiriki.rtl.interfaces import (
     State,
@@ -31,8 +31,8 @@ from jiriki.rtl.interfaces import (
     unit_signature,
     write_signature,
 )
-from jiriki.rtl.verilate import build_library
-from jiriki.sim.timing.naive import NaiveTile
+from jiriki.rtl.memory.axi import axi4_signature
+from jiriki.sim.naive.tile import NaiveTile
 
 STATES = {"busy": State.BUSY, "bank": State.BANK, "dram": State.DRAM, "data": State.DATA}
 

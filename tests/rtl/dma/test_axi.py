@@ -9,8 +9,8 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Runner, get_runner
 
 from jiriki.chip import load_chip
+from jiriki.rtl.build.verilate import TOP, verilator_root, verilog_text
 from jiriki.rtl.dma import DramPort
-from jiriki.rtl.verilate import TOP, verilator_root, verilog_text
 
 
 @pytest.fixture(scope="module")

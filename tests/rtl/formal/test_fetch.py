@@ -15,7 +15,7 @@ from amaranth.asserts import AnyConst, AnySeq
 from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal
 
 from jiriki.chip import load_chip
-from jiriki.rtl import fetch
+from jiriki.rtl.control import fetch
 from tests.rtl.formal.prove import first_of, free, inside, mutated, prove
 
 CHIP = replace(load_chip("nano"), name="short-bursts", dram_burst_bytes=32)

@@ -14,7 +14,7 @@ from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cat, Elaboratable, Module, Mux, Signal, Value
 
 from jiriki.chip import load_chip
-from jiriki.rtl import front
+from jiriki.rtl.control import front
 from jiriki.rtl.interfaces import DISPATCH_CYCLES
 from jiriki.rtl.layouts import header
 from tests.rtl.formal.prove import first_of, free, inside, mutated, prove

@@ -11,7 +11,7 @@ import pytest
 from amaranth.hdl import Assert, Cat, Elaboratable, Module, Signal, Value
 
 from jiriki.chip import load_chip
-from jiriki.rtl import scratchpad
+from jiriki.rtl.memory import scratchpad
 from tests.rtl.formal.prove import first_of, free, inside, mutated, prove
 
 CHIP = replace(

@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Array, Assert, Assume, Elaboratable, Module, Mux, Signal, signed
 
 from jiriki.chip import load_chip
-from jiriki.rtl import semaphores
+from jiriki.rtl.control import semaphores
 from tests.rtl.formal.prove import first_of, free, inside, mutated, prove
 
 CHIP = replace(load_chip("nano"), name="two", semaphores=2, semaphore_max=15)

@@ -27,10 +27,10 @@ from jiriki.isa.operations import DwOp, GemmOp, GemvOp, LdwOp, Operation
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import Step
 from jiriki.isa.windows import Wina, Winb
+from jiriki.rtl.build.verilate import build_library
 from jiriki.rtl.interfaces import State, line_bits
 from jiriki.rtl.matrix import MatrixUnit
-from jiriki.rtl.verilate import build_library
-from jiriki.sim.timing.naive_work import levels, matrix_steps
+from jiriki.sim.naive.work import levels, matrix_steps
 
 LIMIT = 60_000
 

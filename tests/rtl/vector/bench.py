@@ -21,9 +21,9 @@ from jiriki.isa.machine import Machine
 from jiriki.isa.meaning import execute
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import Step
+from jiriki.rtl.build.verilate import build_library
 from jiriki.rtl.interfaces import line_bits
 from jiriki.rtl.vector.unit import VectorUnit
-from jiriki.rtl.verilate import build_library
 from tests.rtl.vector.model import Model, Times
 
 LIMIT = 100_000

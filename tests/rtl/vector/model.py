@@ -12,7 +12,7 @@ from jiriki.isa.operations import LdtOp, VrunOp
 from jiriki.isa.resolve import Work
 from jiriki.isa.vector import TableKind
 from jiriki.rtl.interfaces import State
-from jiriki.sim.timing.naive_work import Beat, Level, chain, levels, vector_beats
+from jiriki.sim.naive.work import Beat, Level, chain, levels, vector_beats
 
 
 @dataclass

@@ -1,0 +1,12 @@
+"""Files that Jiriki keeps or writes: its home folder, whole-or-absent writing, a cache by content.
+
+In: names, keys and bytes. Out: paths and bytes; FileError in one line when something cannot be
+written. No other room makes a cache or a temporary file of its own.
+"""
+
+from jiriki.files.cache import kept_bytes, locked
+from jiriki.files.errors import FileError
+from jiriki.files.home import home_folder
+from jiriki.files.write import write_bytes, write_text
+
+__all__ = ["FileError", "home_folder", "kept_bytes", "locked", "write_bytes", "write_text"]

@@ -1,0 +1,41 @@
+"""Write a file so that it is whole or absent.
+
+In: a path and text or bytes. Out: the file; FileError when it cannot be written, and then what
+was there before is still there.
+"""
+
+import os
+from pathlib import Path
+
+from jiriki.files.errors import FileError
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write text as UTF-8; see `write_bytes`."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write beside `path`, then move into place. Folders are made. Raises FileError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise FileError(
+            f"cannot write {path}: {error.strerror}; free some space or name another folder"
+        ) from None
+    finally:
+        _remove(partial)
+    return path
+
+
+def _remove(partial: Path) -> None:
+    try:
+        partial.unlink(missing_ok=True)
+    except OSError:  # the folder is a file, or gone: there is nothing of ours to remove
+        return

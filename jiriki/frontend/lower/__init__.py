@@ -1,0 +1,1 @@
+"""Rewrites of operators into simpler ones, with no source format in them."""

@@ -1,0 +1,1 @@
+"""ONNX to Graph: reading, rewriting what ONNX Runtime lacks, one importer an operator."""

@@ -1,0 +1,134 @@
+"""The reference: what "the same model in ONNX Runtime" means, pinned.
+
+In: a ModelProto and feeds. Out: ONNX Runtime's outputs, or the graph it really executes.
+The import reads that graph, so both sides see the same fused operators. What ONNX Runtime does not
+know yet is put in older words first (`newer`). Settings, and why:
+
+- ORT_ENABLE_EXTENDED: the level at which QDQ groups become integer kernels (QLinearConv, ...).
+  Below it a QDQ model runs in float and its rounding depends on the order of float sums; above it
+  only memory layouts change.
+- session.x64quantprecision = 1: a processor without VNNI would saturate u8*s8 pair sums to int16;
+  with this, ONNX Runtime avoids that, and with VNNI it changes nothing.
+- session.qdqisint8allowed = 0: int8 QDQ pairs become uint8 ones (the value plus 128, exactly),
+  because the x86-64 build has no matrix kernel for int8 activations; said, not left to a default.
+- One thread, sequential: float reductions have one order.
+- `DISABLED`: fusions of float operators into contributed ones (they change no integer result).
+Decision 0004 records the kernels that cannot be matched bit for bit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from jiriki.frontend.errors import ModelFileError, UnsupportedOperatorError
+from jiriki.frontend.onnx.ort_gaps import for_runtime
+
+DISABLED = [
+    "AttentionFusion",
+    "BiasDropoutFusion",
+    "BiasGeluFusion",
+    "BiasSoftmaxFusion",
+    "ConvActivationFusion",
+    "ConvAddActivationFusion",
+    "EmbedLayerNormFusion",
+    "FastGeluFusion",
+    "GatherSliceToSplitFusion",
+    "GatherToSliceFusion",
+    "GatherToSplitFusion",
+    "GeluFusion",
+    "GeluFusionL1",
+    "GeluFusionL2",
+    "GemmActivationFusion",
+    "LayerNormFusion",
+    "LayerNormFusionL1",
+    "LayerNormFusionL2",
+    "MatMulActivationFusion",
+    "MatMulScaleFusion",
+    "MatmulTransposeFusion",
+    "QuickGeluFusion",
+    "SimplifiedLayerNormFusion",
+    "SkipLayerNormFusion",
+]
+
+
+def _options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry("session.qdqisint8allowed", "0")
+    return options
+
+
+def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(
+            for_runtime(model).SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=DISABLED,
+        )
+    except Exception as error:  # onnxruntime raises many private classes
+        reason = " ".join(str(error).split())
+        if "NOT_IMPLEMENTED" in reason:
+            raise UnsupportedOperatorError(
+                f"ONNX Runtime, the reference, lacks an operator of the model: {reason[:300]}; "
+                "convert the model to an older opset or rewrite the operator"
+            ) from None
+        if "Protobuf serialization failed" in reason:
+            raise ModelFileError(
+                f"ONNX Runtime cannot write the optimised model into {tempfile.gettempdir()}; "
+                "free some space there, or set TMPDIR to another folder"
+            ) from None
+        raise ModelFileError(
+            f"ONNX Runtime refuses the model: {reason[:300]}; check it with onnx.checker"
+        ) from None
+
+
+def reference_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """Return the pinned session, for many runs of one model."""
+    return _session(model, _options(ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED))
+
+
+def reference_outputs(
+    model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Run the model once under the pinned settings; outputs by name."""
+    session = reference_session(model)
+    names = [output.name for output in session.get_outputs()]
+    results = [np.asarray(value) for value in session.run(names, dict(feeds))]
+    return dict(zip(names, results, strict=True))
+
+
+def executed_model(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph that the pinned session executes."""
+    return _optimised(model, ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
+
+
+def folded_model(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model after standard-ONNX rewrites: constants and batch norms folded."""
+    return _optimised(model, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
+
+
+def _optimised(model: onnx.ModelProto, level: ort.GraphOptimizationLevel) -> onnx.ModelProto:
+    options = _options(level)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimised.onnx"
+        options.optimized_model_filepath = str(path)
+        _session(model, options)
+        return onnx.load(path)
+
+
+def run_plain(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Run a small model exactly as written, with no rewriting."""
+    session = _session(model, _options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL))
+    return [np.asarray(value) for value in session.run(None, dict(feeds))]

@@ -1,0 +1,1 @@
+"""Chips compared on one workload: predicted beside published, cost, export class."""

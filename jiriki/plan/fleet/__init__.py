@@ -1,0 +1,1 @@
+"""A fleet month by month: demand, market, rules, the mixed-integer plan and its reasons."""

@@ -1,0 +1,1 @@
+"""The tile's control: fetch, sequencer, unit queues, semaphores, counters, mailbox."""

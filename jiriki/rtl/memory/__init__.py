@@ -1,0 +1,1 @@
+"""Memories and ports: the scratchpad's banks, the AXI port to DRAM."""

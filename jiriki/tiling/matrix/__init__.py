@@ -1,0 +1,1 @@
+"""Plans for the matrix unit: convolutions, matrix products and their epilogues."""

@@ -1,0 +1,1 @@
+"""Copies between forms of a tensor: relayouts, transposes, slices, concatenation."""

@@ -1,0 +1,1 @@
+"""Plans for the vector unit: elementwise expressions, pooling, reductions."""
