@@ -13,7 +13,7 @@ from jiriki.tiling.planners import PLANNERS
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "reference" / "operators.md"
-WEIGHTED = {"conv", "matmul"}  # planned by the matrix unit's own planners (tiles.fuse.is_weighted)
+WEIGHTED = {"conv", "matmul"}  # planned by the matrix unit's own planners (tiling.fuse.is_weighted)
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -41,7 +41,7 @@ def test_operation_comes_from_some_source(name: str) -> None:
 def _strings_of_frontend() -> set[str]:
     nodes = [
         node
-        for path in (ROOT / "jiriki" / "frontend").glob("*.py")
+        for path in (ROOT / "jiriki" / "frontend").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
     ]
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
