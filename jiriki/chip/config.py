@@ -10,12 +10,48 @@ memories side by side (word address modulo `columns`), each with one read and on
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, fields
 
 from jiriki.chip.errors import ChipError
 
 STAGE_CYCLES = {"A": 3, "F": 4}  # of a stage of the vector unit's chain
 CHAIN_OVERHEAD_CYCLES = 8  # read and convert the operands, quantise and write the result
+
+MOST_STAGES = 64
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+FETCH_BUFFER_BYTES = 1024  # 64 instructions of 16 bytes
+POWERS_OF_TWO = ("mu", "nu", "ku", "vx_lanes", "banks", "columns", "dram_burst_bytes")
+_SPOKEN = {str: "text", int: "a whole number", (int, float): "a number"}
+
+_ARRAY = "the sizes for which ports and addresses are planned"
+_DEPTH = "the depths for which counters are planned"
+LIMITS = {  # field: least, greatest, why
+    "mu": (1, 256, _ARRAY),
+    "nu": (1, 256, _ARRAY),
+    "ku": (1, 256, _ARRAY),
+    "vx_lanes": (1, 1024, _ARRAY),
+    "scratchpad_bytes": (1, 1 << 28, "the 20-bit word address of the instructions"),
+    "banks": (1, 64, _ARRAY),
+    "columns": (8, 256, "from the 8 words of a line of channel parameters"),
+    "acc_rows": (1, 1 << 12, "the 12-bit row address of the instructions"),
+    "weight_file_lines": (1, 256, "the 8-bit line number of the instructions"),
+    "semaphores": (2, 16, "the 4-bit semaphore number of the instructions"),
+    "semaphore_max": (1, (1 << 16) - 1, "16 bits a counter"),
+    "queue_depth": (1, 1024, _DEPTH),
+    "address_registers": (1, 32, "the 5-bit register number of the instructions"),
+    "loop_depth": (1, 16, _DEPTH),
+    "clock_hz": (1, 10**12, "a finite number of hertz"),
+    "dram_bytes": (1, 1 << 32, "the 32-bit address of the instructions (4 GiB)"),
+    "dram_bytes_per_cycle": (1, FETCH_BUFFER_BYTES, "a burst is at least one beat"),
+    "dram_burst_bytes": (16, FETCH_BUFFER_BYTES, "one instruction to the whole fetch buffer"),
+    "dram_latency_cycles": (1, 1 << 20, _DEPTH),
+    "dram_bursts_in_flight": (1, 1024, _DEPTH),
+    "mx_latency_cycles": (1, 1024, _DEPTH),
+    "vx_latency_cycles": (1, 4096, _DEPTH),
+    "vx_contexts": (1, 64, _DEPTH),
+    "table_slots": (1, 16, "the 4-bit slot number of the instructions"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +87,31 @@ class ChipConfig:
     table_slots: int  # of each kind of table; every lane's function unit reads its own copy
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            self._require(getattr(self, name) > 0, name, getattr(self, name), "must be positive")
-        for name in ("mu", "nu", "ku", "vx_lanes", "banks", "columns", "dram_burst_bytes"):
+        self._check_types()
+        for name, (least, greatest, why) in LIMITS.items():
+            value = getattr(self, name)
+            rule = f"is outside {least}..{greatest}, {why}"
+            self._require(least <= value <= greatest, name, value, rule)
+        for name in POWERS_OF_TWO:
             value = getattr(self, name)
             self._require(value & (value - 1) == 0, name, value, "must be a power of two")
         self._check_array()
         self._check_chain()
         self._check_memory()
+
+    def _check_types(self) -> None:
+        """Refuse what Python would take for a number, such as True or 8.0, and unusable names."""
+        if not (isinstance(self.name, str) and re.fullmatch(NAME, self.name)):
+            raise ChipError(
+                f"chip: name = {_shown(self.name)} must be 1 to 64 letters, digits, dots, hyphens "
+                "or underscores and start with a letter or digit, as program texts and file names "
+                "hold it; change the chip's TOML"
+            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            accepted = {str: str, int: int, float: (int, float)}[field.type]  # type: ignore[index]
+            good = isinstance(value, accepted) and not isinstance(value, bool)
+            self._require(good, field.name, value, f"must be {_SPOKEN[accepted]}")
 
     def _check_array(self) -> None:
         self._require(
@@ -90,16 +143,11 @@ class ChipConfig:
 
     def _check_chain(self) -> None:
         self._require(
-            {*self.vx_stages} == {"A", "F"},
+            {*self.vx_stages} == {"A", "F"} and len(self.vx_stages) <= MOST_STAGES,
             "vx_stages",
             self.vx_stages,
-            "must be a row of A and F with at least one of each, such as AAAAFA",
-        )
-        self._require(
-            1 <= self.table_slots <= 16,
-            "table_slots",
-            self.table_slots,
-            "must be 1 to 16, the 4-bit slot number of the instructions",
+            f"must be a row of at most {MOST_STAGES} A and F with at least one of each, such as "
+            "AAAAFA",
         )
         least = self.vx_pass_cycles + CHAIN_OVERHEAD_CYCLES
         self._require(
@@ -125,33 +173,17 @@ class ChipConfig:
             f"exceeds the 20-bit word address of the instructions ({self.ku << 20} bytes)",
         )
         self._require(
-            self.acc_rows <= 1 << 12,
-            "acc_rows",
-            self.acc_rows,
-            "exceeds 4096, the 12-bit row address of the instructions",
-        )
-        self._require(
-            self.dram_bytes <= 1 << 32,
-            "dram_bytes",
-            self.dram_bytes,
-            "exceeds 4 GiB, the 32-bit address of the instructions",
-        )
-        self._require(
             self.dram_burst_bytes % self.dram_bytes_per_cycle == 0,
             "dram_burst_bytes",
             self.dram_burst_bytes,
             f"must be whole beats of {self.dram_bytes_per_cycle} bytes",
         )
-        self._require(
-            2 <= self.semaphores <= 16,
-            "semaphores",
-            self.semaphores,
-            "must be 2 to 16, the 4-bit semaphore number of the instructions",
-        )
 
     def _require(self, holds: bool, field: str, value: object, rule: str) -> None:
         if not holds:
-            raise ChipError(f"chip {self.name}: {field} = {value} {rule}; change the chip's TOML")
+            raise ChipError(
+                f"chip {self.name}: {field} = {_shown(value)} {rule}; change the chip's TOML"
+            )
 
     @property
     def macs_per_cycle(self) -> int:
@@ -182,14 +214,15 @@ class ChipConfig:
         return max(1, self.mu * self.nu // self.vx_lanes)
 
     def content_hash(self) -> str:
-        """SHA-256 (hex) over every field but the prose."""
-        fields = {k: v for k, v in sorted(asdict(self).items()) if k != "summary"}
-        return hashlib.sha256(repr(fields).encode()).hexdigest()
+        """SHA-256 (hex) over every field but the prose; 1e9 and 1000000000 hertz are the same."""
+        table = asdict(self) | {"clock_hz": float(self.clock_hz)}
+        hashed = {k: v for k, v in sorted(table.items()) if k != "summary"}
+        return hashlib.sha256(repr(hashed).encode()).hexdigest()
 
 
-_POSITIVE = (
-    "mu", "nu", "ku", "vx_lanes", "scratchpad_bytes", "banks", "columns", "acc_rows",
-    "weight_file_lines", "semaphore_max", "queue_depth", "address_registers", "loop_depth",
-    "clock_hz", "dram_bytes", "dram_bytes_per_cycle", "dram_burst_bytes", "dram_latency_cycles",
-    "dram_bursts_in_flight", "mx_latency_cycles", "vx_latency_cycles", "vx_contexts",
-)  # fmt: skip
+def _shown(value: object) -> str:
+    """Return a value as an error shows it, on one line and at most 60 characters."""
+    if isinstance(value, int) and abs(value) >= 1 << 128:
+        return f"a number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -12,6 +12,8 @@ from pathlib import Path
 from jiriki.chip.config import ChipConfig
 from jiriki.chip.errors import ChipError
 
+LARGEST_FILE_BYTES = 1 << 20
+
 
 def chip_names() -> tuple[str, ...]:
     """Return the names of the catalogue in alphabetical order."""
@@ -19,33 +21,57 @@ def chip_names() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
-@cache
 def load_chip(name: str) -> ChipConfig:
     """Read a chip by catalogue name or by path to a TOML file.
 
     Raises ChipError when there is no such chip, the file is not TOML, or a rule is broken.
     """
     if name in chip_names():
-        return _parse(name, (resources.files(__name__) / f"{name}.toml").read_text())
+        return _catalogue_chip(name)
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
-        return _parse(name, path.read_text())
+        return parse_chip(name, _text_of(path))
     known = ", ".join(chip_names())
     raise ChipError(f"chip {name!r} is not in the catalogue; choose {known}, or a path to a .toml")
 
 
-def _parse(name: str, text: str) -> ChipConfig:
+@cache
+def _catalogue_chip(name: str) -> ChipConfig:
+    return parse_chip(name, (resources.files(__name__) / f"{name}.toml").read_text("utf-8"))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise ChipError(
+                f"chip {path}: {size} bytes exceeds {LARGEST_FILE_BYTES}; name the TOML of a chip"
+            )
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ChipError(f"chip {path}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise ChipError(f"chip {path}: {error.strerror}; name a file that can be read") from None
+
+
+def parse_chip(name: str, text: str) -> ChipConfig:
+    """Read the text of a chip's TOML; `name` stands for it in errors.
+
+    Raises ChipError when it is not TOML, a key is unknown or missing, or a rule is broken.
+    """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise ChipError(f"chip {name}: not valid TOML ({error}); mend the file") from None
-    known = {f.name: f.type for f in fields(ChipConfig)}
-    for key in table.keys() - known.keys():
-        raise ChipError(f"chip {name}: unknown key {key!r}; known are {', '.join(known)}")
-    for key in known.keys() - table.keys():
-        raise ChipError(f"chip {name}: key {key!r} is missing; add it")
-    for key, value in table.items():
-        wanted = {str: str, int: int, float: (int, float)}[known[key]]  # type: ignore[index]
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ChipError(f"chip {name}: {key} = {value!r} is not a {known[key]}; correct it")
-    return ChipConfig(**table)
+    known = [f.name for f in fields(ChipConfig)]
+    for key in sorted(table.keys() - set(known)):
+        raise ChipError(
+            f"chip {name}: unknown key {key[:60]!r}; remove it, known are {', '.join(known)}"
+        )
+    for key in known:
+        if key not in table:
+            raise ChipError(f"chip {name}: key {key!r} is missing; add it")
+    try:
+        return ChipConfig(**table)
+    except ChipError as error:
+        raise ChipError(f"{name}: {error}") from None

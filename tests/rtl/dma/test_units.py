@@ -73,8 +73,8 @@ def test_chips_of_other_sizes_do_so_too(name: str):
 def test_a_chip_beyond_the_bus_is_refused():
     with pytest.raises(RtlError, match="dram_latency_cycles = 2 leaves none"):
         DramPort(replace(load_chip("nano"), dram_latency_cycles=2))
-    with pytest.raises(RtlError, match="bursts of 8192 bytes"):
-        LoadUnit(replace(load_chip("nano"), dram_burst_bytes=8192))
+    with pytest.raises(RtlError, match="bursts of 64 bytes in beats of 2"):
+        LoadUnit(replace(load_chip("nano"), dram_bytes_per_cycle=2))
 
 
 def test_any_memory_gives_the_same_bytes():
