@@ -28,6 +28,10 @@ class Event:
     issue: int  # sent to the unit's queue
     start: int
     end: int  # completed: results visible, semaphore signalled
+    spent: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    """Its unit's cycles, by what the unit did: waiting for it to start, then at work on it until
+    the next one starts. Empty where the engine does not tell. Over a run they add up to the unit's
+    counters, but for the wait after its last instruction."""
 
 
 @dataclass(frozen=True, slots=True)

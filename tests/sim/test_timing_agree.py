@@ -6,6 +6,7 @@ the program and each semaphore has one consuming unit, so that none deadlocks.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 from random import Random
 
@@ -16,13 +17,13 @@ from jiriki.isa.control import Fence, Halt, Loop, Nop, Sig, Wait
 from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
 from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
-from jiriki.isa.resolve import resolve
+from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import unroll_instructions
 from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, RedOp, Reduce, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
 from jiriki.sim.naive.tile import NaiveTile
 from jiriki.sim.timing import layout as at
-from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works
+from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works, spent_cycles
 
 NANO = load_chip("nano")
 CRAMPED = replace(
@@ -64,6 +65,45 @@ def both(chip: ChipConfig, seed: int, length: int) -> tuple[dict[str, object], d
 def test_kernel_equals_naive_stepper(chip: ChipConfig, seed: int) -> None:
     slow, fast = both(chip, seed, 1 + seed % 12)
     assert fast == slow
+
+
+class WatchedTile(NaiveTile):
+    """The naive stepper, that notes in which cycle each unit did what."""
+
+    def __init__(self, works: list[Work], words: int, chip: ChipConfig) -> None:
+        super().__init__(works, words, chip)
+        self.states: list[tuple[int, Unit, str]] = []
+
+    def count(self, unit: Unit, reason: str) -> None:
+        super().count(unit, reason)
+        self.states.append((self.t, unit, reason))
+
+    def spent(self, unit: Unit) -> list[dict[str, int]]:
+        """Give each state to the instruction last started; a wait to the one that it waits for."""
+        starts = [item.start for item in self.items if item.work.instruction.unit is unit]
+        spent = [dict[str, int]() for _ in [*starts, None]]
+        for t, of, reason in self.states:
+            if of is unit:
+                begun = bisect_right(starts, t)
+                own = begun if reason in WAITS else begun - 1
+                spent[own][reason] = spent[own].get(reason, 0) + 1
+        return spent[:-1]
+
+
+WAITS = ("instruction", "semaphore", "completion")
+
+
+@pytest.mark.parametrize("chip", CHIPS, ids=lambda chip: chip.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_instruction_is_told_its_own_cycles(chip: ChipConfig, seed: int) -> None:
+    code = random_program(Random(seed), chip, 12)
+    works = resolve(unroll_instructions(code))
+    tile = WatchedTile(works, len(code), chip)
+    tile.run()
+    told = spent_cycles(works, simulate_works(works, len(code), chip, marks=True))
+    for unit in TIMED:
+        own = [i for i, work in enumerate(works) if work.instruction.unit is unit]
+        assert [told[i] for i in own] == tile.spent(unit)
 
 
 @pytest.mark.full

@@ -24,6 +24,8 @@ BLOCKED = {
     "bank": at.N_BANK, "drain": at.N_DRAIN, "dram": at.N_DRAM, "write": at.N_WRITE,
     "completion": at.N_COMPLETION, "chain": at.N_CHAIN,
 }  # fmt: skip
+REASONS = {"busy": at.N_BUSY} | STARVED | BLOCKED
+IDLE = (at.N_INSTRUCTION, at.N_SEMAPHORE, at.N_COMPLETION)  # counted while no instruction works
 TIMED = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
 
 
@@ -64,13 +66,15 @@ class TimingEngine:
                 f"{self.chip.name}; compile it for this chip"
             )
         works = work_of(program, parameters)
-        memory = simulate_works(works, len(program.instructions), self.chip)
+        memory = simulate_works(works, len(program.instructions), self.chip, marks=events)
         return _report(program, works, memory, self.chip, events, began)
 
 
-def simulate_works(works: Sequence[Work], words: int, chip: ChipConfig) -> Memory:
+def simulate_works(
+    works: Sequence[Work], words: int, chip: ChipConfig, marks: bool = False
+) -> Memory:
     """Run resolved works to HALT and return the final memory. Raises SimError when stuck."""
-    memory = build(works, words, chip)
+    memory = build(works, words, chip, marks)
     m = memory.m
     compiled()(m, memory.b)
     error = m[at.S_ERROR]
@@ -140,10 +144,28 @@ def counters_of(memory: Memory, unit: Unit) -> UnitCounters:
 
 def _events(works: Sequence[Work], memory: Memory) -> tuple[Event, ...]:
     lives = memory.records[:, [at.R_ISSUE, at.R_START, at.R_END]].tolist()
+    spent = spent_cycles(works, memory)
     return tuple(
-        Event(work.index, work.instruction.unit.name, issue, start, end)
-        for work, (issue, start, end) in zip(works, lives, strict=True)
+        Event(work.index, work.instruction.unit.name, issue, start, end, spent[i])
+        for i, (work, (issue, start, end)) in enumerate(zip(works, lives, strict=True))
     )
+
+
+def spent_cycles(works: Sequence[Work], memory: Memory) -> list[dict[str, int]]:
+    """Return, for each instruction, its unit's cycles by what the unit did (`Event.spent`)."""
+    spent: list[dict[str, int]] = [{} for _ in works]
+    units = np.array([work.instruction.unit for work in works])
+    for unit in TIMED:
+        own = np.flatnonzero(units == unit)
+        place = at.COUNT + unit * at.COUNTERS
+        counts = np.vstack((memory.marks[own], memory.m[place : place + at.COUNTERS]))
+        later = np.diff(counts, axis=0)  # from each start to the next, then to the end
+        before = np.vstack((counts[:1], later))[:-1]
+        own_cycles = later.copy()
+        own_cycles[:, IDLE] = before[:, IDLE]
+        for i, row in zip(own.tolist(), own_cycles.tolist(), strict=True):
+            spent[i] = {name: row[k] for name, k in REASONS.items() if row[k]}
+    return spent
 
 
 def _layers(program: Program, works: Sequence[Work], memory: Memory) -> dict[str, int]:

@@ -220,6 +220,8 @@ def try_start(m: Ints, b: Bits, unit: int, t: int) -> None:
         return
     if unit >= at.MX:
         count_idle(m, unit, row, t)
+    if m[at.X_MARKS] > 0:
+        mark(m, unit, row)
     m[at.QHEAD + unit] = (m[at.QHEAD + unit] + 1) % depth
     m[at.QCOUNT + unit] -= 1
     m[row + at.R_START] = m[row + at.R_END] = t
@@ -269,6 +271,15 @@ def count_idle(m: Ints, unit: int, row: int, t: int) -> None:
     m[count + at.N_INSTRUCTION] += arrived - free
     m[count + at.N_COMPLETION] += space - arrived
     m[count + at.N_SEMAPHORE] += t - space
+
+
+@compiled
+def mark(m: Ints, unit: int, row: int) -> None:
+    """Keep the unit's counters as they are when an instruction starts."""
+    number = (row - m[at.X_ROWS]) // at.ROW
+    copy, count = m[at.X_MARKS] + number * at.COUNTERS, at.COUNT + unit * at.COUNTERS
+    for i in range(at.COUNTERS):
+        m[copy + i] = m[count + i]
 
 
 @compiled

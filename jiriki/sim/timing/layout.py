@@ -113,6 +113,7 @@ QHEAD, QCOUNT, RHEAD, RCOUNT, RLAST, RSPACE = range(60, 90, 5)
 
 C_PASS, C_CONTEXTS = 90, 91  # cycles of a pass of the chain; VRUNs and LDTs tracked at most
 X_ROUND = 92  # place of the last cycle in which each slot (cycle modulo C_PASS) goes round
+X_MARKS = 93  # place of each record's copy of its unit's counters as it started; 0: not kept
 
 SEM = 96  # 16 semaphores
 

@@ -57,6 +57,13 @@ class Memory:
         """Return the trace [count, ROW] int64."""
         return self.m[self.trace : self.trace + self.count * at.ROW].reshape(-1, at.ROW)
 
+    @property
+    def marks(self) -> np.ndarray:
+        """Return the counters kept at each start [count, COUNTERS] int64, where they are kept."""
+        place = int(self.m[at.X_MARKS])
+        assert place, "the memory was built without marks"
+        return self.m[place : place + self.count * at.COUNTERS].reshape(-1, at.COUNTERS)
+
 
 class TraceBuilder:
     """Collects records, parameters and windows; places are absolute from `start` on."""
@@ -216,14 +223,19 @@ def _walk(base: int, run: int, dims: list[tuple[int, int]], *, fold: bool) -> li
     return [base, run, *(count for count, _ in rest), *(stride for _, stride in rest)]
 
 
-def build(works: Sequence[Work], words: int, chip: ChipConfig) -> Memory:
-    """Return the kernel's memory at cycle 0; `words` is the program's length in instructions."""
+def build(works: Sequence[Work], words: int, chip: ChipConfig, marks: bool = False) -> Memory:
+    """Return the kernel's memory at cycle 0; `words` is the program's length in instructions.
+
+    With `marks` the kernel keeps each unit's counters at the start of every instruction.
+    """
     registers, start, b = _registers(chip)
     trace = TraceBuilder(chip, start)
     records = trace.records(works)
     registers[at.S_WORDS] = words
     registers[at.X_ROWS], registers[at.X_COUNT] = trace.place, len(works)
-    m = np.concatenate((registers, np.array(trace.par + records, np.int64)))
+    kept = np.zeros(len(works) * at.COUNTERS if marks else 0, np.int64)
+    registers[at.X_MARKS] = trace.place + len(records) if marks else 0
+    m = np.concatenate((registers, np.array(trace.par + records, np.int64), kept))
     return Memory(m, b, trace.place, len(works))
 
 
