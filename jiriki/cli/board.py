@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def board(chip_name: str, output: Path, limit_s: float, as_json: bool) -> None:
     """Build and print."""
-    screen = Screen(as_json)
+    screen = Screen("board", as_json)
     need_extra("board")
     from jiriki.rtl.board.bitstream import build
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def chips(name: str | None, as_json: bool) -> None:
     """List the chips, or every size of one."""
-    screen = Screen(as_json)
+    screen = Screen("chips", as_json)
     found = [load_chip(one) for one in ([name] if name else chip_names())]
     payload = {"chips": [_chip_payload(chip) for chip in found]}
     sheet = _chip_sheet(found[0]) if name else chips_sheet(found)
@@ -56,7 +56,7 @@ def models(name: str | None, fetch: bool, as_json: bool) -> None:
     """List the zoo, or one model; with `fetch` make sure that the packages are here."""
     from jiriki.frontend import zoo
 
-    screen = Screen(as_json)
+    screen = Screen("models", as_json)
     cards = {card.name: card for card in zoo.list_models()}
     if name is not None and name not in cards:
         raise CliError(f"model {name!r} is not in the zoo; choose one of {', '.join(cards)}")
@@ -106,7 +106,7 @@ def coverage(as_json: bool) -> None:
     rows = operator_rows()
     payload = {"operators": [{"operator": name, "taken": how} for name, how in rows]}
     sheet = Sheet(f"{len(rows)} ONNX operators", ("operator", "how it is taken"), tuple(rows))
-    Screen(as_json).result(payload, lambda: [rich_table(sheet)])
+    Screen("coverage", as_json).result(payload, lambda: [rich_table(sheet)])
 
 
 def operator_rows() -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ class Request:
 
 def run(request: Request, as_json: bool) -> None:
     """Compare, write the page where asked, print."""
-    screen = Screen(as_json)
+    screen = Screen("compare", as_json)
     day = date.today() if request.on is None else read_date(request.on, "--on")
     with screen.step(f"comparing chips for {request.workload}"):
         made = compare(

@@ -45,7 +45,7 @@ class Request:
 
 def cost(request: Request, as_json: bool) -> None:
     """Print what a tile or a product takes and costs."""
-    screen = Screen(as_json)
+    screen = Screen("cost", as_json)
     given = load_assumptions(request.assumptions) if request.assumptions else assumptions()
     if _names_product(request.name):
         payload, sheets = _product(product(request.name), request, given)

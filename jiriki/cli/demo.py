@@ -25,7 +25,7 @@ MODEL = "efficientnet-lite0"
 
 def demo(chip: str | None, index: int, out: Path, as_json: bool) -> None:
     """Quantise, compile, classify one photo, count cycles, write the pages."""
-    screen = Screen(as_json)
+    screen = Screen("demo", as_json)
     model = open_model(MODEL, Reading(), screen)
     assert model.zoo is not None, f"{MODEL} is in the zoo"
     photo = model.zoo.photos()[index]

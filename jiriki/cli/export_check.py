@@ -23,7 +23,7 @@ def check(chip: str, on: str | None, as_json: bool) -> None:
     """Print the class of `chip` under the rules of the day `on` (today if None)."""
     day = date.today() if on is None else read_date(on, "--on")
     result = export_check(product(chip), day)
-    Screen(as_json).result(_payload(result), lambda: _page(result))
+    Screen("export-check", as_json).result(_payload(result), lambda: _page(result))
 
 
 def _payload(result: ExportResult) -> dict[str, Any]:

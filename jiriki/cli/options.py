@@ -9,17 +9,27 @@ from typing import Annotated
 
 import typer
 
+from jiriki.cli import completion
 from jiriki.cli.errors import CliError
 
 ModelName = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="Name in the zoo, path of an .onnx, or of a program file or text."
+        metavar="MODEL",
+        help="Name in the zoo, path of an .onnx, or of a program file or text.",
+        autocompletion=completion.models,
     ),
 ]
 ChipName = Annotated[
     str | None,
-    typer.Option("--chip", help="Chip of the catalogue, or path of a .toml; e256 if not given."),
+    typer.Option(
+        "--chip",
+        help="Chip of the catalogue, or path of a .toml; e256 if not given.",
+        autocompletion=completion.chips,
+    ),
+]
+EngineName = Annotated[
+    str, typer.Option(help="Engine that runs it.", autocompletion=completion.engines)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object.")]
 Effort = Annotated[
@@ -28,7 +38,10 @@ Effort = Annotated[
 ProcessName = Annotated[
     str,
     typer.Option(
-        "--process", metavar="NODE", help="Node of the energy estimate, such as 28nm or smic-n2."
+        "--process",
+        metavar="NODE",
+        help="Node of the energy estimate, such as 28nm or smic-n2.",
+        autocompletion=completion.processes,
     ),
 ]
 Calibration = Annotated[

@@ -32,7 +32,7 @@ from jiriki.report.tables import rich_table
 
 def plan(demand: Path, out: Path | None, as_json: bool) -> None:
     """Plan the fleet, write the page where asked, print."""
-    screen = Screen(as_json)
+    screen = Screen("plan", as_json)
     with screen.step(f"planning {demand.name}"):
         made = plan_fleet(load_demand(demand))
     files = {}

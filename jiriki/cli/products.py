@@ -33,7 +33,7 @@ def products(id: str | None, as_json: bool) -> None:
     payload = {"products": [asdict(one) for one in found]}
     legend = f"{_UNVERIFIED} unverified; a-b: sources differ; empty: not published"
     parts = _figures(found[0]) if id else [rich_table(products_sheet(found))]
-    Screen(as_json).result(payload, lambda: [*parts, legend])
+    Screen("products", as_json).result(payload, lambda: [*parts, legend])
 
 
 def products_sheet(found: Iterable[Product]) -> Sheet:

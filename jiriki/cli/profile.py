@@ -34,7 +34,7 @@ def profile(
     process_id: str = DEFAULT_PROCESS,
 ) -> None:
     """Compile for every chip, count, write the pages, print the tables."""
-    screen, node = Screen(as_json), process(process_id)
+    screen, node = Screen("profile", as_json), process(process_id)
     model = open_model(name, reading, screen)
     wanted = chips or ([model.program.chip] if model.program else [DEFAULT_CHIP])
     made = [

@@ -18,7 +18,7 @@ def compile_model(
     name: str, reading: Reading, chip: str | None, effort: int, output: Path, as_json: bool
 ) -> None:
     """Compile a model and write the program file."""
-    screen = Screen(as_json)
+    screen = Screen("compile", as_json)
     built = build(open_model(name, reading, screen), chip, effort, screen)
     program = built.program
     save(program, output)
@@ -42,7 +42,7 @@ def compile_model(
 
 def disassemble(path: Path, as_json: bool) -> None:
     """Print a program file's instructions, one a line, with the layer each is for."""
-    screen = Screen(as_json)
+    screen = Screen("disasm", as_json)
     program = load(path)
     payload = {
         "name": program.name,

@@ -25,7 +25,7 @@ MATMUL = (24, 32, 16)  # m, k, n of the bench's program
 
 def rtl(chip_name: str | None, output: Path, lint: bool, as_json: bool) -> None:
     """Write the folder."""
-    screen = Screen(as_json)
+    screen = Screen("rtl", as_json)
     need_extra("rtl")
     from jiriki.rtl.export import export
 

@@ -71,7 +71,7 @@ class Comparison:
 
 def run(request: Request, as_json: bool) -> None:
     """Run the model on its inputs, print how its outputs compare."""
-    screen = Screen(as_json)
+    screen = Screen("run", as_json)
     _check(request)
     process(request.process)  # refuse an unknown one before the work
     model = open_model(request.model, request.reading, screen)

@@ -1,7 +1,8 @@
 """Where a command writes: its result on standard output, its progress on standard error.
 
 In: a result as a JSON object and as something to render. Out: exactly one object with --json, else
-text. Progress is shown on a terminal only.
+text. Every object says which version printed it and the schema of its fields, such as `run/1`: the
+number rises when a field goes or changes its meaning. Progress is shown on a terminal only.
 """
 
 import json
@@ -23,8 +24,17 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from jiriki import __version__
+
 _Item = TypeVar("_Item")
 WIDE = 120  # columns when standard output is a file or a pipe
+SCHEMA = 1  # of every command's object and of errors
+
+
+def json_text(schema: str, payload: Mapping[str, Any]) -> str:
+    """Return one JSON object: version and schema, then the payload's fields."""
+    head = {"jiriki": __version__, "schema": f"{schema}/{SCHEMA}"}
+    return json.dumps(head | dict(payload), allow_nan=False)
 
 
 class _Rate(ProgressColumn):
@@ -37,7 +47,8 @@ class _Rate(ProgressColumn):
 class Screen:
     """The two streams of one command."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, command: str, as_json: bool) -> None:
+        self.command = command
         self.as_json = as_json
         terminal = Console(highlight=False)
         self.out = terminal if terminal.is_terminal else Console(highlight=False, width=WIDE)
@@ -48,7 +59,7 @@ class Screen:
     ) -> None:
         """Print the result: the object with --json, else what `render` yields."""
         if self.as_json:
-            print(json.dumps(payload, allow_nan=False))
+            print(json_text(self.command, payload))
             return
         for part in render():
             self.out.print(Text(part) if isinstance(part, str) else part)

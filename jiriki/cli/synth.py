@@ -42,7 +42,7 @@ class Request:
 
 def synth(request: Request, as_json: bool) -> None:
     """Synthesise and print."""
-    screen = Screen(as_json)
+    screen = Screen("synth", as_json)
     need_extra("synth")
     from jiriki.rtl.synthesis import table
     from jiriki.rtl.synthesis.target import open_target

@@ -45,7 +45,7 @@ class Request:
 
 def verify(request: Request, as_json: bool) -> None:
     """Run all three engines, compare, print."""
-    screen = Screen(as_json)
+    screen = Screen("verify", as_json)
     need_extra("rtl")
     window = _window(request)
     _can_build(request.vcd)

@@ -1,4 +1,12 @@
-"""Models to Graph: ONNX import, calibration and quantisation, and the pinned reference."""
+"""Models to Graph: ONNX import, calibration and quantisation, and the pinned reference.
+
+ONNX Runtime reports its use to its maker unless this variable is set before its first import, which
+only this room does. Whoever imports it before Jiriki decides for himself.
+"""
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from jiriki.frontend.errors import (
     FrontendError,
