@@ -174,10 +174,10 @@ def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read an .npz of plain arrays. Raises ModelError; nothing in the file is executed."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise ModelError(f"{path} holds one array; save it with numpy.savez by input name")
-            return {name: archive[name] for name in archive.files}
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.ndarray):
+            with archive:
+                return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist; check the path") from None
     except (OSError, ValueError, EOFError, KeyError) as error:
@@ -185,6 +185,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ModelError(f"{path} is not an .npz of plain arrays ({reason})") from None
     except Exception as error:  # zipfile and zlib raise classes of their own
         raise ModelError(f"{path} is a damaged .npz ({type(error).__name__}: {error})") from None
+    raise ModelError(f"{path} holds one array; save it with numpy.savez by input name")
 
 
 def read_samples(path: Path) -> list[Feed]:

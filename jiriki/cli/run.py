@@ -19,7 +19,7 @@ from jiriki.cli.screen import Screen
 from jiriki.cost.energy import run_energy
 from jiriki.cost.process import DEFAULT_PROCESS, process
 from jiriki.engines import load_engine
-from jiriki.frontend import reference_session
+from jiriki.frontend import reference_session, run_reference
 from jiriki.models import Built, Model, Reading, build, check_by_hand, open_model, read_arrays
 from jiriki.program import Engine, Program
 from jiriki.report import write_bytes
@@ -141,7 +141,6 @@ def answer(
 ) -> Iterator[Answer]:
     """Yield the answers, each with the reference's when the model is there to make it."""
     session = reference_session(model.onnx) if model.onnx is not None else None
-    names = [output.name for output in session.get_outputs()] if session else []
     for label, feed in screen.each(f"running {model.name} on {engine.name}", inputs):
         began = perf_counter()
         ran = engine.run(built.program, feed)
@@ -149,8 +148,7 @@ def answer(
         wall_s = perf_counter() - began
         reference = None
         if session and outputs is not None:
-            values = (np.asarray(value) for value in session.run(names, dict(feed)))
-            reference = dict(zip(names, values, strict=True))
+            reference = run_reference(session, feed)
         yield Answer(label, outputs, reference, wall_s, ran.cycles)
 
 
@@ -232,8 +230,8 @@ def _photo_scores(model: Model, answers: Sequence[Answer], screen: Screen) -> di
     agree = correct = correct_float = 0
     pairs = list(zip(model.zoo.photos(), answers, strict=True))
     for photo, one in screen.each("running the float model", pairs):
-        values = session.run(None, dict(model.zoo.prepare(photo.data)))[0]
-        float_top, chip_top = int(np.argmax(np.asarray(values))), _top1(one)
+        values = next(iter(run_reference(session, model.zoo.prepare(photo.data)).values()))
+        float_top, chip_top = int(np.argmax(values)), _top1(one)
         agree += chip_top == float_top
         correct += chip_top == photo.label
         correct_float += float_top == photo.label

@@ -9,26 +9,31 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from jiriki.frontend.errors import (
+    CalibrationError,
     FrontendError,
     ModelFileError,
     NotQuantisedError,
     OpenShapeError,
+    ReferenceRunError,
     UnsupportedOperatorError,
 )
 from jiriki.frontend.onnx.import_onnx import import_onnx
-from jiriki.frontend.onnx.reference import reference_outputs, reference_session
+from jiriki.frontend.onnx.reference import reference_outputs, reference_session, run_reference
 from jiriki.frontend.onnx.registry import supported_operators
-from jiriki.frontend.quantise.quantise import quantise_onnx
+from jiriki.frontend.quantise.static_int8 import quantise_onnx
 
 __all__ = [
+    "CalibrationError",
     "FrontendError",
     "ModelFileError",
     "NotQuantisedError",
     "OpenShapeError",
+    "ReferenceRunError",
     "UnsupportedOperatorError",
     "import_onnx",
     "quantise_onnx",
     "reference_outputs",
     "reference_session",
+    "run_reference",
     "supported_operators",
 ]

@@ -23,3 +23,11 @@ class UnsupportedOperatorError(FrontendError):
 
 class NotQuantisedError(FrontendError):
     """A float Conv, Gemm or MatMul was found where int8 is needed."""
+
+
+class CalibrationError(FrontendError):
+    """Calibration samples are missing, are not what the model takes, or are not finite."""
+
+
+class ReferenceRunError(FrontendError):
+    """ONNX Runtime, the reference, refuses the inputs or fails while it runs the model."""

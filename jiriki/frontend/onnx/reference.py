@@ -26,7 +26,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from jiriki.frontend.errors import ModelFileError, UnsupportedOperatorError
+from jiriki.frontend.errors import ModelFileError, ReferenceRunError, UnsupportedOperatorError
 from jiriki.frontend.onnx.ort_gaps import for_runtime
 
 DISABLED = [
@@ -103,10 +103,23 @@ def reference_outputs(
     model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Run the model once under the pinned settings; outputs by name."""
-    session = reference_session(model)
+    return run_reference(reference_session(model), feeds)
+
+
+def run_reference(
+    session: ort.InferenceSession, feeds: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Run a session once; outputs by name. Raises ReferenceRunError."""
     names = [output.name for output in session.get_outputs()]
-    results = [np.asarray(value) for value in session.run(names, dict(feeds))]
-    return dict(zip(names, results, strict=True))
+    try:
+        values = session.run(names, dict(feeds))
+    except Exception as error:  # onnxruntime raises many private classes
+        reason = " ".join(str(error).split())
+        raise ReferenceRunError(
+            f"ONNX Runtime, the reference, fails while it runs the model: {reason[:300]}; "
+            "check the model and its inputs"
+        ) from None
+    return dict(zip(names, (np.asarray(value) for value in values), strict=True))
 
 
 def executed_model(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -130,5 +143,9 @@ def _optimised(model: onnx.ModelProto, level: ort.GraphOptimizationLevel) -> onn
 
 def run_plain(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Run a small model exactly as written, with no rewriting."""
-    session = _session(model, _options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL))
-    return [np.asarray(value) for value in session.run(None, dict(feeds))]
+    return list(run_reference(plain_session(model), feeds).values())
+
+
+def plain_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """Return a session that runs the model exactly as written, with no rewriting."""
+    return _session(model, _options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL))

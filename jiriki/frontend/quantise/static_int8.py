@@ -27,8 +27,9 @@ from onnxruntime.quantization import (
 
 from jiriki.frontend.errors import FrontendError
 from jiriki.frontend.onnx.load import ModelSource, load_model
-from jiriki.frontend.onnx.reference import folded_model
+from jiriki.frontend.onnx.reference import folded_model, run_plain
 from jiriki.frontend.quantise.bias_headroom import tame_biases
+from jiriki.frontend.quantise.calibration import check_samples
 from jiriki.frontend.quantise.float_rewrites import (
     replace_average_pools,
     replace_sums,
@@ -58,12 +59,13 @@ def quantise_onnx(
 ) -> onnx.ModelProto:
     """Return the model in QDQ form, calibrated on the feeds.
 
-    exclude: names of nodes to leave in float. Raises FrontendError when the feeds are empty.
+    exclude: names of nodes to leave in float. Raises CalibrationError when the feeds are empty or
+    not what the model takes, ReferenceRunError when the float model does not run on them.
     """
-    feeds = list(calibration)
-    if not feeds:
-        raise FrontendError("calibration is empty; give at least one dict of input arrays")
-    prepared = prepare_float(load_model(model, input_shapes))
+    loaded = load_model(model, input_shapes)
+    feeds = check_samples(loaded, calibration)
+    run_plain(loaded, feeds[0])  # the calibration below would fail in words of the quantiser's own
+    prepared = prepare_float(loaded)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "qdq.onnx"
         onnx.save(prepared, source)
