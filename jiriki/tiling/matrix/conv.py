@@ -122,11 +122,12 @@ def pack_weights(w: np.ndarray, ku: int, nu: int) -> np.ndarray:
 
 
 def split_weights(w: np.ndarray) -> list[np.ndarray]:
-    """Return int8 arrays that add up to w (int16 values of -255..255)."""
-    if w.min(initial=0) >= -128 and w.max(initial=0) <= 127:
-        return [w.astype(np.int8)]
-    first = np.clip(w, -128, 127).astype(np.int8)
-    return [first, (w - first).astype(np.int8)]
+    """Return int8 arrays that add up to w (int16 values of -255..255): 255 takes three."""
+    parts, rest = [], w
+    while not parts or rest.any():
+        parts.append(np.clip(rest, -128, 127).astype(np.int8))
+        rest = rest - parts[-1]
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
