@@ -31,6 +31,8 @@ def encode_input(port: Port, value: np.ndarray) -> np.ndarray:
         return numerics.quantise(scaled, port.zero_point)
     if port.external == "uint8":
         return (value.astype(np.int16) - port.zero_point).astype(np.int8)
+    if value.dtype == np.int64 and np.any(value != value.astype(np.int32)):
+        raise GraphError(f"input {port.name} holds integers beyond int32; give smaller ones")
     return value.astype(_INSIDE.get(port.external, port.external))
 
 

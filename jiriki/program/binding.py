@@ -79,7 +79,20 @@ def _to_internal(binding: Binding, array: NDArray) -> NDArray:
                 + binding.zero_point).astype(kind)  # fmt: skip
     if array.dtype == np.uint8 and kind == np.int8:
         return (array.astype(np.int16) - binding.zero_point).astype(np.int8)
+    if array.dtype == np.int64 and kind == np.int32:
+        _need_int32(binding, array)
     return array.astype(kind, copy=False)
+
+
+def _need_int32(binding: Binding, array: NDArray) -> None:
+    """Raise ProgramError unless every integer fits the int32 that the chip holds it in."""
+    limits = np.iinfo(np.int32)
+    outside = array[(array < limits.min) | (array > limits.max)]
+    if outside.size:
+        raise ProgramError(
+            f"input {binding.name}: {outside.flat[0]} exceeds int32, in which the chip holds "
+            "int64 inputs; give smaller integers, or make the input float32"
+        )
 
 
 def _to_external(binding: Binding, inner: NDArray) -> NDArray:

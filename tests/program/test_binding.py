@@ -77,3 +77,10 @@ def test_a_wrong_shape_or_type_is_refused():
         pack(binding, np.zeros((3, 1), np.float32), 4)
     with pytest.raises(ProgramError, match="image: type float64 is not float32"):
         pack(binding, np.zeros((1, 3)), 4)
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**40])
+def test_integers_beyond_int32_are_refused(value):
+    binding = Binding("x", 0, (3,), None, "int32", "int64")
+    with pytest.raises(ProgramError, match=f"{value} exceeds int32"):
+        pack(binding, np.array([1, -2, value]), 4)
