@@ -83,3 +83,64 @@ def test_antialiased_bytes_are_refused():
         value.type.tensor_type.elem_type = onnx.TensorProto.UINT8
     with pytest.raises(UnsupportedOperatorError, match="antialias of bytes"):
         import_onnx(net)
+
+
+NEAREST = ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
+COORDINATES = ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"]
+
+
+@pytest.mark.parametrize("coordinates", [*COORDINATES, "half_pixel_symmetric"])
+@pytest.mark.parametrize("nearest", NEAREST)
+@pytest.mark.parametrize(
+    ("old", "new"), [(14, 19), (14, 1), (22, 10), (21, 22), (36, 21), (39, 40), (40, 6), (35, 20)]
+)
+def test_nearest_picks_the_same_element(old, new, nearest, coordinates):
+    """Sizes at which float32 division blurs a half, or an integer."""
+    net = model(
+        [
+            node(
+                "Resize",
+                ["x", "", "", "z"],
+                mode="nearest",
+                nearest_mode=nearest,
+                coordinate_transformation_mode=coordinates,
+            )
+        ],
+        {"x": (1, 1, old)},
+        {"z": np.array([1, 1, new])},
+        19,
+    )
+    feeds = {"x": np.arange(old, dtype=f32).reshape(1, 1, old)}
+    ours = evaluate(import_onnx(net), feeds)["y"]
+    np.testing.assert_array_equal(ours, reference_outputs(net, feeds)["y"])
+
+
+OLD_RESIZES = [("Resize", 10), ("Upsample", 9), ("Upsample", 7)]
+GROWS = [(op, opset, s) for op, opset in OLD_RESIZES for s in (3.0, 1.6, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("op", "opset", "scale"), [*GROWS, ("Resize", 10, 0.6), ("Resize", 10, 0.5)]
+)
+def test_nearest_before_opset_11_floors_what_grows(op, opset, scale):
+    """By hand: index i reads floor(i / scale), and from 10 on ceil where the axis shrinks."""
+    attrs = {"scales": [1.0, 1.0, 1.0, scale]} if opset == 7 else {}
+    inputs = "x" if opset == 7 else "xs"
+    operation = node(op, inputs, mode="nearest", **attrs)
+    net = model([operation], {"x": (1, 1, 1, 7)}, {"s": np.array([1, 1, 1, scale], f32)}, opset)
+    net.ir_version = 5
+    x = np.arange(7, dtype=f32).reshape(1, 1, 1, 7)
+    places = np.arange(int(7 * scale)) / scale
+    wanted = np.floor(places) if scale > 1 else np.ceil(places)
+    got = evaluate(import_onnx(net), {"x": x})["y"].ravel()
+    np.testing.assert_array_equal(got, wanted.astype(f32))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_resize_to_nothing_is_empty(mode):
+    operation = node(
+        "Resize", ["x", "", "s"], mode=mode, coordinate_transformation_mode="asymmetric"
+    )
+    net = model([operation], {"x": (1, 2, 1, 6)}, {"s": np.array([1, 1, 0.5, 0.5], f32)}, 13)
+    x = np.ones((1, 2, 1, 6), f32)
+    assert evaluate(import_onnx(net), {"x": x})["y"].shape == (1, 2, 0, 3)
