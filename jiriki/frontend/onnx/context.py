@@ -85,6 +85,8 @@ class Carrier:
         param = self.quant.param()
         scale = np.float32(param.scale)
         steps = np.rint(np.float32(value) / scale)
+        if not np.isfinite(steps):
+            return None
         level = int(steps) + param.zero_point
         return float(level) if steps * scale == value and -128 <= level <= 127 else None
 

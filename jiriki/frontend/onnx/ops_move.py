@@ -179,9 +179,17 @@ def slice_(context: Context, node: onnx.NodeProto) -> None:
     strides = [1] * len(starts) if steps is None else steps.reshape(-1).tolist()
     parts = {}
     for axis, start, end, step in zip(axes, starts, ends, strides, strict=True):
-        bounds = slice(int(start), int(end), int(step)).indices(shape[axis])
+        bounds = _clamped(int(start), int(end), int(step), shape[axis])
         parts[axis % len(shape)] = bounds
     moved(context, node, "slice", slice_attrs(shape, parts))
+
+
+def _clamped(start: int, end: int, step: int, size: int) -> tuple[int, int, int]:
+    """Return ONNX's bounds: a backward slice starts at an element, even from far below."""
+    if step > 0 or not size:
+        return slice(start, end, step).indices(size)
+    first = min(max(start + size if start < 0 else start, 0), size - 1)
+    return first, min(max(end + size if end < 0 else end, -1), size - 1), step
 
 
 @takes("Pad")
@@ -269,7 +277,13 @@ def gather(context: Context, node: onnx.NodeProto) -> None:
     x = context.value(node, 0)
     axis = int_attribute(node, "axis", 0) % len(x.shape)
     indices = context.constant(node, 1)
-    flat = tuple(int(i) % x.shape[axis] for i in indices.reshape(-1))
+    size = x.shape[axis]
+    outside = [int(i) for i in indices.reshape(-1) if not -size <= i < size]
+    if outside:
+        raise context.unsupported(
+            node, f"index {outside[0]} is outside axis {axis} of {size}", "correct the indices"
+        )
+    flat = tuple(int(i) % size for i in indices.reshape(-1))
     carrier = context.carrier(node)
     tensor = gathered(context, node, carrier.tensor, axis, flat)
     shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
