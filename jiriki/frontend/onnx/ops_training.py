@@ -26,18 +26,30 @@ f32 = np.float32
 @takes("BatchNormalization")
 def batch_normalization(context: Context, node: onnx.NodeProto) -> None:
     """scale and shift per channel, by the stored moments or, in training mode, the batch's own."""
-    if int_attribute(node, "training_mode", 0):
+    spatial = int_attribute(node, "spatial", 1)
+    if _is_training(node, context.opset):
+        if not spatial:
+            raise context.unsupported(
+                node, "training mode with spatial = 0 is not taken", "export it for inference"
+            )
         _batch_moments(context, node)
         return
     x = context.value(node, 0)
     gamma, beta, mean, variance = (context.constant(node, i).astype(f32) for i in range(1, 5))
     scale = gamma / np.sqrt(variance + f32(float_attribute(node, "epsilon", 1e-5)))
-    shape = (-1, *[1] * (len(x.shape) - 2))
+    shape = (-1, *[1] * (len(x.shape) - 2)) if spatial else x.shape[1:]
     base = node.output[0]
     factor = context.add_constant(f"{base}/scale", scale.reshape(shape))
     offset = context.add_constant(f"{base}/shift", (beta - mean * scale).reshape(shape))
     scaled = step(context, node, "mul", float_input(context, node), factor)
     finish(context, node, step(context, node, "add", scaled, offset))
+
+
+def _is_training(node: onnx.NodeProto, opset: int) -> bool:
+    """Tell the mode: an attribute from opset 14 on, before it the outputs behind the first."""
+    if opset >= 14:
+        return bool(int_attribute(node, "training_mode", 0))
+    return any(node.output[1:])
 
 
 def _batch_moments(context: Context, node: onnx.NodeProto) -> None:
@@ -54,9 +66,15 @@ def _batch_moments(context: Context, node: onnx.NodeProto) -> None:
     scaled = step(context, node, "mul", _channels(context, node, 1, rank), centred)
     scaled = step(context, node, "div", scaled, deviation)
     finish(context, node, step(context, node, "add", scaled, _channels(context, node, 2, rank)))
-    for index, moment in ((1, mean), (2, variance)):
+    for index, moment in ((1, mean), (2, variance), (3, mean), (4, variance)):
         if index < len(node.output) and node.output[index]:
-            _running(context, node, index, moment)
+            if index < 3:
+                _running(context, node, index, moment)
+            else:  # before opset 14: the batch's own moments
+                flat = step(
+                    context, node, "reshape", moment, shape=(context.tensors[moment].shape[1],)
+                )
+                context.bind(node, flat, "float32", index)
 
 
 def _running(context: Context, node: onnx.NodeProto, index: int, moment: str) -> None:
