@@ -121,3 +121,29 @@ def test_no_calibration():
     net = model([node("Relu", "x")], {"x": (1, 3)})
     with pytest.raises(FrontendError, match="calibration is empty"):
         quantise_onnx(net, [])
+
+
+@pytest.mark.parametrize("bias", [1e3, -1e3, 1e-9])
+def test_bias_beyond_int32_in_steps_of_its_scale(bias):
+    """By hand: 1e-9 / (1e-10 * 1e-10) = 1e11 steps."""
+    constants = {"s": f32(1e-10), "z": np.int8(0), "w": np.ones((2, 2, 1, 1), np.int8)}
+    nodes = [
+        node("QuantizeLinear", "xsz", "q"),
+        node("DequantizeLinear", "qsz", "d"),
+        node("DequantizeLinear", "wsz", "v"),
+        node("Conv", "dvb"),
+    ]
+    net = model(nodes, {"x": (1, 2, 3, 3)}, constants | {"b": np.array([bias, 0], f32)})
+    assert "beyond int32" in refusal(UnsupportedOperatorError, net)
+
+
+def test_kernel_deeper_than_its_video():
+    constants = {"s": f32(0.1), "z": np.int8(0), "w": np.ones((4, 3, 3, 3, 3), np.int8)}
+    nodes = [
+        node("QuantizeLinear", "xsz", "q"),
+        node("DequantizeLinear", "qsz", "d"),
+        node("DequantizeLinear", "wsz", "v"),
+        node("Conv", "dv"),
+    ]
+    net = model(nodes, {"x": (1, 3, 2, 5, 5)}, constants)
+    assert "does not fit into depth 2" in refusal(UnsupportedOperatorError, net)

@@ -43,6 +43,12 @@ def stack_slices(
     """
     batch, channels, depth, *plane = context.tensors[x].shape
     source, base = label(node), f"{node.output[0]}/slices"
+    if not taps:
+        raise context.unsupported(
+            node,
+            f"the kernel does not fit into depth {depth}",
+            "pad the input or use a smaller one",
+        )
     y = context.emit("transpose", [x], {"perm": (0, 2, 1, 3, 4)}, base, source)
     flat = [tap if 0 <= tap < depth else depth for row in taps for tap in row]
     if depth in flat:

@@ -73,7 +73,8 @@ def check_accumulator(
     if worst > INT32_MAX:
         raise context.unsupported(
             node,
-            f"k = {k} products could reach {worst}, beyond the int32 accumulator's {INT32_MAX}",
+            f"k = {k} products and the bias could reach {worst}, beyond the int32 accumulator's "
+            f"{INT32_MAX}",
             "split the reduction into smaller ones",
         )
 
@@ -301,8 +302,14 @@ def float_bias(
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.rint(bias.reshape(-1).astype(np.float64) * factor / scale.astype(np.float64))
-    if not np.isfinite(steps).all():
-        raise context.unsupported(node, "a weight scale is 0", "calibrate the model again")
+    largest = np.abs(steps).max(initial=0)
+    if not largest <= INT32_MAX:  # NaN included
+        raise context.unsupported(
+            node,
+            f"a bias is {largest:.3g} steps of the accumulator's scale x_scale * w_scale, beyond "
+            f"int32's {INT32_MAX}",
+            "raise the scale of that channel's weights, or quantise the model again",
+        )
     return np.broadcast_to(steps, scale.shape).astype(np.int64)
 
 

@@ -8,7 +8,8 @@ know yet is put in older words first (`newer`). Settings, and why:
   Below it a QDQ model runs in float and its rounding depends on the order of float sums; above it
   only memory layouts change.
 - session.x64quantprecision = 1: a processor without VNNI would saturate u8*s8 pair sums to int16;
-  with this, ONNX Runtime avoids that, and with VNNI it changes nothing.
+  with this, ONNX Runtime avoids that, and with VNNI it changes nothing. It stays 0 for QLinear
+  operators on int8 activations, whose weights it would make uint8, for which there is no kernel.
 - session.qdqisint8allowed = 0: int8 QDQ pairs become uint8 ones (the value plus 128, exactly),
   because the x86-64 build has no matrix kernel for int8 activations; said, not left to a default.
 - One thread, sequential: float reductions have one order.
@@ -57,6 +58,17 @@ DISABLED = [
 ]
 
 
+def _has_int8_kernels(model: onnx.ModelProto) -> bool:
+    """Tell whether a QLinear operator takes int8 activations: its kernels want int8 weights."""
+    operators = ("QLinearConv", "QLinearMatMul")
+    int8 = {t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT8}
+    for node in model.graph.node:
+        stored = [a.t.data_type for a in node.attribute if a.name == "value"]
+        if node.op_type == "Constant" and stored == [onnx.TensorProto.INT8]:
+            int8.add(node.output[0])
+    return any(node.input[2] in int8 for node in model.graph.node if node.op_type in operators)
+
+
 def _options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.graph_optimization_level = level
@@ -64,12 +76,13 @@ def _options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4
-    options.add_session_config_entry("session.x64quantprecision", "1")
     options.add_session_config_entry("session.qdqisint8allowed", "0")
     return options
 
 
 def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.InferenceSession:
+    exact = "0" if _has_int8_kernels(model) else "1"
+    options.add_session_config_entry("session.x64quantprecision", exact)
     try:
         return ort.InferenceSession(
             for_runtime(model).SerializeToString(),
