@@ -11,25 +11,14 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.cycles import FUNCTIONS, LUT8_BYTES, SEGMENT_BYTES
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.operations import (
-    DTYPE_BYTES,
-    ConvOp,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdtOp,
-    LdwOp,
-    Micro,
-    Operation,
-    Stream,
-    VrunOp,
-)
+from jiriki.isa.dma.operations import DmaOp
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import Operation
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import DType, MicroOp, TableKind
+from jiriki.isa.vector.cycles import FUNCTIONS, LUT8_BYTES, SEGMENT_BYTES
+from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
+from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Micro, MicroOp, TableKind
 from jiriki.program import Program
 
 ADDERS = frozenset(

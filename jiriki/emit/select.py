@@ -10,25 +10,12 @@ from dataclasses import dataclass, field
 
 from jiriki.chip.config import ChipConfig
 from jiriki.emit.errors import EmitError
-from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.dma.instructions import Dim, Gidx, Ld, St
 from jiriki.isa.fields import Instruction, Unit
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gstr, Ldw
-from jiriki.isa.vector import (
-    Chain,
-    DType,
-    Konst,
-    Ldt,
-    MicroOp,
-    Qpar,
-    Red,
-    RedOp,
-    Reduce,
-    Src,
-    Strm,
-    TableKind,
-    Vrun,
-)
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gstr, Ldw
+from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DmaMode, DType, MicroOp, RedOp, Reduce, Src, TableKind
 from jiriki.tiling.tile_program import (
     Buffer,
     ConvTile,

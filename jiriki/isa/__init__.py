@@ -4,23 +4,15 @@ In: chip sizes and numerics. Out: instructions, their encoding and text, the ope
 resolve to, what those read and write, and their exact meaning on a `Machine`.
 """
 
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import OPCODES, Instruction, Sync, Unit
-from jiriki.isa.operations import (
-    ConvOp,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdtOp,
-    LdwOp,
-    Operation,
-    Stream,
-    VrunOp,
-    Window,
-)
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import Operation
 from jiriki.isa.resolve import QueueState, Work, resolve
 from jiriki.isa.sequence import Step, unroll_instructions
+from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
+from jiriki.isa.words import Window
 
 __all__ = [
     "OPCODES",

@@ -11,7 +11,7 @@ from functools import cache
 
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import OPCODES, Field, Instruction, Sync, Unit
-from jiriki.isa.vector import MicroOp, Src
+from jiriki.isa.words import MicroOp, Src
 
 _TOKEN = re.compile(r"\S+")
 _NUMBER = re.compile(r"[+-]?(?:0x[0-9a-fA-F]+|\d+)$")

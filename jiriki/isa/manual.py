@@ -9,11 +9,14 @@ import re
 from enum import IntEnum
 from types import ModuleType
 
-from jiriki.isa import control, dma, matrix, operations, vector, windows
+from jiriki.isa import control, windows, words
 from jiriki.isa.assembly import mnemonic
-from jiriki.isa.cycles import cycle_rule
+from jiriki.isa.dma import instructions as dma
 from jiriki.isa.encoding import HEADER, field_bits
 from jiriki.isa.fields import OPCODES, Field, Instruction
+from jiriki.isa.matrix import instructions as matrix
+from jiriki.isa.operations import cycle_rule
+from jiriki.isa.vector import instructions as vector
 
 _CHAPTERS: tuple[tuple[str, ModuleType], ...] = (
     ("Control and synchronisation", control),
@@ -43,8 +46,17 @@ def manual() -> str:
     for title, module in _CHAPTERS:
         parts.append(f"## {title}\n\n{_prose(module)}")
         parts += [_entry(kind) for kind in _defined(module, Instruction)]
-        parts += [_enumeration(kind) for kind in _defined(module, IntEnum)]
+        parts += [_enumeration(kind) for kind in _words_of(module)]
     return "\n".join(parts)
+
+
+def _words_of(module: ModuleType) -> list[type[IntEnum]]:
+    """Return the enumerations that a chapter's fields name, with the operands of its micro-ops."""
+    kinds = [field.enum for kind in _defined(module, Instruction) for field in kind.LAYOUT.values()]
+    used = {kind for kind in kinds if kind is not None}
+    if words.MicroOp in used:
+        used.add(words.Src)
+    return [kind for kind in _defined(words, IntEnum) if kind in used]
 
 
 def _words() -> str:
@@ -77,7 +89,7 @@ def _entry(kind: type[Instruction]) -> str:
     text = f"### {mnemonic(kind)}\n\nOpcode {kind.OPCODE}, on {units}. {_prose(kind)}"
     if kind.RELOCATES:
         text += f"\nAn address register is added to `{kind.RELOCATES}`.\n"
-    rule = _cycles(kind)
+    rule = cycle_rule(kind)
     if rule:
         text += f"\nCycles, with nothing in its way: {rule}\n"
     if kind.LAYOUT:
@@ -86,12 +98,6 @@ def _entry(kind: type[Instruction]) -> str:
             spec = kind.LAYOUT[name]
             text += f"| {_span(low, bits)} | `{name}` | {_values(spec)} | {spec.doc} |\n"
     return text
-
-
-def _cycles(kind: type[Instruction]) -> str:
-    name = "DmaOp" if kind in (dma.Ld, dma.St) else f"{kind.__name__}Op"
-    operation = getattr(operations, name, None)
-    return "" if operation is None else cycle_rule(operation)
 
 
 def _values(spec: Field) -> str:

@@ -1,229 +1,81 @@
-"""Operations: what a unit is asked to do, with every descriptor it depends on filled in.
+"""Operations: every piece of work and its aspects, one row each.
 
-In: an instruction and the queue-local registers in force when it runs (`resolve.py` joins them).
-Out: one frozen value a piece of work, shared by the meanings, the effects, the static checker and
-the timing simulator. Numbers are as in the instruction: DMA in bytes, the rest in words of ku
-bytes and accumulator rows.
+In: a resolved operation. Out: what it does to a `Machine`, what it reads and writes, and how long
+it occupies its unit, alone and with no column collision: a lower bound of what `sim.timing` counts
+between an instruction's start and the start of the next (latencies of DRAM, MX and VX are not in
+it; the rules are those of docs/reference/timing.md). The aspects themselves live in `dma/`,
+`matrix/` and `vector/`; a row that lacks one does not load.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.vector import DType, MicroOp, RedOp, Reduce, TableKind
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A window register (WINA and WINB together); meaning in `windows.py`."""
-
-    plane: int
-    pitch: int
-    h: int
-    w: int
-    ow: int
-    fill: int
-    sy: int
-    sx: int
-    dy: int
-    dx: int
-    py: int
-    px: int
-    kh: int
-    kw: int
-
-    @property
-    def taps(self) -> int:
-        return self.kh * self.kw
-
-
-@dataclass(frozen=True, slots=True)
-class DmaDim:
-    """One strided dimension: iterations, and bytes between them on both sides."""
-
-    count: int
-    dram_stride: int
-    sp_stride: int
-
-
-@dataclass(frozen=True, slots=True)
-class DmaOp:
-    """LD (store False) or ST."""
-
-    store: bool
-    dram: int
-    sp: int
-    run: int
-    mode: DmaMode
-    fill: int
-    dims: tuple[DmaDim, ...]  # innermost first
-    index: int | None  # GATHER: byte address of the int32 list in the scratchpad
-    byte_stride: int  # SCATTER_BYTES: scratchpad bytes between the bytes of a run; else 1
-
-    @property
-    def runs(self) -> int:
-        total = 1
-        for dim in self.dims:
-            total *= dim.count
-        return total
-
-    @property
-    def bytes(self) -> int:
-        return self.runs * self.run
-
-
-@dataclass(frozen=True, slots=True)
-class GemmOp:
-    """GEMM with the strides of GSTR."""
-
-    a: int
-    m: int
-    steps: int
-    b: int
-    n_tiles: int
-    acc: int
-    accumulate: bool
-    w4: bool
-    a_plane: int
-    b_kstride: int
-    b_nstride: int
-    acc_stride: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConvOp:
-    """CONV with its window; acc is in rows."""
-
-    a: int
-    window: Window
-    p: int
-    groups: int
-    b: int
-    n_tiles: int
-    acc: int
-    acc_stride: int
-    accumulate: bool
-    w4: bool
-
-    @property
-    def steps(self) -> int:
-        return self.window.taps * self.groups
-
-
-@dataclass(frozen=True, slots=True)
-class LdwOp:
-    """LDW."""
-
-    b: int
-    lines: int
-
-
-@dataclass(frozen=True, slots=True)
-class DwOp:
-    """DW with its window."""
-
-    a: int
-    window: Window
-    p: int
-    tiles: int
-    acc: int
-    acc_stride: int
-    accumulate: bool
-    line: int
-
-    def chunks(self, ku: int) -> int:
-        """Return the steps of one kernel row: taps in chunks of ku."""
-        return -(-self.window.kw // ku)
-
-    def steps(self, ku: int) -> int:
-        """Return the register file lines of one channel tile."""
-        return self.window.kh * self.chunks(ku)
-
-
-@dataclass(frozen=True, slots=True)
-class GemvOp:
-    """GEMV."""
-
-    b: int
-    steps: int
-    n_tiles: int
-    acc: int
-    acc_stride: int
-    accumulate: bool
-    w4: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One stream of VRUN: where it starts, its type, and the window it is walked by."""
-
-    base: int
-    dtype: DType
-    splat: bool
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
-class Quantiser:
-    """QPAR: clamp(rne(v) + zero_point, lo, hi)."""
-
-    zero_point: int
-    lo: int
-    hi: int
-
-
-@dataclass(frozen=True, slots=True)
-class Micro:
-    """One micro-op of a chain; src is a `Src`, or the slot of TBL and LUT, or QNT's quantiser."""
-
-    op: MicroOp
-    src: int
-
-
-@dataclass(frozen=True, slots=True)
-class VrunOp:
-    """VRUN with its streams, chain, scalars and quantisers. Unused streams are None."""
-
-    p: int
-    groups: int
-    in0: Stream | None
-    in1: Stream | None
-    in2: Stream | None
-    out: Stream | None
-    params: int | None  # word address of stream 4
-    before: tuple[Micro, ...]  # the chain up to RED (all of it without a reduction)
-    after: tuple[Micro, ...]  # the chain beyond RED
-    konst: tuple[int | None, ...]  # fp32 bits of K0..K7, None where never set
-    quantisers: tuple[Quantiser | None, ...]
-    out_quantiser: Quantiser | None  # of an I8 or I16 output
-    reduce: Reduce
-    redop: RedOp
-    channels: int
-
-    @property
-    def taps(self) -> int:
-        """Return the beats at one position: the taps of window 0 when reducing over it."""
-        if self.reduce is Reduce.WINDOW and self.in0 is not None:
-            return self.in0.window.taps
-        return 1
-
-    @property
-    def result(self) -> tuple[int, int]:
-        """Return (pixels, groups) of what is written."""
-        pixels = 1 if self.reduce is Reduce.PIXELS else self.p
-        return pixels, 1 if self.reduce is Reduce.CHANNELS else self.groups
-
-
-@dataclass(frozen=True, slots=True)
-class LdtOp:
-    """LDT."""
-
-    base: int
-    slot: int
-    kind: TableKind
-
+from jiriki.chip.config import ChipConfig
+from jiriki.isa.dma.cycles import dma_cycles
+from jiriki.isa.dma.effects import dma_effects
+from jiriki.isa.dma.instructions import Ld, St
+from jiriki.isa.dma.meaning import execute_dma
+from jiriki.isa.dma.operations import DmaOp
+from jiriki.isa.fields import Instruction
+from jiriki.isa.machine import Machine
+from jiriki.isa.matrix.cycles import conv_cycles, dw_cycles, gemm_cycles, gemv_cycles, ldw_cycles
+from jiriki.isa.matrix.effects import ldw_effects, matrix_effects
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Ldw
+from jiriki.isa.matrix.meaning import (
+    execute_conv,
+    execute_dw,
+    execute_gemm,
+    execute_gemv,
+    execute_ldw,
+)
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.regions import Effects
+from jiriki.isa.vector.cycles import ldt_cycles, vrun_cycles
+from jiriki.isa.vector.effects import ldt_effects, vrun_effects
+from jiriki.isa.vector.instructions import Ldt, Vrun
+from jiriki.isa.vector.meaning import execute_ldt, execute_vrun
+from jiriki.isa.vector.operations import LdtOp, VrunOp
 
 Operation = DmaOp | GemmOp | ConvOp | LdwOp | DwOp | GemvOp | VrunOp | LdtOp
 
-DTYPE_BYTES = {
-    DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4, DType.BF16: 2, DType.ACC: 4,
-}  # fmt: skip
+
+class Aspects(NamedTuple):
+    """What is known of one kind of operation; each function takes that kind."""
+
+    instructions: tuple[type[Instruction], ...]  # that resolve to it
+    meaning: Callable[[Any, Machine], None]
+    effects: Callable[[Any, ChipConfig], Effects]
+    cycles: Callable[[Any, ChipConfig], int]  # its docstring is the rule in words: "Count ..."
+
+
+ASPECTS: dict[type, Aspects] = {
+    DmaOp: Aspects((Ld, St), execute_dma, dma_effects, dma_cycles),
+    GemmOp: Aspects((Gemm,), execute_gemm, matrix_effects, gemm_cycles),
+    ConvOp: Aspects((Conv,), execute_conv, matrix_effects, conv_cycles),
+    LdwOp: Aspects((Ldw,), execute_ldw, ldw_effects, ldw_cycles),
+    DwOp: Aspects((Dw,), execute_dw, matrix_effects, dw_cycles),
+    GemvOp: Aspects((Gemv,), execute_gemv, matrix_effects, gemv_cycles),
+    VrunOp: Aspects((Vrun,), execute_vrun, vrun_effects, vrun_cycles),
+    LdtOp: Aspects((Ldt,), execute_ldt, ldt_effects, ldt_cycles),
+}
+
+
+def execute(op: Operation, machine: Machine) -> None:
+    """Do what `op` says. Raises IsaError for an address outside a memory or a table not loaded."""
+    ASPECTS[type(op)].meaning(op, machine)
+
+
+def effects(op: Operation, chip: ChipConfig) -> Effects:
+    """Return what `op` touches on `chip`."""
+    return ASPECTS[type(op)].effects(op, chip)
+
+
+def ideal_cycles(op: Operation, chip: ChipConfig) -> int:
+    """Return the cycles the operation occupies its unit when nothing is in its way."""
+    return ASPECTS[type(op)].cycles(op, chip)
+
+
+def cycle_rule(kind: type[Instruction]) -> str:
+    """Return the rule of an instruction's cycles in words; empty for one that does no work."""
+    rules = (row.cycles for row in ASPECTS.values() if kind in row.instructions)
+    return "".join((rule.__doc__ or "").removeprefix("Count ") for rule in rules)

@@ -12,43 +12,29 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.dma.instructions import Dim, Gidx, Ld, St
+from jiriki.isa.dma.operations import DmaDim, DmaOp
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction, Unit
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
-from jiriki.isa.operations import (
-    ConvOp,
-    DmaDim,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdtOp,
-    LdwOp,
-    Micro,
-    Operation,
-    Quantiser,
-    Stream,
-    VrunOp,
-    Window,
-)
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import Operation
 from jiriki.isa.sequence import Step
-from jiriki.isa.vector import (
-    Chain,
+from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
+from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
+from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import (
+    DmaMode,
     DType,
-    Konst,
-    Ldt,
+    Micro,
     MicroOp,
-    Qpar,
-    Red,
+    Quantiser,
     RedOp,
     Reduce,
     Src,
-    Strm,
     TableKind,
-    Vrun,
+    Window,
 )
-from jiriki.isa.windows import Wina, Winb
 
 _NO_MOVE = Window(0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1)
 _LOST = {  # operands without one value beyond the reduction

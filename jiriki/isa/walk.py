@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jiriki.isa.operations import Window
+from jiriki.isa.words import Window
 
 CACHE_BYTES = 256 << 20
 
@@ -102,3 +102,16 @@ def _walk(offsets: NDArray[np.int64], inside: NDArray[np.bool_], start: int | No
     last = int(offsets.reshape(-1)[within].max()) if within.size else -1
     offsets[~inside] = 0
     return Walk(offsets, np.flatnonzero(~inside), within, last, None)
+
+
+def repeat_lanes(values: NDArray, p: int) -> NDArray:
+    """Repeat [groups, ku] over p pixels: [groups, p * ku], by doubling copies."""
+    groups, ku = values.shape
+    out = np.empty((groups, p * ku), values.dtype)
+    out[:, :ku] = values
+    done, size = ku, p * ku
+    while done < size:
+        step = min(done, size - done)
+        out[:, done : done + step] = out[:, :step]
+        done += step
+    return out

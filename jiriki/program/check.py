@@ -14,22 +14,21 @@ from itertools import pairwise
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.assembly import format_instruction
 from jiriki.isa.control import Addr, Loop, Parm, Setr
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.effects import (
-    Effects,
-    MatrixOp,
-    Space,
-    effects,
-    overlap,
-    result_rows,
-    stream_regions,
-)  # fmt: skip
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction
-from jiriki.isa.operations import DTYPE_BYTES, DmaOp, Operation, Stream, VrunOp
+from jiriki.isa.matrix.effects import MatrixOp, result_rows  # fmt: skip
+from jiriki.isa.operations import (
+    Operation,
+    effects,  # fmt: skip
+)
+from jiriki.isa.regions import Effects, Space, overlap  # fmt: skip
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Reduce
+from jiriki.isa.vector.effects import stream_regions  # fmt: skip
+from jiriki.isa.vector.instructions import Chain, Ldt
+from jiriki.isa.vector.operations import Stream, VrunOp
+from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, MicroOp, Reduce
 from jiriki.program.binding import binding_bytes
 from jiriki.program.errors import CheckError
 from jiriki.program.order import Order

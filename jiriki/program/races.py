@@ -11,8 +11,8 @@ from bisect import bisect_right
 import numpy as np
 
 from jiriki.isa.assembly import format_instruction
-from jiriki.isa.effects import Effects, Region, Space, overlap
 from jiriki.isa.fields import Unit
+from jiriki.isa.regions import Effects, Region, Space, overlap
 from jiriki.program.errors import CheckError
 from jiriki.program.order import UNITS, Placed
 

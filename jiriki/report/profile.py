@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from jiriki.chip import ChipConfig
 from jiriki.cost.energy import EnergyEstimate, run_energy
 from jiriki.cost.process import Process
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.operations import DmaOp, Operation
+from jiriki.isa.dma.operations import DmaOp
+from jiriki.isa.operations import Operation
+from jiriki.isa.words import DmaMode
 from jiriki.program import Event, Program, Run, UnitCounters
 from jiriki.program.stream import work_of
 from jiriki.report.errors import ReportError

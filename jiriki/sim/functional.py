@@ -15,12 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.assembly import format_instruction
-from jiriki.isa.dma import DmaMode
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.errors import IsaError
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import DmaOp
+from jiriki.isa.operations import execute
 from jiriki.isa.resolve import Work
+from jiriki.isa.words import DmaMode
 from jiriki.program.binding import binding_bytes, pack, unpack
 from jiriki.program.order import Order
 from jiriki.program.program import Binding, Program

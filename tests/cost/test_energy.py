@@ -13,7 +13,7 @@ from jiriki.cost.activity import Activity, activity, of_operation
 from jiriki.cost.calibration import calibration
 from jiriki.cost.energy import PARTS, EnergyEstimate, dynamic_energy, event_energies, run_energy
 from jiriki.cost.process import Scaling, process
-from jiriki.isa.operations import GemmOp, GemvOp, LdwOp
+from jiriki.isa.matrix.operations import GemmOp, GemvOp, LdwOp
 from jiriki.products.errors import CostError
 from jiriki.products.range import Range
 from jiriki.program import Program, Run

@@ -13,12 +13,9 @@ import pytest
 from jiriki.chip import load_chip
 from jiriki.isa.assembly import format_instruction, mnemonic, parse_instruction, parse_program
 from jiriki.isa.control import Addr, Fence, Halt, Loop, Nop, Parm, Setr, Sig, Wait
-from jiriki.isa.cycles import ideal_cycles
-from jiriki.isa.effects import effects
 from jiriki.isa.encoding import decode, encode
 from jiriki.isa.fields import OPCODES, Instruction
-from jiriki.isa.meaning import MEANINGS
-from jiriki.isa.operations import Operation
+from jiriki.isa.operations import ASPECTS, Operation, effects, ideal_cycles
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import unroll_instructions
 
@@ -99,7 +96,7 @@ def test_every_operation_comes_from_an_instruction() -> None:
 @pytest.mark.parametrize("one", work(), ids=lambda w: type(w.instruction).__name__)
 def test_work_has_meaning_effects_and_ideal_cycles(one: Work) -> None:
     assert one.op is not None
-    assert type(one.op) in MEANINGS
+    assert type(one.op) in ASPECTS
     assert effects(one.op, CHIP).writes
     assert ideal_cycles(one.op, CHIP) > 0
 

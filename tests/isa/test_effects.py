@@ -8,25 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jiriki.chip.catalogue import load_chip
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.effects import Region, Space, effects, overlap, region
+from jiriki.isa.dma.operations import DmaDim, DmaOp
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import (
-    ConvOp,
-    DmaDim,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdwOp,
-    Micro,
-    Quantiser,
-    Stream,
-    VrunOp,
-    Window,
-)
-from jiriki.isa.vector import DType, MicroOp, RedOp, Reduce, Src
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import effects, execute
+from jiriki.isa.regions import Region, Space, overlap, region
+from jiriki.isa.vector.operations import Stream, VrunOp
+from jiriki.isa.words import DmaMode, DType, Micro, MicroOp, Quantiser, RedOp, Reduce, Src, Window
 
 PADDED = Window(64, 8, 6, 7, 7, -3, 1, 1, 1, 1, 1, 1, 3, 3)
 STRIDED = Window(64, 8, 8, 8, 4, 5, 2, 2, 1, 1, 1, 0, 2, 2)

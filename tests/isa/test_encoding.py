@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from jiriki.isa.assembly import format_instruction, format_program, parse_instruction, parse_program
 from jiriki.isa.control import Halt, Nop
-from jiriki.isa.dma import Ld
+from jiriki.isa.dma.instructions import Ld
 from jiriki.isa.encoding import HEADER, decode, decode_program, encode, encode_program, field_bits
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import OPCODES, Sync, Unit
-from jiriki.isa.matrix import Conv
-from jiriki.isa.vector import Chain, Konst, MicroOp, Src
+from jiriki.isa.matrix.instructions import Conv
+from jiriki.isa.vector.instructions import Chain, Konst
+from jiriki.isa.words import MicroOp, Src
 
 
 @st.composite

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jiriki.chip.catalogue import load_chip
-from jiriki.isa.dma import DmaMode
+from jiriki.isa.dma.operations import DmaDim, DmaOp
 from jiriki.isa.errors import IsaError
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import DmaDim, DmaOp
+from jiriki.isa.operations import execute
+from jiriki.isa.words import DmaMode
 
 DRAM_BYTES = 4096
 

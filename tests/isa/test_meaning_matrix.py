@@ -8,8 +8,9 @@ import pytest
 from jiriki.chip.catalogue import load_chip
 from jiriki.isa.errors import IsaError
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp, Window
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import execute
+from jiriki.isa.words import Window
 
 CHIPS = ("nano", "e256", "vta256", "os256")
 OLD = 1000  # what the accumulators hold before

@@ -16,24 +16,12 @@ from jiriki.chip.catalogue import load_chip
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Unit
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import LdtOp
+from jiriki.isa.operations import execute
 from jiriki.isa.resolve import QueueState
-from jiriki.isa.vector import (
-    Chain,
-    DType,
-    Konst,
-    MicroOp,
-    Qpar,
-    Red,
-    RedOp,
-    Reduce,
-    Src,
-    Strm,
-    TableKind,
-    Vrun,
-)
+from jiriki.isa.vector.instructions import Chain, Konst, Qpar, Red, Strm, Vrun
+from jiriki.isa.vector.operations import LdtOp
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DType, MicroOp, RedOp, Reduce, Src, TableKind
 from jiriki.numerics import Format, Lut8, SegmentTable
 
 F = np.float32

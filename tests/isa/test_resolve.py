@@ -3,11 +3,13 @@
 import pytest
 
 from jiriki.isa.assembly import parse_program
+from jiriki.isa.dma.operations import DmaDim, DmaOp
 from jiriki.isa.errors import IsaError
-from jiriki.isa.operations import ConvOp, DmaDim, DmaOp, GemmOp, Micro, Quantiser, VrunOp, Window
+from jiriki.isa.matrix.operations import ConvOp, GemmOp
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import MicroOp, Reduce, Src
+from jiriki.isa.vector.operations import VrunOp
+from jiriki.isa.words import Micro, MicroOp, Quantiser, Reduce, Src, Window
 
 
 def operations(text: str):

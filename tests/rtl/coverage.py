@@ -19,12 +19,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
-from jiriki.isa.dma import DmaMode, Ld, St
+from jiriki.isa.dma.instructions import Ld, St
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.fields import OPCODES, Field, Instruction, Unit
-from jiriki.isa.operations import DmaOp, Micro, Operation, Stream, VrunOp
+from jiriki.isa.operations import Operation
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import Chain, DType, MicroOp, RedOp, Reduce, Src, Vrun
+from jiriki.isa.vector.instructions import Chain, Vrun
+from jiriki.isa.vector.operations import Stream, VrunOp
+from jiriki.isa.words import DmaMode, DType, Micro, MicroOp, RedOp, Reduce, Src
 from jiriki.program import Event, Program, Run
 from jiriki.rtl.control.counters import REASONS
 from jiriki.rtl.interfaces import DISPATCH_CYCLES

@@ -16,25 +16,12 @@ import numpy as np
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.control import Addr, Parm, Setr, Sig, Wait
-from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.dma.instructions import Dim, Gidx, Ld, St
 from jiriki.isa.fields import Instruction, Sync, Unit
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
-from jiriki.isa.vector import (
-    Chain,
-    DType,
-    Konst,
-    Ldt,
-    MicroOp,
-    Qpar,
-    Red,
-    RedOp,
-    Reduce,
-    Src,
-    Strm,
-    TableKind,
-    Vrun,
-)
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DmaMode, DType, MicroOp, RedOp, Reduce, Src, TableKind
 
 SOURCE_BYTES = 1 << 16  # random data at DRAM address 0; stores go behind it
 TABLE_BYTES = 8192  # of it, at its end: tables and the index list

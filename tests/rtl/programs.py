@@ -27,11 +27,12 @@ import numpy as np
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.control import QUEUED, Fence, Halt, Loop, Nop, Setr, Sig, Wait
-from jiriki.isa.dma import Ld, St
+from jiriki.isa.dma.instructions import Ld, St
 from jiriki.isa.fields import Instruction, Sync, Unit
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
-from jiriki.isa.vector import Chain, DType, Ldt, Red, Strm, TableKind, Vrun
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.vector.instructions import Chain, Ldt, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DType, TableKind
 from jiriki.numerics import Lut8, SegmentTable
 from jiriki.program import Binding, Program, Segment
 from tests.rtl.pieces import (

@@ -15,7 +15,7 @@ import pytest
 from jiriki.cli.screen import Screen
 from jiriki.compiler import compile_graph
 from jiriki.isa.control import Fence, Halt, Wait
-from jiriki.isa.dma import Ld
+from jiriki.isa.dma.instructions import Ld
 from jiriki.isa.fields import Sync, Unit
 from jiriki.models import Reading, open_model
 from jiriki.program import Program

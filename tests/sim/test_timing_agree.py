@@ -14,13 +14,14 @@ import pytest
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.isa.control import Fence, Halt, Loop, Nop, Sig, Wait
-from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.dma.instructions import Dim, Gidx, Ld, St
 from jiriki.isa.fields import Instruction, Sync, Unit
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, RedOp, Reduce, Strm, Vrun
+from jiriki.isa.vector.instructions import Chain, Ldt, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DmaMode, DType, MicroOp, RedOp, Reduce
 from jiriki.sim.naive.tile import NaiveTile
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works, spent_cycles

@@ -13,14 +13,15 @@ import pytest
 
 from jiriki.chip import load_chip
 from jiriki.isa.control import Fence, Halt, Loop, Nop, Sig
-from jiriki.isa.cycles import ideal_cycles
-from jiriki.isa.dma import Dim, DmaMode, Ld, St
+from jiriki.isa.dma.instructions import Dim, Ld, St
 from jiriki.isa.fields import Instruction, Sync, Unit
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.operations import ideal_cycles
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector import Chain, DType, Ldt, MicroOp, Red, Reduce, Strm, Vrun
+from jiriki.isa.vector.instructions import Chain, Ldt, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DmaMode, DType, MicroOp, Reduce
 from jiriki.program import UnitCounters
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.engine import TIMED, counters_of, simulate_works

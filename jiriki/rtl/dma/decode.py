@@ -20,7 +20,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.dma.instructions import Dim, Gidx, Ld, St
+from jiriki.isa.words import DmaMode
 from jiriki.rtl.dma.records import COUNT_BITS, DIMS, DRAM_BITS, Sizes, dram_layout, sp_layout
 from jiriki.rtl.layouts import WORD_BITS, is_kind, payload
 

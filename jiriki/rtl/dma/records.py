@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.dma import Dim, Ld
+from jiriki.isa.dma.instructions import Dim, Ld
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.memory.axi import BOUNDARY, LONGEST_BURST
 

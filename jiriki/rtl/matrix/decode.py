@@ -14,7 +14,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
 from jiriki.isa.windows import Wina, Winb
 from jiriki.rtl.layouts import WORD_BITS, is_kind, payload
 from jiriki.rtl.matrix.records import (

@@ -18,7 +18,7 @@ from amaranth.utils import ceil_log2
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.fields import Field, Instruction
-from jiriki.isa.matrix import Conv, Gemm, Gstr, Ldw
+from jiriki.isa.matrix.instructions import Conv, Gemm, Gstr, Ldw
 from jiriki.isa.windows import Wina, Winb
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import word_bits

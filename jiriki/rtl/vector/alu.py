@@ -16,7 +16,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.vector import MicroOp, Qpar
+from jiriki.isa.vector.instructions import Qpar
+from jiriki.isa.words import MicroOp
 from jiriki.rtl.vector.fp import (
     BIAS,
     EXPONENT_BITS,

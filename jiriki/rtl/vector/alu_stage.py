@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.vector import Src
+from jiriki.isa.words import Src
 from jiriki.rtl.build.shared_modules import share
 from jiriki.rtl.vector.alu import ALU_CONTROL, QUANTISER, Alu
 from jiriki.rtl.vector.fp import register

@@ -15,21 +15,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from jiriki.isa.vector import (
-    Chain,
-    DType,
-    Konst,
-    Ldt,
-    MicroOp,
-    Qpar,
-    Red,
-    RedOp,
-    Reduce,
-    Strm,
-    TableKind,
-    Vrun,
-)
+from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DType, MicroOp, RedOp, Reduce, TableKind
 from jiriki.rtl.layouts import WORD_BITS, is_kind, payload
 from jiriki.rtl.vector.context import Contexts
 from jiriki.rtl.vector.fp import MINUS_INF, named, small_int_to_fp32

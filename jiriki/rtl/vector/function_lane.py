@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.vector import MicroOp
+from jiriki.isa.words import MicroOp
 from jiriki.numerics.functions import EXP2_FRACTION_BITS, EXP2_T_BITS, T_BITS, VALUE_BITS
 from jiriki.rtl.vector.fp import (
     BIAS,

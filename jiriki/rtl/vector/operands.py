@@ -14,7 +14,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.vector import DType
+from jiriki.isa.words import DType
 from jiriki.rtl.interfaces import accumulator_row
 from jiriki.rtl.vector.fp import named, parts, register, small_int_to_fp32
 from jiriki.rtl.vector.issue import INPUTS, fetch_layout, form_layout

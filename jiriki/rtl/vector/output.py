@@ -14,7 +14,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.vector import DType
+from jiriki.isa.words import DType
 from jiriki.rtl.interfaces import Level, write_signature
 from jiriki.rtl.vector.alu import QUANTISED_BITS
 from jiriki.rtl.vector.context import Contexts

@@ -11,7 +11,7 @@ In: five micro-ops and where the first five of the chain left off. Out: where th
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from jiriki.isa.vector import MicroOp
+from jiriki.isa.words import MicroOp
 from jiriki.rtl.vector.fp import named
 from jiriki.rtl.vector.function_lane import FUNCTIONS
 from jiriki.rtl.vector.records import COUNT_BITS

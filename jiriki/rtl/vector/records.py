@@ -12,7 +12,8 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.vector import DType, MicroOp, Qpar, Red, RedOp, Reduce, Src, Vrun
+from jiriki.isa.vector.instructions import Qpar, Red, Vrun
+from jiriki.isa.words import DType, MicroOp, RedOp, Reduce, Src
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import word_bits
 from jiriki.rtl.vector.alu import QUANTISER

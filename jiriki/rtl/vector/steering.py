@@ -14,7 +14,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.vector import MicroOp, RedOp, Reduce, Src
+from jiriki.isa.words import MicroOp, RedOp, Reduce, Src
 from jiriki.rtl.vector import alu_stage, function_stage
 from jiriki.rtl.vector.alu import FIELDS, QUANTISER
 from jiriki.rtl.vector.alu_stage import ALU_STAGE

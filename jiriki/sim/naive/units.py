@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from jiriki.chip.config import ChipConfig
-from jiriki.isa.dma import DmaMode
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.fields import Unit
-from jiriki.isa.operations import DmaOp, GemvOp, LdtOp, LdwOp, VrunOp
+from jiriki.isa.matrix.operations import GemvOp, LdwOp
 from jiriki.isa.resolve import Work
-from jiriki.isa.vector import TableKind
+from jiriki.isa.vector.operations import LdtOp, VrunOp
+from jiriki.isa.words import DmaMode, TableKind
 from jiriki.sim.naive.work import (
     Beat,
     Cell,

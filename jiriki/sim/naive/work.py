@@ -9,21 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jiriki.chip.config import ChipConfig
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.operations import (
-    DTYPE_BYTES,
-    ConvOp,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdwOp,
-    Operation,
-    Stream,
-    VrunOp,
-    Window,
-)
-from jiriki.isa.vector import DType, RedOp, Reduce
+from jiriki.isa.dma.operations import DmaOp
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import Operation
+from jiriki.isa.vector.operations import Stream, VrunOp
+from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, RedOp, Reduce, Window
 
 Cell = tuple[int, int]  # bank, column
 Level = frozenset[Cell]

@@ -11,25 +11,14 @@ import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.control import Fence, Halt, Loop
-from jiriki.isa.cycles import chain_passes, fold_steps, step_cycles, table_lines
-from jiriki.isa.dma import DmaMode
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.fields import Instruction
-from jiriki.isa.operations import (
-    DTYPE_BYTES,
-    ConvOp,
-    DmaOp,
-    DwOp,
-    GemmOp,
-    GemvOp,
-    LdtOp,
-    LdwOp,
-    Operation,
-    Stream,
-    VrunOp,
-    Window,
-)
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import Operation
 from jiriki.isa.resolve import Work
-from jiriki.isa.vector import DType, Reduce
+from jiriki.isa.vector.cycles import chain_passes, fold_steps, step_cycles, table_lines
+from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
+from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Reduce, Window
 from jiriki.sim.timing import layout as at
 
 FETCH_WORDS = 64  # instructions held by the fetch buffer

@@ -12,7 +12,7 @@ import pytest
 
 from jiriki.chip import load_chip
 from jiriki.isa.control import Fence, Halt, Wait
-from jiriki.isa.dma import Ld, St
+from jiriki.isa.dma.instructions import Ld, St
 from jiriki.isa.fields import Sync, Unit
 from jiriki.program import Binding, Program, Segment
 from jiriki.rtl.board.engine import BoardEngine

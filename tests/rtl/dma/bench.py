@@ -19,7 +19,7 @@ from jiriki.isa import Instruction, Unit, Work, resolve
 from jiriki.isa.control import Halt
 from jiriki.isa.encoding import encode_program
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
+from jiriki.isa.operations import execute
 from jiriki.isa.sequence import Step
 from jiriki.rtl.build.verilate import build_library
 from jiriki.rtl.dma import PORT_CYCLES, DramPort, LoadUnit, StoreUnit

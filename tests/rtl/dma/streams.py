@@ -12,7 +12,8 @@ import numpy as np
 from jiriki.chip import ChipConfig
 from jiriki.isa import Instruction, Unit
 from jiriki.isa.control import Sig, Wait  # noqa: F401
-from jiriki.isa.dma import Dim, DmaMode, Gidx, Ld, St
+from jiriki.isa.dma.instructions import Dim, Gidx, Ld, St
+from jiriki.isa.words import DmaMode
 from tests.rtl.dma.bench import Trial
 
 DRAM_BYTES = 1 << 16

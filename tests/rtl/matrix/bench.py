@@ -21,9 +21,9 @@ from jiriki.isa.encoding import encode_program
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction, Unit
 from jiriki.isa.machine import Machine
-from jiriki.isa.matrix import Conv, Dw, Gemm, Gemv, Gstr, Ldw
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import DwOp, GemmOp, GemvOp, LdwOp, Operation
+from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
+from jiriki.isa.matrix.operations import DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.operations import Operation, execute
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import Step
 from jiriki.isa.windows import Wina, Winb

@@ -18,7 +18,7 @@ from jiriki.chip import ChipConfig
 from jiriki.isa.encoding import encode_program
 from jiriki.isa.fields import Instruction
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
+from jiriki.isa.operations import execute
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import Step
 from jiriki.rtl.build.verilate import build_library

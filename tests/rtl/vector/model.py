@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.operations import LdtOp, VrunOp
 from jiriki.isa.resolve import Work
-from jiriki.isa.vector import TableKind
+from jiriki.isa.vector.operations import LdtOp, VrunOp
+from jiriki.isa.words import TableKind
 from jiriki.rtl.interfaces import State
 from jiriki.sim.naive.work import Beat, Level, chain, levels, vector_beats
 

@@ -8,26 +8,13 @@ from jiriki.isa.control import Wait
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction, Unit
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning import execute
-from jiriki.isa.operations import DTYPE_BYTES, Operation, Stream, VrunOp
+from jiriki.isa.operations import Operation, execute
 from jiriki.isa.resolve import resolve
 from jiriki.isa.sequence import Step
-from jiriki.isa.vector import (
-    Chain,
-    DType,
-    Konst,
-    Ldt,
-    MicroOp,
-    Qpar,
-    Red,
-    RedOp,
-    Reduce,
-    Src,
-    Strm,
-    TableKind,
-    Vrun,
-)
+from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
+from jiriki.isa.vector.operations import Stream, VrunOp
 from jiriki.isa.windows import Wina, Winb
+from jiriki.isa.words import DTYPE_BYTES, DType, MicroOp, RedOp, Reduce, Src, TableKind
 from jiriki.numerics import SegmentTable
 from tests.rtl.vector.bench import LIMIT, Case
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from jiriki import numerics
-from jiriki.isa import lanes
-from jiriki.isa.vector import MicroOp
+from jiriki.isa.vector import lanes
+from jiriki.isa.words import MicroOp
 from jiriki.numerics import Comparison
 from jiriki.rtl.simulate.vectors import Vectors
 from jiriki.rtl.vector.alu import FIELDS, QUANTISED_BITS, Alu

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jiriki import numerics
-from jiriki.isa.vector import MicroOp
+from jiriki.isa.words import MicroOp
 from jiriki.numerics import Format, Lut8, SegmentTable
 from jiriki.rtl.simulate.vectors import Vectors
 from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL

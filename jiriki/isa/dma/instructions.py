@@ -11,18 +11,8 @@ first `ndims` dimension registers:
 A later run overwrites an earlier one. Index lists are read as int32, so entries may be negative.
 """
 
-from enum import IntEnum
-
 from jiriki.isa.fields import Field, Instruction, Unit
-
-
-class DmaMode(IntEnum):
-    """What LD and ST do with each run."""
-
-    COPY = 0  # the plain meaning above
-    FILL = 1  # the target's bytes become `fill`; the source is not read
-    GATHER = 2  # i0 * dram_stride_0 becomes index[i0] * dram_stride_0; index: int32 in scratchpad
-    SCATTER_BYTES = 3  # byte j of a run sits at scratchpad offset j * sp_stride_3 (transposer)
+from jiriki.isa.words import DmaMode
 
 
 class Dim(Instruction):

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jiriki import numerics
-from jiriki.isa import lanes
 from jiriki.isa.errors import IsaError
-from jiriki.isa.lanes import Lanes, Value
 from jiriki.isa.machine import Machine
-from jiriki.isa.meaning_matrix import repeat_lanes
-from jiriki.isa.operations import LdtOp, Micro, Quantiser, Stream, VrunOp
-from jiriki.isa.vector import DType, MicroOp, RedOp, Reduce, Src, TableKind
-from jiriki.isa.walk import Walk, stream_walk
+from jiriki.isa.vector import lanes
+from jiriki.isa.vector.lanes import Lanes, Value
+from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
+from jiriki.isa.walk import Walk, repeat_lanes, stream_walk
+from jiriki.isa.words import DType, Micro, MicroOp, Quantiser, RedOp, Reduce, Src, TableKind
 from jiriki.numerics import Comparison, Format, Lut8, SegmentTable
 
 _NUMPY = {

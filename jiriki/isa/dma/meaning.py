@@ -9,9 +9,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from jiriki.isa.dma import DmaMode
+from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.machine import Machine, disjoint, strided
-from jiriki.isa.operations import DmaOp
+from jiriki.isa.words import DmaMode
 
 
 def execute_dma(op: DmaOp, machine: Machine) -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from jiriki.isa.errors import IsaError
 from jiriki.isa.machine import Machine
-from jiriki.isa.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp, Window
-from jiriki.isa.walk import conv_walk, stream_walk
+from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
+from jiriki.isa.walk import conv_walk, repeat_lanes, stream_walk
+from jiriki.isa.words import Window
 
 EXACT_TERMS = 1024
 
@@ -77,19 +78,6 @@ def execute_gemv(op: GemvOp, machine: Machine) -> None:
     line = chip.nu // 2 if op.w4 else chip.nu
     b = _weights(machine, op.b, op.steps, op.n_tiles, line, op.steps * line, op.w4)
     _accumulate(machine, _product(row[None], b), op.acc, op.acc_stride, op.accumulate, tile=1)
-
-
-def repeat_lanes(values: NDArray, p: int) -> NDArray:
-    """Repeat [groups, ku] over p pixels: [groups, p * ku], by doubling copies."""
-    groups, ku = values.shape
-    out = np.empty((groups, p * ku), values.dtype)
-    out[:, :ku] = values
-    done, size = ku, p * ku
-    while done < size:
-        step = min(done, size - done)
-        out[:, done : done + step] = out[:, :step]
-        done += step
-    return out
 
 
 def _gather(machine: Machine, base: int, offsets: NDArray[np.int64], last: int) -> NDArray[np.void]:

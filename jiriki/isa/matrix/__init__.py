@@ -1,0 +1,1 @@
+"""MX, the matrix unit: instructions, operations, meaning, effects, ideal cycles."""

@@ -1,0 +1,1 @@
+"""VX, the vector unit: instructions, operations, meaning, effects, ideal cycles."""
