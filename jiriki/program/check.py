@@ -17,15 +17,12 @@ from jiriki.isa.control import Addr, Loop, Parm, Setr
 from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction
-from jiriki.isa.matrix.effects import MatrixOp, result_rows  # fmt: skip
-from jiriki.isa.operations import (
-    Operation,
-    effects,  # fmt: skip
-)
-from jiriki.isa.regions import Effects, Space, overlap  # fmt: skip
+from jiriki.isa.matrix.effects import MatrixOp, result_rows
+from jiriki.isa.operations import Operation, effects
+from jiriki.isa.regions import Effects, Space, overlap
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import unroll_instructions
-from jiriki.isa.vector.effects import stream_regions  # fmt: skip
+from jiriki.isa.vector.effects import stream_regions
 from jiriki.isa.vector.instructions import Chain, Ldt
 from jiriki.isa.vector.operations import Stream, VrunOp
 from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, MicroOp, Reduce
