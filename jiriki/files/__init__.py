@@ -6,7 +6,17 @@ written. No other room makes a cache or a temporary file of its own.
 
 from jiriki.files.cache import kept_bytes, locked
 from jiriki.files.errors import FileError
-from jiriki.files.home import home_folder
+from jiriki.files.home import can_write, home_folder, kept_path, writable_folder
 from jiriki.files.write import write_bytes, write_text
 
-__all__ = ["FileError", "home_folder", "kept_bytes", "locked", "write_bytes", "write_text"]
+__all__ = [
+    "FileError",
+    "can_write",
+    "home_folder",
+    "kept_bytes",
+    "kept_path",
+    "locked",
+    "writable_folder",
+    "write_bytes",
+    "write_text",
+]

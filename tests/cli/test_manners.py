@@ -113,3 +113,16 @@ def test_without_arguments_the_help_is_shown(jiriki) -> None:
     done = jiriki()
     assert (done.code, done.err) == (2, "")
     assert "Usage: jiriki" in done.out
+
+
+def test_a_home_that_cannot_be_written_is_no_error(
+    jiriki, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("JIRIKI_HOME", str(tmp_path / "file" / "home"))
+    done = jiriki(
+        "run", folder / "floating.onnx", "--calibration", folder / "samples.npz",
+        "--input", folder / "input.npz", "--json",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["differing_elements"] == 0

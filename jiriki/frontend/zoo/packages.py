@@ -20,11 +20,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
-from jiriki.files import home_folder
+from jiriki.files import home_folder, kept_path
 from jiriki.frontend.zoo.archive import Archive
 from jiriki.frontend.zoo.errors import PackageError
 
 FETCH_LIMIT_S = 300
+PACKAGES = "packages"  # folder of the home folder
 
 
 class Package(BaseModel):
@@ -42,7 +43,7 @@ class Package(BaseModel):
 
 def packages_folder() -> Path:
     """Return where fetched wheels are kept."""
-    return home_folder() / "packages"
+    return home_folder() / PACKAGES
 
 
 def is_fetched(package: Package) -> bool:
@@ -52,7 +53,7 @@ def is_fetched(package: Package) -> bool:
 
 def open_package(package: Package) -> Archive:
     """Fetch the wheel unless the cache has it, check its SHA-256, open it in memory."""
-    path = packages_folder() / package.wheel
+    path = kept_path(PACKAGES, package.wheel)
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != package.sha256:
         data = _fetch(package, path)

@@ -30,7 +30,7 @@ from pathlib import Path
 from amaranth.back import verilog
 from amaranth.hdl import Elaboratable
 
-from jiriki.files import home_folder, locked
+from jiriki.files import home_folder, kept_path, locked
 from jiriki.rtl.build.shared_modules import SharedModules
 from jiriki.rtl.errors import RtlError
 
@@ -46,12 +46,13 @@ CXX_FLAGS = (
     "-std=c++20", "-fPIC", "-w", "-DVL_TIME_CONTEXT", "-DVERILATOR=1", "-DVM_COVERAGE=0",
     "-DVM_SC=0", "-DVM_TIMING=0",
 )  # fmt: skip
+RTL = "rtl"  # folder of the home folder
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
 def gates_folder() -> Path:
     """Return where Verilog and simulation libraries are kept."""
-    return home_folder() / "rtl"
+    return home_folder() / RTL
 
 
 def cpp_name(port: str) -> str:
@@ -111,7 +112,9 @@ def build_library(
     flags += ["-DJIRIKI_TRACE=1"] if trace else []
     steps = [*VERILATOR_FLAGS, *verilator_flags, *(["--trace-vcd"] if trace else [])]
     key = _key(files, flags, optimise, steps)
-    path = gates_folder() / f"{name}-{key}.so"
+    path = kept_path(RTL, f"{name}-{key}.so")
+    if path.is_file():
+        return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path.with_suffix(".lock")):

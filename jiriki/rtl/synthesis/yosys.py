@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from jiriki.files import home_folder
+from jiriki.files import writable_folder
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.target import Target
@@ -120,15 +120,8 @@ def synthesise(
 
 
 def kept_folder() -> Path:
-    """Return the folder of the cache for rows and logs; it is made. Raises RtlError."""
-    folder = home_folder() / "synthesis"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RtlError(
-            f"cannot make {folder}: {error.strerror}; set JIRIKI_HOME to another folder"
-        ) from None
-    return folder
+    """Return the folder of the cache for rows and logs; it is made."""
+    return writable_folder("synthesis")
 
 
 def _counts(name: str, work: Path) -> Counts:
