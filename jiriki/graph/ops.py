@@ -2,7 +2,7 @@
 
 In: the op families (`ops_linear`, `ops_quant`, `ops_float`, `ops_move`).
 Out: `OPS`, name -> `Op` (inputs, attributes, shape and type rule, NumPy reference).
-References follow the numerics contract of docs/decisions: int32 accumulation, float32 add and
+References follow the contract of docs/numerics.md: int32 accumulation, float32 add and
 mul without FMA, round half to even, saturation.
 """
 

@@ -4,7 +4,7 @@ Concept: how a number is stored. Integers are two's complement; bf16 is kept as 
 pattern because NumPy has no such type; int4 is kept one per int8 in arrays and packed two per
 byte, low nibble first, in memory images.
 In: arrays of values. Out: arrays of storage words, and back.
-Contract (docs "Numerics contract"): rounding is to nearest even, subnormals become signed zero,
+Contract (docs/numerics.md): rounding is to nearest even, subnormals become signed zero,
 every NaN becomes the canonical quiet NaN.
 """
 
