@@ -155,3 +155,22 @@ def test_space_to_depth_of_opset_28_equals_onnx(mode: str) -> None:
     x = np.random.default_rng(9).standard_normal((2, 3, 4, 6)).astype(f32)
     (wanted,) = ReferenceEvaluator(net).run(None, {"x": x})
     np.testing.assert_array_equal(evaluate(import_onnx(net), {"x": x})["y"], wanted)
+
+
+@pytest.mark.parametrize("op", ["Conv", "MaxPool"])
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_same_padding_beside_dilations(op, mode):
+    """ONNX Runtime refuses the pair; by hand: 2 * (3 - 1) = 4 of padding, two a side."""
+    rng = np.random.default_rng(12)
+    attrs = {"dilations": [2, 2]} | ({"kernel_shape": [3, 3]} if op == "MaxPool" else {})
+    stored = {"w": weights(rng, 4, 3, 3, 3)} if op == "Conv" else {}
+    inputs = "xw" if op == "Conv" else "x"
+    nets = [
+        model([node(op, inputs, **attrs, **padding)], {"x": (1, 3, 9, 8)}, stored)
+        for padding in ({"auto_pad": mode}, {"pads": [2, 2, 2, 2]})
+    ]
+    feeds = feeds_of(nets[0], rng, 2)
+    if op == "Conv":
+        nets = [quantise_onnx(net, feeds) for net in nets]
+    same, spelled = (evaluate(import_onnx(net), feeds[0])["y"] for net in nets)
+    np.testing.assert_array_equal(same, spelled)

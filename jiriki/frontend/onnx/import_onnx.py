@@ -28,12 +28,16 @@ from jiriki.frontend.onnx import ops_training as take_training
 from jiriki.frontend.onnx.context import INSIDE, Context, Value
 from jiriki.frontend.onnx.empty_tensors import empty_value, fold_empty_extreme, settle_empty
 from jiriki.frontend.onnx.load import ModelSource, load_model
-from jiriki.frontend.onnx.lut_fold import fold_constant
+from jiriki.frontend.onnx.lut_fold import fold_constant, fold_moved_weights
 from jiriki.frontend.onnx.ort_requant import QParam
 from jiriki.frontend.onnx.reference import executed_model
 from jiriki.frontend.onnx.registry import find_handler
+from jiriki.frontend.onnx.scales import check_scales
 from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
+
+# What is known before the chip runs.
+FOLDS = (fold_empty_extreme, fold_constant, fold_moved_weights)
 
 # Importing these fills the registry.
 TAKERS = (
@@ -51,6 +55,7 @@ def import_onnx(
     UnsupportedOperatorError or NotQuantisedError, each with one line saying what to do.
     """
     loaded = load_model(model, input_shapes)
+    check_scales(loaded)
     executed = executed_model(loaded)
     context = _start(executed)
     inputs = [_input_port(context, executed, value) for value in executed.graph.input]
@@ -83,7 +88,7 @@ def _start(model: onnx.ModelProto) -> Context:
 
 
 def _take(context: Context, node: onnx.NodeProto) -> None:
-    if fold_empty_extreme(context, node) or fold_constant(context, node):
+    if any(fold(context, node) for fold in FOLDS):
         return
     handler = find_handler(node)
     if handler is None:

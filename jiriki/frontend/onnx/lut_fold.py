@@ -6,13 +6,14 @@ Out: table int8 [256], indexed by the int8 value plus 128.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from jiriki.frontend.onnx.context import Context, Value, label
+from jiriki.frontend.onnx.context import Context, Quant, Value, label
 from jiriki.frontend.onnx.reference import run_plain
 
 # Element-wise operators: with one varying input, the result is a function of one element.
@@ -147,13 +148,68 @@ def fold_constant(context: Context, node: onnx.NodeProto) -> bool:
     )
     if not names or len(folded) != len(set(names)) or node.op_type == "DequantizeLinear" or graphs:
         return False
+    results = _carried_out(context, node, folded)
+    for name, array in zip(filter(None, node.output), results, strict=True):
+        context.values[name] = Value(array.dtype.name, tuple(array.shape), array=array)
+    return True
+
+
+def _carried_out(
+    context: Context, node: onnx.NodeProto, arrays: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Run one node on constants."""
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-    constants = [numpy_helper.from_array(np.asarray(a), n) for n, a in folded.items()]
+    constants = [numpy_helper.from_array(np.asarray(a), n) for n, a in arrays.items()]
     graph = helper.make_graph([node], "constant", [], outputs, constants)
     model = helper.make_model(graph, opset_imports=context.opsets, ir_version=9)
-    for output, array in zip(outputs, run_plain(model, {}), strict=True):
-        context.values[output.name] = Value(array.dtype.name, tuple(array.shape), array=array)
+    return run_plain(model, {})
+
+
+# Movements of stored weights that importers write between DequantizeLinear and a product.
+MOVEMENTS = frozenset(
+    ["Flatten", "Gather", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze"]
+)
+
+
+def fold_moved_weights(context: Context, node: onnx.NodeProto) -> bool:
+    """Move the integers of stored quantised weights, so that they stay quantised; tell whether."""
+    value = context.values.get(node.input[0]) if node.op_type in MOVEMENTS else None
+    quant = value.quant if value is not None else None
+    if quant is None or quant.value.array is None:
+        return False
+    arrays = {name: context.values[name].array for name in node.input[1:] if name}
+    known = {name: array for name, array in arrays.items() if array is not None}
+    if len(known) != len(arrays):
+        return False
+
+    def moved(array: np.ndarray) -> np.ndarray:
+        return _carried_out(context, node, {node.input[0]: array, **known})[0]
+
+    scale, zero_point, axis = quant.scale, quant.zero_point, -1
+    if quant.axis >= 0:
+        column = np.arange(scale.size, dtype=np.int32).reshape(
+            [-1 if i == quant.axis else 1 for i in range(len(value.shape))]
+        )
+        places = moved(np.broadcast_to(column, value.shape))
+        axis = _axis_of(places)
+        if axis < 0:
+            return False
+        order = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)[:, 0]
+        scale, zero_point = scale[order], zero_point[order]
+    inner = moved(quant.value.array)
+    held = Value(inner.dtype.name, tuple(inner.shape), array=inner)
+    quant = Quant(held, scale, zero_point, axis)
+    context.values[node.output[0]] = Value("float32", held.shape, quant=quant)
     return True
+
+
+def _axis_of(places: np.ndarray) -> int:
+    """Return the axis that alone says the channel of every element, or -1."""
+    for axis in range(places.ndim):
+        lines = np.moveaxis(places, axis, 0).reshape(places.shape[axis], -1)
+        if lines.size and (lines == lines[:, :1]).all():
+            return axis
+    return -1
 
 
 def _run_table(

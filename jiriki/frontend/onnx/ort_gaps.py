@@ -3,7 +3,8 @@
 In: a valid model. Out: the same model, or an equal one in which each such node is written in other
 operators: SpaceToDepth with a mode, which ONNX Runtime does not know yet; a dilated AveragePool
 between DequantizeLinear and QuantizeLinear, from which it would make a QLinearAveragePool that has
-no dilations, and then refuse it; Pow with stored unsigned exponents, for which it has no kernel.
+no dilations, and then refuse it; Pow with stored unsigned exponents, for which it has no kernel;
+auto_pad = SAME beside dilations (`same_pads`); scales that its fusions misread (`ort_fusions`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,17 @@ import onnx
 from onnx import helper, numpy_helper
 
 from jiriki.frontend.onnx.context import list_attribute, text_attribute
+from jiriki.frontend.onnx.ort_fusions import separate_misread_scales
+from jiriki.frontend.onnx.same_pads import spell_out_same_pads
 
 
 def for_runtime(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that ONNX Runtime reads, with the same results."""
+    return _in_known_words(spell_out_same_pads(separate_misread_scales(model)))
+
+
+def _in_known_words(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Rewrite operators, attributes and types that ONNX Runtime lacks."""
     unsigned = _unsigned_exponents(model)
     if not unsigned and not any(
         _has_mode(node) or _says_dilations(node) for node in model.graph.node

@@ -29,6 +29,7 @@ import onnxruntime as ort
 
 from jiriki.frontend.errors import ModelFileError, ReferenceRunError, UnsupportedOperatorError
 from jiriki.frontend.onnx.ort_gaps import for_runtime
+from jiriki.frontend.onnx.scales import stored_tensors
 
 DISABLED = [
     "AttentionFusion",
@@ -61,11 +62,8 @@ DISABLED = [
 def _has_int8_kernels(model: onnx.ModelProto) -> bool:
     """Tell whether a QLinear operator takes int8 activations: its kernels want int8 weights."""
     operators = ("QLinearConv", "QLinearMatMul")
-    int8 = {t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.INT8}
-    for node in model.graph.node:
-        stored = [a.t.data_type for a in node.attribute if a.name == "value"]
-        if node.op_type == "Constant" and stored == [onnx.TensorProto.INT8]:
-            int8.add(node.output[0])
+    stored = stored_tensors(model).items()
+    int8 = {name for name, tensor in stored if tensor.data_type == onnx.TensorProto.INT8}
     return any(node.input[2] in int8 for node in model.graph.node if node.op_type in operators)
 
 
