@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jiriki.frontend import quantise_onnx
+from jiriki.frontend import import_onnx, quantise_onnx
+from jiriki.frontend.onnx.reference import run_plain
+from jiriki.graph import evaluate
 from tests.frontend.nets import compare, feeds_of, model, node, qdq, weights
 
 f32 = np.float32
@@ -271,3 +273,51 @@ def test_relu_that_stays_before_quantise_is_absorbed_within_one_step():
     found = compare(qdq(nodes, {"x": (1, 4, 9, 7)}, np.int8, constants), rng)
     assert found.largest <= 1.001 and found.differing <= found.elements // 500
     assert [n.op for n in found.graph.nodes] == ["conv"]
+
+
+CLAMPS = {
+    "a Relu, then below 0": ["Relu", (-5, -1)],
+    "below 0, then a Relu": [(-5, -1), "Relu"],
+    "crossed": [(2, -2)],
+    "apart": [(2, 3), (-1, 1)],
+    "apart, upwards": [(-1, 1), (2, 3)],
+}
+
+
+@pytest.mark.parametrize("case", CLAMPS)
+def test_clamps_apply_in_order(case):
+    """A product's clamps leave what min(max(x, low), high) of each in turn leaves."""
+    rng = np.random.default_rng(13)
+    nodes, stored, last = [node("Conv", "aw", ["k"])], {}, "k"
+    for i, clamp in enumerate(CLAMPS[case]):
+        target = "c" if i == len(CLAMPS[case]) - 1 else f"k{i}"
+        inputs = [last]
+        if clamp != "Relu":
+            stored |= {f"l{i}": f32(clamp[0]), f"h{i}": f32(clamp[1])}
+            inputs += [f"l{i}", f"h{i}"]
+        nodes.append(node("Relu" if clamp == "Relu" else "Clip", inputs, [target]))
+        last = target
+    stored |= {"i": rng.integers(-128, 128, (4, 3, 3, 3)).astype(np.int8), "t": f32(0.02)}
+    nodes.insert(0, node("DequantizeLinear", "itu", "w"))
+    net = qdq(nodes, {"x": (1, 3, 6, 5)}, constants=stored | {"u": np.int8(0)}, out=(0.05, -100))
+    feeds = feeds_of(net, rng, 1)[0]
+    wanted = run_plain(net, feeds)[0]
+    got = evaluate(import_onnx(net), feeds)["y"]
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=0.0501)
+
+
+@pytest.mark.parametrize("bounds", ["xl", "xlh", ["x", "", "h"]])
+def test_clip_between_computed_bounds(bounds):
+    """By NumPy: min(max(x, low), high)."""
+    nodes = [
+        node("ReduceMin", "x", "a", keepdims=0),
+        node("ReduceMax", "x", "b", keepdims=0),
+        node("Mul", "at", "l"),
+        node("Mul", "bt", "h"),
+        node("Clip", bounds),
+    ]
+    net = model(nodes, {"x": (2, 9)}, {"t": f32(0.5)}, 17)
+    x = np.random.default_rng(14).standard_normal((2, 9)).astype(f32)
+    wanted = np.maximum(x, x.min() / 2) if "l" in bounds else x
+    wanted = np.minimum(wanted, x.max() / 2) if "h" in bounds else wanted
+    np.testing.assert_array_equal(evaluate(import_onnx(net), {"x": x})["y"], wanted)

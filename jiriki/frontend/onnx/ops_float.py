@@ -125,10 +125,28 @@ def swish(context: Context, node: onnx.NodeProto) -> None:
     finish(context, node, step(context, node, "mul", x, gate))
 
 
+def _is_stored(context: Context, node: onnx.NodeProto, index: int) -> bool:
+    return context.array_of(context.value(node, index)) is not None
+
+
+def _clip_between(context: Context, node: onnx.NodeProto) -> None:
+    """min(max(x, low), high) with a bound that the network computes."""
+    tensor = float_input(context, node)
+    for index, op in ((1, "max"), (2, "min")):
+        if context.has(node, index):
+            bound = step(context, node, "reshape", float_input(context, node, index), shape=())
+            tensor = step(context, node, op, tensor, bound)
+    finish(context, node, tensor)
+
+
 @takes("Clip")
 def clip(context: Context, node: onnx.NodeProto) -> None:
-    """Constant bounds."""
+    """Bounds that are constants, or computed."""
     x = context.value(node, 0)
+    computed = [i for i in (1, 2) if context.has(node, i) and not _is_stored(context, node, i)]
+    if computed:
+        _clip_between(context, node)
+        return
     lo, hi = clip_bounds(context, node)
     if x.dtype in ("int8", "uint8"):
         levels = np.clip(np.arange(-128, 128), lo - x.shift, hi - x.shift).astype(np.int8)

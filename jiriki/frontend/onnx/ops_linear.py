@@ -373,13 +373,11 @@ def absorb_linear(context: Context, quantize: onnx.NodeProto, param: QParam) -> 
     lo, hi = -np.inf, np.inf
     name = quantize.input[0]
     while (producer := context.producers.get(name)) is not None:
-        if producer.op_type == "Relu":
-            lo = max(lo, 0.0)
-        elif producer.op_type == "Clip" and len(producer.input) > 0:
-            bounds = clip_bounds(context, producer)
-            lo, hi = max(lo, bounds[0]), min(hi, bounds[1])
-        else:
+        clamp = _clamp_of(context, producer)
+        if clamp is None:
             break
+        # This clamp comes before those seen so far: they are applied to its bounds.
+        lo, hi = (min(max(bound, lo), hi) for bound in clamp)
         name = producer.input[0]
     made = {node.outputs[0]: node for node in context.nodes}
     node = made.get(context.values[name].tensor or "")
@@ -395,6 +393,20 @@ def absorb_linear(context: Context, quantize: onnx.NodeProto, param: QParam) -> 
     for move in reversed(moves):
         out = context.emit(move.op, [out], move.attrs, quantize.output[0], label(quantize))
     return out
+
+
+def _clamp_of(context: Context, node: onnx.NodeProto) -> tuple[float, float] | None:
+    """Return the bounds of a Relu or a Clip of constant bounds: the upper one wins; else None."""
+    if node.op_type == "Relu":
+        return 0.0, np.inf
+    if node.op_type != "Clip" or any(
+        context.array_of(context.value(node, i)) is None
+        for i in range(1, len(node.input))
+        if node.input[i]
+    ):
+        return None
+    lo, hi = clip_bounds(context, node)
+    return min(lo, hi), hi
 
 
 def _requantised(
