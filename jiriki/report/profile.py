@@ -4,11 +4,12 @@ In: a Program, its timing Run, the chip, seconds measured by the caller, a proce
 Out: a `Profile`.
 A layer's cycles are the span from the first start to the last end of its matrix and vector work
 (`Run.layer_cycles`); neighbouring layers overlap, so the spans add up to more than the total.
-A layer's DRAM bytes are those its own LD and ST instructions ask for.
+A layer's DRAM bytes are those its own LD and ST instructions ask for. With the run's events a
+profile also says what bounds each layer and what lay in the scratchpad.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from jiriki.chip import ChipConfig
 from jiriki.cost.energy import EnergyEstimate, run_energy
@@ -18,7 +19,10 @@ from jiriki.isa.operations import Operation
 from jiriki.isa.words import DmaMode
 from jiriki.program import Event, Program, Run, UnitCounters
 from jiriki.program.stream import work_of
+from jiriki.report.bounds import LayerBound, layer_bounds
 from jiriki.report.errors import ReportError
+from jiriki.report.scratchpad import ScratchpadUse, scratchpad_use
+from jiriki.report.tokens import signallers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class LayerRow:
     cycles: int
     dram_bytes: int
     utilisation: float  # macs / (cycles * macs_per_cycle)
+    start: int = 0  # cycle of its first matrix or vector work; 0 without events
+    bound: str = ""  # of `bounds`; "" without events
+    waits: Mapping[str, int] = field(default_factory=dict)  # cycles, as in `LayerBound`
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Profile:
     layers: tuple[LayerRow, ...]  # in the order of the program
     energy: EnergyEstimate | None = None  # of one inference; an estimate with its range
     events: tuple[Event, ...] = ()
+    suppliers: tuple[tuple[int, ...], ...] = ()  # of each event, as in `tokens.signallers`
+    scratchpad: ScratchpadUse | None = field(default=None, compare=False)
     wall_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -91,6 +100,8 @@ def make_profile(
             f"run of {program.name} on engine {run.engine} has no cycles; profile with an engine "
             "that counts them, such as timing"
         )
+    suppliers = tuple(signallers(program, run.events))
+    use = scratchpad_use(program, run.events, run.cycles, chip) if run.events else None
     return Profile(
         model=model,
         chip=chip,
@@ -100,15 +111,21 @@ def make_profile(
         dram_read_bytes=run.dram_read_bytes or 0,
         dram_write_bytes=run.dram_write_bytes or 0,
         units=run.units,
-        layers=_layers(program, run, chip),
+        layers=_layers(program, run, chip, suppliers),
         energy=run_energy(program, run, chip, process) if process else None,
         events=run.events,
+        suppliers=suppliers,
+        scratchpad=use,
         wall_s=dict(wall_s or {}),
     )
 
 
-def _layers(program: Program, run: Run, chip: ChipConfig) -> tuple[LayerRow, ...]:
+def _layers(
+    program: Program, run: Run, chip: ChipConfig, suppliers: Sequence[Sequence[int]]
+) -> tuple[LayerRow, ...]:
     moved = _dram_bytes(program)
+    beats = {name: number // chip.dram_bytes_per_cycle for name, number in moved.items()}
+    bounds = layer_bounds(program, run.events, suppliers, beats)
     macs: dict[str, int] = {}
     ops: dict[str, list[str]] = {}
     for note in program.notes:
@@ -122,6 +139,7 @@ def _layers(program: Program, run: Run, chip: ChipConfig) -> tuple[LayerRow, ...
             cycles=run.layer_cycles[name],
             dram_bytes=moved.get(name, 0),
             utilisation=macs[name] / (run.layer_cycles[name] * chip.macs_per_cycle),
+            **asdict(bounds.get(name, LayerBound())),
         )
         for name in macs
         if run.layer_cycles.get(name)

@@ -13,7 +13,6 @@ from jiriki.program import Run, UnitCounters
 from jiriki.report import Profile, ReportError, make_profile
 from jiriki.report.html import page
 from jiriki.report.payload import profile_payload
-from jiriki.report.perfetto import trace
 from jiriki.report.tables import (
     energy_sheet,
     layers_sheet,
@@ -109,38 +108,6 @@ def test_page_needs_no_network_and_trusts_no_name(profile: Profile) -> None:
 def test_page_of_two_chips_has_charts_of_both(profile: Profile) -> None:
     other = replace(profile, chip=replace(NANO, name="other"))
     assert page([profile, other]).count('class="plotly-graph-div"') == 5
-
-
-def test_timeline_has_a_track_a_unit_and_an_event_an_instruction(
-    profile: Profile, run: Run
-) -> None:
-    events = json.loads(trace(PROGRAM, profile))["traceEvents"]
-    tracks = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    slices = [e for e in events if e["ph"] == "X"]
-    assert {"LD", "ST", "MX", "VX"} <= set(tracks.values())
-    assert len(slices) == len(run.events)
-    loads = [s for s in slices if tracks[s["tid"]] == "LD"]
-    assert [s["name"] for s in loads] == list(LAYERS)
-    assert loads[0]["args"]["instruction"] == "LD.LD run=1024 signal=0:1"
-
-
-def test_slices_of_a_track_do_not_overlap(profile: Profile) -> None:
-    events = json.loads(trace(PROGRAM, profile))["traceEvents"]
-    ends: dict[int, float] = {}
-    for one in (e for e in events if e["ph"] == "X"):
-        assert one["ts"] >= ends.get(one["tid"], 0) - 1e-9
-        ends[one["tid"]] = one["ts"] + one["dur"]
-
-
-def test_counters_add_up_to_the_time_in_flight(profile: Profile, run: Run) -> None:
-    events = json.loads(trace(PROGRAM, profile))["traceEvents"]
-    counted = sum(e["args"]["mean"] for e in events if e["name"] == "DRAM loads in flight")
-    assert counted == sum(e.end - e.start for e in run.events if e.unit == "LD")
-
-
-def test_a_run_without_events_has_no_timeline(profile: Profile) -> None:
-    with pytest.raises(ReportError, match="events=True"):
-        trace(PROGRAM, replace(profile, events=()))
 
 
 def test_markdown_keeps_bars_inside_cells(profile: Profile) -> None:
