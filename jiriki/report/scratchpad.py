@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.dma import DmaMode
-from jiriki.isa.effects import Region, Space, effects
-from jiriki.isa.operations import DmaOp, Operation
+from jiriki.isa.dma.operations import DmaOp
+from jiriki.isa.operations import Operation, effects
+from jiriki.isa.regions import Region, Space
+from jiriki.isa.words import DmaMode
 from jiriki.program import Event, Program
 from jiriki.program.stream import work_of
 
