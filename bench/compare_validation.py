@@ -18,7 +18,7 @@ from statistics import median
 
 from jiriki.graph import Graph
 from jiriki.predict.calibrate import Check, checks, fit, median_error
-from jiriki.products.product import products
+from jiriki.products.product import load_products
 
 PACKAGE = Path(__file__).parents[1] / "jiriki"
 EFFICIENCIES = PACKAGE / "predict" / "efficiencies.toml"
@@ -119,7 +119,7 @@ def measure_tiles() -> None:
     from jiriki.plan.compare.own_chips import measure, to_toml
 
     graph = resnet50()
-    tiles = sorted({one.tile for one in products() if one.tile is not None})
+    tiles = sorted({one.tile for one in load_products() if one.tile is not None})
     runs = [measure("resnet50", graph, load_chip(tile)) for tile in tiles]
     head = MEASURED.read_text("utf-8").split("\n[[run]]")[0]
     MEASURED.write_text(head + to_toml(runs), "utf-8")

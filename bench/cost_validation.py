@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from jiriki.cost.calibration import calibration
+from jiriki.cost.calibration import load_calibration
 from jiriki.cost.validate.published_dies import Comparison, comparisons, median_error
 from jiriki.report.tables import Sheet, rich_table
 
@@ -41,7 +41,7 @@ def main() -> None:
             f"held out: median |error| {median_error(held):.0%}, {within} of {len(held)} within "
             f"{goal:.0%}; all: median {median_error(rows):.0%}\n"
         )
-    for line in calibration().calibrated_on:
+    for line in load_calibration().calibrated_on:
         console.print(f"calibrated on {line}")
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 import jiriki.products
 from jiriki.cost.area import die_area
-from jiriki.cost.design import designs
+from jiriki.cost.design import load_designs
 from jiriki.cost.family import product_text
 from jiriki.cost.power import design_power
 from jiriki.cost.price import price
@@ -24,7 +24,7 @@ CATALOGUE = Path(jiriki.products.__path__[0]) / "catalogue"
 def main(write: bool) -> None:
     """Print one row a chip: low, base and high of what follows from its design."""
     rows = []
-    for id, plan in designs().items():
+    for id, plan in load_designs().items():
         text = product_text(plan)
         if write:
             (CATALOGUE / f"{id}.toml").write_text(text, "utf-8")

@@ -46,13 +46,13 @@ def chips_page() -> str:
 def products_page() -> str:
     """Return the page of products: figures and export class of each, and the export rules."""
     from jiriki.cli.products import number
-    from jiriki.export_control import export_check, rulebook
-    from jiriki.products.product import products
+    from jiriki.export_control import export_check, load_rulebook
+    from jiriki.products.product import load_products
     from jiriki.report.tables import Sheet, markdown
 
-    book = rulebook()
+    book = load_rulebook()
     day = max(rule.first for rule in book.rules if rule.topic == "class")
-    found = products()
+    found = load_products()
     heads = (
         "chip", "made in", "process", ">int8", ">fp16", ">memory", ">TB/s", ">W", ">mm2",
         f"class since {day}",

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.cost.area import memory_area
-from jiriki.cost.calibration import calibration
+from jiriki.cost.calibration import load_calibration
 from jiriki.cost.inventory import Memory as Macros
-from jiriki.cost.process import process
-from jiriki.cost.validate.synthesis import PARTS, SRAM, checks, stands_for, synthesised
+from jiriki.cost.process import load_process
+from jiriki.cost.validate.synthesis import PARTS, SRAM, checks, load_synthesis, stands_for
 from jiriki.products.range import Range
 from jiriki.report.quantities import rate
 from jiriki.report.tables import Sheet, markdown
@@ -245,7 +245,7 @@ def _macro_mm2(memory: Memory) -> str:
     if memory.rom or memory.part not in SRAM:
         return ""
     macros = Macros(Range.exact(memory.instances * memory.reads), memory.words * memory.bits)
-    area = memory_area(macros, process(NODE), calibration())
+    area = memory_area(macros, load_process(NODE), load_calibration())
     return f"{area.base:.3f} ({area.low:.3f} to {area.high:.3f})"
 
 
@@ -325,7 +325,7 @@ def main() -> int:
     cells = {name: rows_of(chip, "osu018") for name, chip in chips.items()}
     placed = {name: rows_of(chip, "ecp5") for name, chip in chips.items()}
     DATA.write_text(data_file(cells), "utf-8")
-    synthesised.cache_clear()
+    load_synthesis.cache_clear()
     PAGE.write_text(page(cells, placed), "utf-8")
     PICTURE.write_text(draw(cells), "utf-8")
     before, rest = METHOD.read_text("utf-8").split(MARKS[0])

@@ -4,7 +4,6 @@ In: a chip of the tile catalogue or a product's id, or the path of a .toml of ei
 JSON; every number is an estimate with low, base and high, and says what it was calibrated on.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +15,19 @@ from jiriki.chip import ChipConfig, chip_names, load_chip
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.cost.area import AreaEstimate, die_area, tile_area
-from jiriki.cost.assumptions import Assumptions, assumptions, load_assumptions
-from jiriki.cost.calibration import calibration
-from jiriki.cost.design import Design, design
+from jiriki.cost.assumptions import Assumptions, load_assumptions
+from jiriki.cost.calibration import load_calibration
+from jiriki.cost.design import Design, load_design
 from jiriki.cost.energy import event_energies
+from jiriki.cost.errors import CostError
 from jiriki.cost.power import design_power
 from jiriki.cost.price import design_die, price, server_hour
-from jiriki.cost.process import DEFAULT_PROCESS, Process, Scaling, process
-from jiriki.products.errors import CostError
+from jiriki.cost.process import DEFAULT_PROCESS, Process, Scaling, load_process
+from jiriki.products.errors import FactError
 from jiriki.products.figure import Figure
-from jiriki.products.product import Product, product, product_ids
+from jiriki.products.product import Product, load_product, product_ids
 from jiriki.products.range import Range
+from jiriki.products.table import load_table
 from jiriki.report.payload import ends
 from jiriki.report.tables import Sheet, energy_text, power_text, rich_table
 
@@ -46,9 +47,9 @@ class Request:
 def cost(request: Request, as_json: bool) -> None:
     """Print what a tile or a product takes and costs."""
     screen = Screen("cost", as_json)
-    given = load_assumptions(request.assumptions) if request.assumptions else assumptions()
+    given = load_assumptions(request.assumptions)
     if _names_product(request.name):
-        payload, sheets = _product(product(request.name), request, given)
+        payload, sheets = _product(load_product(request.name), request, given)
     else:
         payload, sheets = _tile(_chip(request.name), _node(request))
     screen.result(payload, lambda: _page(payload, sheets))
@@ -59,8 +60,8 @@ def _names_product(name: str) -> bool:
     if not name.endswith(".toml"):
         return name in product_ids()
     try:
-        return "designer" in tomllib.loads(Path(name).read_text("utf-8"))
-    except (OSError, ValueError):
+        return load_table(Path(name), name).has("designer")
+    except FactError:
         return False  # the reader of tiles says what is wrong
 
 
@@ -79,12 +80,12 @@ def _node(request: Request) -> Process:
     except ValueError:
         names = ", ".join(one.value for one in Scaling)
         raise CliError(f"--scaling {request.scaling}: choose {names}") from None
-    return process(request.process or DEFAULT_PROCESS, law)
+    return load_process(request.process or DEFAULT_PROCESS, law)
 
 
 def _tile(chip: ChipConfig, node: Process) -> tuple[dict[str, Any], list[Sheet]]:
     area = tile_area(chip, node)
-    events = event_energies(chip, node, calibration())
+    events = event_energies(chip, node, load_calibration())
     payload = {
         "name": chip.name,
         "kind": "tile",
@@ -113,7 +114,7 @@ def _product(
     }  # fmt: skip
     sheets = []
     if made.ours:
-        more, sheets = _design(design(made.id), given)
+        more, sheets = _design(load_design(made.id), given)
         payload |= more
     estimate = price(made, given)
     payload["price_usd"] = {"parts": _ends(estimate.parts), "total": ends(estimate.total)}
@@ -127,7 +128,7 @@ def _product(
         title = f"hour of a server of {given.chips_per_server} {made.id}"
         parts = {name: one for name, one in hour.items() if name != "total"}
         sheets.append(_price_sheet(title, parts, hour["total"]))
-    payload["calibrated_on"] = list(calibration().calibrated_on)
+    payload["calibrated_on"] = list(load_calibration().calibrated_on)
     return payload, sheets
 
 
@@ -179,7 +180,7 @@ def _area_sheet(area: AreaEstimate) -> Sheet:
 
 def _event_sheet(events: Mapping[str, Range], node: Process) -> Sheet:
     rows = tuple(
-        (name.replace("_", " "), energy_text(one.figure("J", name, calibration().date)))
+        (name.replace("_", " "), energy_text(one.figure("J", name, load_calibration().date)))
         for name, one in events.items()
     )
     title = f"energy of one event at {node.id}, {node.scaling.value} scaling, estimate"

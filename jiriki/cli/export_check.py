@@ -15,14 +15,14 @@ from jiriki.export_control import ExportResult, export_check
 from jiriki.export_control.classify import DISCLAIMER, PLANAR
 from jiriki.export_control.wording import show
 from jiriki.products.figure import Figure, read_date
-from jiriki.products.product import product
+from jiriki.products.product import load_product
 from jiriki.report.tables import Sheet, rich_table
 
 
 def check(chip: str, on: str | None, as_json: bool) -> None:
     """Print the class of `chip` under the rules of the day `on` (today if None)."""
     day = date.today() if on is None else read_date(on, "--on")
-    result = export_check(product(chip), day)
+    result = export_check(load_product(chip), day)
     Screen("export-check", as_json).result(_payload(result), lambda: _page(result))
 
 

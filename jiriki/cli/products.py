@@ -11,8 +11,7 @@ from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
 from jiriki.products.figure import Figure
-from jiriki.products.product import Product, product
-from jiriki.products.product import products as all_products
+from jiriki.products.product import Product, load_product, load_products
 from jiriki.report.tables import Sheet, rich_table
 
 _UNVERIFIED = "?"
@@ -29,7 +28,7 @@ _SHOWN = {
 
 def products(id: str | None, as_json: bool) -> None:
     """List the products, or every figure of one."""
-    found = [product(id)] if id else list(all_products())
+    found = [load_product(id)] if id else list(load_products())
     payload = {"products": [asdict(one) for one in found]}
     legend = f"{_UNVERIFIED} unverified; a-b: sources differ; empty: not published"
     parts = _figures(found[0]) if id else [rich_table(products_sheet(found))]

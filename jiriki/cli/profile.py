@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
-from jiriki.cost.process import DEFAULT_PROCESS, Process, process
+from jiriki.cost.process import DEFAULT_PROCESS, Process, load_process
 from jiriki.models import DEFAULT_CHIP, Built, Model, Reading, build, open_model
 from jiriki.report import Profile, make_profile, write_text
 from jiriki.report.html import page
@@ -34,7 +34,7 @@ def profile(
     process_id: str = DEFAULT_PROCESS,
 ) -> None:
     """Compile for every chip, count, write the pages, print the tables."""
-    screen, node = Screen("profile", as_json), process(process_id)
+    screen, node = Screen("profile", as_json), load_process(process_id)
     model = open_model(name, reading, screen)
     wanted = chips or ([model.program.chip] if model.program else [DEFAULT_CHIP])
     made = [
@@ -60,7 +60,7 @@ def count_cycles(
         timing_s = perf_counter() - began
         run = engine.run(built.program, events=True)
     wall_s = {**built.wall_s, "timing": timing_s}
-    node = node or process(DEFAULT_PROCESS)
+    node = node or load_process(DEFAULT_PROCESS)
     return make_profile(model.name, built.program, run, built.chip, wall_s, node), built
 
 

@@ -17,7 +17,7 @@ from rich.console import RenderableType
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.cost.energy import run_energy
-from jiriki.cost.process import DEFAULT_PROCESS, process
+from jiriki.cost.process import DEFAULT_PROCESS, load_process
 from jiriki.engines import load_engine
 from jiriki.frontend import reference_session, run_reference
 from jiriki.models import Built, Model, Reading, build, check_by_hand, open_model, read_arrays
@@ -73,7 +73,7 @@ def run(request: Request, as_json: bool) -> None:
     """Run the model on its inputs, print how its outputs compare."""
     screen = Screen("run", as_json)
     _check(request)
-    process(request.process)  # refuse an unknown one before the work
+    load_process(request.process)  # refuse an unknown one before the work
     model = open_model(request.model, request.reading, screen)
     inputs = _inputs(model, request)
     built = build(model, request.chip, request.effort, screen)
@@ -177,7 +177,7 @@ def _payload(
     began = perf_counter()
     timed = TimingEngine(built.chip).run(built.program)
     timing_s = perf_counter() - began
-    energy = run_energy(built.program, timed, built.chip, process(request.process))
+    energy = run_energy(built.program, timed, built.chip, load_process(request.process))
     comparison = compare(answers)
     run_s = sum(one.wall_s for one in answers)
     payload: dict[str, Any] = {

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jiriki.chip import ChipConfig
-from jiriki.cost.calibration import Calibration, calibration
+from jiriki.cost.calibration import Calibration, load_calibration
 from jiriki.cost.design import Design
-from jiriki.cost.interfaces import link, memory
+from jiriki.cost.interfaces import load_link, load_memory
 from jiriki.cost.inventory import Memory, inventory
 from jiriki.cost.process import Process
 from jiriki.products.figure import Figure
@@ -39,7 +39,7 @@ def tile_area(
     chip: ChipConfig, process: Process, factors: Calibration | None = None
 ) -> AreaEstimate:
     """Estimate one tile. Calibrated as the result says; pre-layout synthesis, no tape-out."""
-    factors = factors or calibration()
+    factors = factors or load_calibration()
     units: dict[str, Range] = {}
     counted = {}
     for name, unit in inventory(chip, factors).items():
@@ -81,19 +81,19 @@ def _at_least(area: Range, floor: float) -> Range:
 
 def die_area(design: Design, factors: Calibration | None = None) -> AreaEstimate:
     """Estimate one die of a design: tiles with spares, memory, links, and what is no unit."""
-    factors = factors or calibration()
+    factors = factors or load_calibration()
     process = design.node
     tile = Range.of(tile_area(design.chip, process, factors).total)
     scale = Range.of(process.phy_scale)
-    channel, host = memory(design.dram_kind), link(design.host_kind)
+    channel, host = load_memory(design.dram_kind), load_link(design.host_kind)
     units = {
         "tiles": tile * (design.tiles_per_die + design.spare_tiles_per_die),
         "memory": Range.of(channel.area) * design.dram_channels_per_die * scale,
         "host": Range.of(host.area) * design.host_lanes * scale,
-        "links": Range.of(link("serial").area) * design.serial_lanes_per_die * scale
+        "links": Range.of(load_link("serial").area) * design.serial_lanes_per_die * scale
         if design.serial_lanes_per_die
         else ZERO,
-        "die to die": Range.of(link("d2d").area) * design.d2d_modules_per_die * scale,
+        "die to die": Range.of(load_link("d2d").area) * design.d2d_modules_per_die * scale,
     }
     named = Range.total(units.values())
     units["rest"] = named.through(lambda area: area * (1 / factors["die_fill"].base - 1))

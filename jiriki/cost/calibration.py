@@ -4,19 +4,19 @@ In: `calibration.toml`, or a table of the same form with the gate counts of a re
 figures by name, and what they were calibrated on, which every estimate carries along.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from jiriki.products.errors import CostError
-from jiriki.products.figure import Figure, read_date, read_figure
+from jiriki.products.errors import FactError
+from jiriki.products.figure import Figure
 from jiriki.products.range import Range
+from jiriki.products.table import Table, load_table, parse_table
 
 _UNITS = {"reference_macro": "byte"}
+_SHARES = ("logic_fill", "sram_fill", "die_fill", "idle_share")
 _SECTIONS = {
     "gates": (
         "processing_element", "fp32_multiply_add_per_element", "half_multiply_add_per_element",
@@ -51,42 +51,43 @@ class Calibration:
         return self.figures[name].base
 
 
-@cache
-def calibration() -> Calibration:
-    """Return the calibration that comes with the package."""
-    file = resources.files("jiriki.cost") / "calibration.toml"
-    return parse_calibration("calibration.toml", file.read_text("utf-8"))
-
-
-def load_calibration(path: Path) -> Calibration:
-    """Read a calibration of the user's own. Raises CostError."""
-    try:
-        return parse_calibration(str(path), path.read_text("utf-8"))
-    except OSError as error:
-        raise CostError(f"calibration {path}: {error.strerror}; name a readable file") from None
-
-
-def parse_calibration(where: str, text: str) -> Calibration:
-    """Check a calibration.
+def load_calibration(path: Path | None = None) -> Calibration:
+    """Read a calibration of the user's own; without a path the one of the package.
 
     `[units.NAME]` gives the transistors of a unit of the tile (`mx`, `vx`, ...) as synthesised.
+    Raises FactError.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CostError(f"{where}: not valid TOML ({error}); mend the file") from None
+    if path is None:
+        return _packaged()
+    return _calibration(load_table(path, f"calibration {path}"))
+
+
+@cache
+def _packaged() -> Calibration:
+    file = resources.files("jiriki.cost") / "calibration.toml"
+    return _calibration(load_table(file, "calibration.toml"))
+
+
+def parse_calibration(where: str, content: str | bytes) -> Calibration:
+    """Read a calibration, named `where` in messages. Raises FactError."""
+    return _calibration(parse_table(content, where))
+
+
+def _calibration(table: Table) -> Calibration:
     figures: dict[str, Figure] = {}
     for section, names in _SECTIONS.items():
-        entries: dict[str, Any] = table.get(section, {})
-        for unknown in sorted(entries.keys() - set(names)):
-            raise CostError(f"{where}: [{section}] has an unknown key {unknown!r}; remove it")
-        for name in names:
-            unit = _UNITS.get(name, "1")
-            figures[name] = read_figure(entries, name, unit, f"{where}: [{section}]")
-    units = table.get("units", {})
-    return Calibration(
+        part = table.inner(section)
+        figures |= part.figures({name: _UNITS.get(name, "1") for name in names})
+        part.close()
+    for name in _SHARES:
+        if figures[name].high > 1:
+            raise FactError(f"{table.where}: {name} = {figures[name].high:g} is a share; at most 1")
+    units = table.inner("units")
+    calibration = Calibration(
         figures=figures,
-        units={name: read_figure(units, name, "1", f"{where}: [units]") for name in units},
-        calibrated_on=tuple(table.get("calibrated_on", ())),
-        date=read_date(table.get("date"), f"{where}: date").isoformat(),
+        units=units.figures(dict.fromkeys(units.table, "1")),
+        calibrated_on=table.texts_or_none("calibrated_on"),
+        date=table.required_day("date").isoformat(),
     )
+    table.close()
+    return calibration

@@ -4,16 +4,16 @@ In: `family.toml`, one table a product id. Out: checked designs, from which `fam
 every number that the product's own TOML states.
 """
 
-import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jiriki.chip import ChipConfig, load_chip
-from jiriki.cost.interfaces import link, memory
-from jiriki.cost.process import Process, process
-from jiriki.products.errors import CostError
+from jiriki.cost.interfaces import load_link, load_memory
+from jiriki.cost.process import Process, load_process
+from jiriki.products.errors import FactError
+from jiriki.products.table import Table, load_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class Design:
             "goes with more than one die",
         )
         self._require(self.node.for_design, "process", "is for validation only")
-        for look_up, kind in ((memory, self.dram_kind), (link, self.host_kind)):
+        for look_up, kind in ((load_memory, self.dram_kind), (load_link, self.host_kind)):
             look_up(kind)
         load_chip(self.tile)
 
     def _require(self, holds: bool, field: str, rule: str) -> None:
         if not holds:
             value = getattr(self, field)
-            raise CostError(f"design {self.id}: {field} = {value!r} {rule}; change family.toml")
+            raise FactError(f"design {self.id}: {field} = {value!r} {rule}; change family.toml")
 
     @property
     def chip(self) -> ChipConfig:
@@ -65,7 +65,7 @@ class Design:
 
     @property
     def node(self) -> Process:
-        return process(self.process)
+        return load_process(self.process)
 
     @property
     def tiles(self) -> int:
@@ -90,40 +90,45 @@ class Design:
     @property
     def dram_bandwidth(self) -> float:
         """byte/s."""
-        return self.dram_channels * memory(self.dram_kind).bandwidth.base
+        return self.dram_channels * load_memory(self.dram_kind).bandwidth.base
 
     @property
     def dram_bytes(self) -> float:
-        return self.dram_channels * memory(self.dram_kind).capacity.base
+        return self.dram_channels * load_memory(self.dram_kind).capacity.base
 
     @property
     def io_bandwidth(self) -> float:
         """byte/s of host and package links, both directions; die to die stays inside."""
-        serial = self.dies * self.serial_lanes_per_die * link("serial").bandwidth.base
-        return self.host_lanes * link(self.host_kind).bandwidth.base + serial
+        serial = self.dies * self.serial_lanes_per_die * load_link("serial").bandwidth.base
+        return self.host_lanes * load_link(self.host_kind).bandwidth.base + serial
 
 
 @cache
-def designs() -> dict[str, Design]:
+def load_designs() -> dict[str, Design]:
     """Return product id -> design."""
-    table = tomllib.loads((resources.files("jiriki.cost") / "family.toml").read_text("utf-8"))
-    return {id: parse_design(id, entry) for id, entry in table.items()}
+    table = load_table(resources.files("jiriki.cost") / "family.toml", "family.toml")
+    return {id: _design(id, entry) for id, entry in table.parts("design").items()}
 
 
-def design(id: str) -> Design:
-    """Return one design. Raises CostError."""
-    if id not in designs():
-        raise CostError(f"{id!r} is no design of ours; choose {', '.join(designs())}")
-    return designs()[id]
+def load_design(id: str) -> Design:
+    """Return the design of a product. Raises FactError."""
+    designs = load_designs()
+    if id not in designs:
+        raise FactError(f"{id!r} is no design of ours; choose {', '.join(designs)}")
+    return designs[id]
 
 
 def parse_design(id: str, entry: dict[str, Any]) -> Design:
-    """Check one table. Raises CostError."""
-    kinds = {field.name: field.type for field in fields(Design) if field.name != "id"}
-    for key in sorted(entry.keys() ^ kinds.keys()):
-        state = "is missing" if key in kinds else "is unknown"
-        raise CostError(f"design {id}: {key} {state}; mend family.toml")
-    for key, kind in kinds.items():
-        if type(entry[key]) is not kind:
-            raise CostError(f"design {id}: {key} = {entry[key]!r} is not a {kind}; correct it")
-    return Design(id=id, **entry)
+    """Check a table of `family.toml`. Raises FactError."""
+    return _design(id, Table(entry, f"design {id}"))
+
+
+def _design(id: str, table: Table) -> Design:
+    read = {str: table.text, int: lambda key: table.whole(key, 0), float: table.number}
+    values: dict[str, Any] = {
+        field.name: read[field.type](field.name)  # type: ignore[index]
+        for field in fields(Design)
+        if field.name != "id"
+    }
+    table.close()
+    return Design(id=id, **values)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields
 from jiriki.chip import ChipConfig
 from jiriki.cost.activity import Activity, ProgramActivity, activity
 from jiriki.cost.area import tile_area
-from jiriki.cost.calibration import Calibration, calibration
-from jiriki.cost.interfaces import memory
+from jiriki.cost.calibration import Calibration, load_calibration
+from jiriki.cost.errors import CostError
+from jiriki.cost.interfaces import load_memory
 from jiriki.cost.inventory import INSTRUCTION_BITS, table_bytes
 from jiriki.cost.process import Process
-from jiriki.products.errors import CostError
 from jiriki.products.figure import Figure
 from jiriki.products.range import ZERO, Range
 from jiriki.program import Program, Run
@@ -92,10 +92,10 @@ def run_energy(
             f"run of {program.name} on engine {run.engine} counted no cycles or no DRAM bytes; "
             "take the Run of an engine that counts them, such as timing"
         )
-    factors = factors or calibration()
+    factors = factors or load_calibration()
     counts = counts or activity(program, chip)
     costs = event_energies(chip, process, factors)
-    bit = Range.of(memory(dram_kind).energy)
+    bit = Range.of(load_memory(dram_kind).energy)
     port_bytes = run.dram_read_bytes + run.dram_write_bytes
     parts = dynamic_energy(counts.total, costs)
     parts["dram"] = bit * (8 * port_bytes)

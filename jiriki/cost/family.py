@@ -5,9 +5,9 @@ edits those files: `python -m bench.family --write` makes them, a test makes the
 """
 
 from jiriki.cost.area import die_area
-from jiriki.cost.calibration import calibration
+from jiriki.cost.calibration import load_calibration
 from jiriki.cost.design import Design
-from jiriki.cost.interfaces import memory
+from jiriki.cost.interfaces import load_memory
 from jiriki.cost.power import design_power
 from jiriki.products.figure import Figure
 from jiriki.products.range import Range
@@ -19,10 +19,10 @@ FIGURES = 4  # digits that a figure keeps
 
 def derived_figures(plan: Design) -> dict[str, Figure]:
     """Return the figures of a product by name, and its peak as `peak.int8`."""
-    date = calibration().date
+    date = load_calibration().date
     area = Range.of(die_area(plan).total) * plan.dies
     density = Range.of(plan.node.logic_density) * USED_DENSITY
-    kind = memory(plan.dram_kind).bandwidth
+    kind = load_memory(plan.dram_kind).bandwidth
 
     def exact(value: float, unit: str, why: str) -> Figure:
         return Range.exact(value).figure(unit, why, date)
@@ -56,7 +56,7 @@ def product_text(plan: Design) -> str:
     figures = derived_figures(plan)
     plain = {
         "name": plan.name, "designer": "Jiriki", "designer_country": plan.made_in,
-        "made_in": plan.made_in, "foundry": plan.foundry, "announced": calibration().date,
+        "made_in": plan.made_in, "foundry": plan.foundry, "announced": load_calibration().date,
         "ours": True, "why": plan.why, "process": plan.process, "planar": plan.node.planar,
         "dram_kind": plan.dram_kind, "dies": plan.dies, "datacenter": True, "tile": plan.tile,
         "tiles": plan.tiles,

@@ -3,14 +3,15 @@
 In: `interfaces.toml`. Out: `MemoryKind` and `LinkKind`. Areas are at 14 nm.
 """
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
-from jiriki.products.errors import CostError
-from jiriki.products.figure import Figure, read_figure
+from jiriki.products.errors import FactError
+from jiriki.products.figure import Figure
+from jiriki.products.table import Table, load_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,42 +37,58 @@ class MemoryKind:
     capacity: Figure  # byte
 
 
+_LINK = {"bandwidth": "byte/s", "area": "mm2", "energy": "J/bit"}
+_MEMORY = {"price": "USD/byte", "capacity": "byte", **_LINK}
+
+
 def memory_kinds() -> tuple[str, ...]:
     """Return the kinds of memory."""
-    return tuple(_table()["memory"])
+    return tuple(_memories())
+
+
+def load_memory(kind: str) -> MemoryKind:
+    """Return a kind of memory. Raises FactError."""
+    return _known(_memories(), "memory", kind)
+
+
+def load_link(kind: str) -> LinkKind:
+    """Return a kind of link. Raises FactError."""
+    return _known(_links(), "link", kind)
+
+
+_Kind = TypeVar("_Kind", MemoryKind, LinkKind)
+
+
+def _known(kinds: Mapping[str, _Kind], what: str, kind: str) -> _Kind:
+    if kind not in kinds:
+        raise FactError(f"{what} {kind!r} is not known; choose {', '.join(kinds)}")
+    return kinds[kind]
 
 
 @cache
-def memory(kind: str) -> MemoryKind:
-    """Return a kind of memory. Raises CostError."""
-    entry = _entry("memory", kind)
-    units = {"price": "USD/byte", "capacity": "byte"} | _LINK
-    figures: dict[str, Any] = {
-        key: read_figure(entry, key, unit, f"memory {kind}") for key, unit in units.items()
-    }
-    return MemoryKind(kind=kind, channel_bits=entry["channel_bits"], **figures)
+def _memories() -> Mapping[str, MemoryKind]:
+    return {kind: _memory(kind, table) for kind, table in _parts("memory").items()}
 
 
 @cache
-def link(kind: str) -> LinkKind:
-    """Return a kind of link. Raises CostError."""
-    entry = _entry("link", kind)
-    figures: dict[str, Any] = {
-        key: read_figure(entry, key, unit, f"link {kind}") for key, unit in _LINK.items()
-    }
-    return LinkKind(kind=kind, **figures)
+def _links() -> Mapping[str, LinkKind]:
+    return {kind: _link(kind, table) for kind, table in _parts("link").items()}
 
 
-_LINK = {"bandwidth": "byte/s", "area": "mm2", "energy": "J/bit"}
+def _parts(group: str) -> dict[str, Table]:
+    file = resources.files("jiriki.cost") / "interfaces.toml"
+    return load_table(file, "interfaces.toml").inner(group).parts(group)
 
 
-def _entry(group: str, kind: str) -> dict[str, Any]:
-    known = _table()[group]
-    if kind not in known:
-        raise CostError(f"{group} {kind!r} is not known; choose {', '.join(known)}")
-    return known[kind]
+def _memory(kind: str, table: Table) -> MemoryKind:
+    figures: dict[str, Any] = table.figures(_MEMORY)
+    memory = MemoryKind(kind=kind, channel_bits=table.whole("channel_bits", 1), **figures)
+    table.close()
+    return memory
 
 
-@cache
-def _table() -> dict[str, dict[str, Any]]:
-    return tomllib.loads((resources.files("jiriki.cost") / "interfaces.toml").read_text("utf-8"))
+def _link(kind: str, table: Table) -> LinkKind:
+    figures: dict[str, Any] = table.figures(_LINK)
+    link = LinkKind(kind=kind, **figures)
+    table.close()
+    return link

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from jiriki.chip import ChipConfig
 from jiriki.cost.calibration import Calibration
-from jiriki.products.errors import CostError
+from jiriki.cost.errors import CostError
 from jiriki.products.range import ZERO, Range
 
 WORD_BITS = 8  # of one int8 value

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from jiriki.cost.activity import Activity
 from jiriki.cost.area import product_area
-from jiriki.cost.calibration import Calibration, calibration
+from jiriki.cost.calibration import Calibration, load_calibration
 from jiriki.cost.design import Design
 from jiriki.cost.energy import dynamic_energy, event_energies
-from jiriki.cost.interfaces import link, memory
+from jiriki.cost.interfaces import load_link, load_memory
 from jiriki.products.figure import Figure
 from jiriki.products.range import ZERO, Range
 
@@ -48,7 +48,7 @@ def full_rate(design: Design) -> Activity:
 
 def design_power(design: Design, factors: Calibration | None = None) -> PowerEstimate:
     """Estimate the power of a package at full rate."""
-    factors = factors or calibration()
+    factors = factors or load_calibration()
     process = design.node
     costs = event_energies(design.chip, process, factors)
     rate = design.tiles * design.clock_hz
@@ -57,14 +57,14 @@ def design_power(design: Design, factors: Calibration | None = None) -> PowerEst
         for name, energy in dynamic_energy(full_rate(design), costs).items()
         if energy.base
     }
-    kind = memory(design.dram_kind)
+    kind = load_memory(design.dram_kind)
     parts["dram"] = Range.of(kind.energy) * (8 * design.dram_bandwidth)
-    host = link(design.host_kind)
+    host = load_link(design.host_kind)
     parts["host"] = Range.of(host.energy) * (8 * design.host_lanes * host.bandwidth.base)
-    serial = link("serial")
+    serial = load_link("serial")
     lanes = design.dies * design.serial_lanes_per_die
     parts["links"] = Range.of(serial.energy) * (8 * lanes * serial.bandwidth.base)
-    d2d = link("d2d")
+    d2d = load_link("d2d")
     modules = design.dies * design.d2d_modules_per_die / 2  # the two ends share the energy
     parts["die to die"] = Range.of(d2d.energy) * (8 * modules * d2d.bandwidth.base)
     parts["leakage"] = Range.of(product_area(design, factors)) * Range.of(process.leakage)

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jiriki.cost.area import die_area
-from jiriki.cost.assumptions import Assumptions, assumptions
-from jiriki.cost.calibration import calibration
-from jiriki.cost.design import Design, designs
-from jiriki.cost.interfaces import memory
-from jiriki.cost.process import Process, process
+from jiriki.cost.assumptions import Assumptions, load_assumptions
+from jiriki.cost.calibration import load_calibration
+from jiriki.cost.design import Design, load_designs
+from jiriki.cost.errors import CostError
+from jiriki.cost.interfaces import load_memory
+from jiriki.cost.process import Process, load_process
 from jiriki.cost.yields import YieldModel, die_yield, dies_per_wafer, repaired_yield
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
 from jiriki.products.figure import Figure
 from jiriki.products.product import Product
 from jiriki.products.range import ZERO, Range, vary
@@ -102,7 +103,7 @@ def design_die(plan: Design, given: Assumptions) -> DieCost:
 
 def price(made: Product, given: Assumptions | None = None) -> PriceEstimate:
     """Estimate what one good chip costs. Raises CostError where its silicon is not known."""
-    given = given or assumptions()
+    given = given or load_assumptions()
     die = product_die(made, given)
     kind = _design(made).package if made.ours else DEFAULT_PACKAGE["hbm" in made.dram_kind]
     area = die.area * made.dies
@@ -126,28 +127,32 @@ def _loss(good: float) -> float:
 def _memory(made: Product) -> Range:
     if made.dram is None:
         return ZERO
-    return Range.of(memory(made.dram_kind).price) * Range.of(made.dram)
+    try:
+        kind = load_memory(made.dram_kind)
+    except FactError as error:
+        raise CostError(f"{made.id}: no price follows, for its memory has none ({error})") from None
+    return Range.of(kind.price) * Range.of(made.dram)
 
 
 def _node(made: Product) -> Process:
     try:
-        return process(made.process)
-    except CostError:
+        return load_process(made.process)
+    except FactError:
         raise CostError(
             f"{made.id}: its process {made.process!r} has no wafer price, so no price follows"
         ) from None
 
 
 def _design(made: Product) -> Design:
-    if made.id not in designs():
+    if made.id not in load_designs():
         raise CostError(f"{made.id} is ours but family.toml does not tell how it is built; add it")
-    return designs()[made.id]
+    return load_designs()[made.id]
 
 
 def _estimate(
     made: Product, parts: Mapping[str, Range], die: DieCost, given: Assumptions
 ) -> PriceEstimate:
-    why, date = f"price model of {made.id}", calibration().date
+    why, date = f"price model of {made.id}", load_calibration().date
 
     def dollars(value: Range) -> Figure:
         return value.figure("USD", why, date, unverified=True)
@@ -179,7 +184,7 @@ def server_hour(
     Without `purchase` a chip costs its published price, else what it costs to make. Raises
     CostError where neither is known, or the chip's power is not.
     """
-    given = given or assumptions()
+    given = given or load_assumptions()
     if made.tdp is None:
         raise CostError(f"{made.id}: its power is not published, so no server follows from it")
     paid = purchase or made.price or price(made, given).total
@@ -195,7 +200,7 @@ def server_hour(
         "upkeep": capital * given["server.upkeep"] / YEAR_S,
         "electricity": drawn * given["server.pue"] * given["server.electricity"],
     }
-    why, date = f"server of {chips} {made.id}", calibration().date
+    why, date = f"server of {chips} {made.id}", load_calibration().date
     figures = {k: v.figure("USD/s", why, date, unverified=True) for k, v in parts.items()}
     total = Range.total(parts.values()).figure("USD/s", why, date, unverified=True)
     return ServerHour(made.id, chips, figures, total)
@@ -211,9 +216,9 @@ def per_million(
     purchase: Figure | None = None,
 ) -> Figure:
     """Return USD of a million tokens or images at `rate_per_chip` a second while a chip works."""
-    given = given or assumptions()
+    given = given or load_assumptions()
     hour = server_hour(made, given, purchase)
     rate = rate_per_chip * given["server.utilisation"] * hour.chips
     cost = Range.of(hour.total) / rate * MILLION
     why = f"a million at {rate_per_chip.base:g}/s a chip, {hour.total.source}"
-    return cost.figure("USD", why, calibration().date, unverified=True)
+    return cost.figure("USD", why, load_calibration().date, unverified=True)

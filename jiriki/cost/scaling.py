@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from jiriki.products.errors import CostError
+from jiriki.cost.errors import CostError
 
 OLD_NM, NEW_NM = 45.0, 7.0  # where operations were measured
 LOWEST_V, HIGHEST_V = 0.45, 1.2  # outside, the polynomials were not fitted

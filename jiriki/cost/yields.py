@@ -10,7 +10,7 @@ In: mm2, defects a mm2. Out: shares of one; dies a wafer.
 import math
 from enum import Enum
 
-from jiriki.products.errors import CostError
+from jiriki.cost.errors import CostError
 
 WAFER_MM = 300.0
 CLUSTERING = 3.0  # alpha of the negative binomial

@@ -5,7 +5,7 @@ thresholds and the days on which they hold are in `rules.toml`; code only compar
 """
 
 from jiriki.export_control.classify import ExportResult, Finding, Margin, export_check
-from jiriki.export_control.rules import Rule, Rulebook, rulebook
+from jiriki.export_control.rules import Rule, Rulebook, load_rulebook
 
 __all__ = [
     "ExportResult",
@@ -14,5 +14,5 @@ __all__ = [
     "Rule",
     "Rulebook",
     "export_check",
-    "rulebook",
+    "load_rulebook",
 ]

@@ -15,9 +15,9 @@ from jiriki.export_control.cases import (
     spread,
     total_processing_performance,
 )
-from jiriki.export_control.rules import TOPICS, Bound, Rule, Rulebook, rulebook
+from jiriki.export_control.errors import ExportControlError
+from jiriki.export_control.rules import TOPICS, Bound, Rule, Rulebook, load_rulebook
 from jiriki.export_control.wording import decided_by
-from jiriki.products.errors import CostError
 from jiriki.products.figure import Figure
 from jiriki.products.product import Product
 
@@ -93,14 +93,16 @@ class ExportResult:
 def export_check(product: Product, on: date, book: Rulebook | None = None) -> ExportResult:
     """Return the class of `product` under the rules of the day `on`.
 
-    Raises CostError when the day lies before every rule, or when no peak of the chip is known.
+    Raises ExportControlError when the day lies before every rule, or no peak of the chip is known.
     """
-    book = book or rulebook()
+    book = book or load_rulebook()
     if not product.peak:
-        raise CostError(f"chip {product.id}: no peak is given, so it has no TPP; add a peak")
+        raise ExportControlError(
+            f"chip {product.id}: no peak is given, so it has no TPP; add a peak"
+        )
     rule = book.on("class", on)
     if rule is None:
-        raise CostError(
+        raise ExportControlError(
             f"{on} has no export rule: the data begins on {book.first_day()}; choose a later day"
         )
     case = case_of(product, book)

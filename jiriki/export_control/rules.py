@@ -4,16 +4,15 @@ In: the TOML (its head says how a rule reads). Out: `Rulebook`, checked: units f
 no two rules of a topic hold on one day, every rule has a source.
 """
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
 from itertools import pairwise
-from typing import Any
 
-from jiriki.products.errors import CostError
-from jiriki.products.figure import Figure, convert, read_date, read_figure, spell_out
+from jiriki.products.errors import FactError
+from jiriki.products.figure import Figure, convert
+from jiriki.products.table import Table, load_table, parse_table
 
 # Quantity of a bound -> its unit after load.
 QUANTITIES = {
@@ -111,103 +110,84 @@ class Rulebook:
 
 
 @cache
-def rulebook() -> Rulebook:
+def load_rulebook() -> Rulebook:
     """Return the rules that ship with Jiriki."""
-    return parse_rulebook(
-        (resources.files("jiriki.export_control") / "rules.toml").read_text("utf-8")
-    )
+    return _rulebook(load_table(resources.files("jiriki.export_control") / "rules.toml", _WHERE))
 
 
-def parse_rulebook(text: str) -> Rulebook:
-    """Read a rulebook. Raises CostError that names the rule and what to do."""
-    where = "export rules"
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CostError(f"{where}: not valid TOML ({error}); mend the file") from None
-    rules = tuple(_rule(entry) for entry in _entry(table, "rule", list, where))
+_WHERE = "export rules"
+
+
+def parse_rulebook(content: str | bytes) -> Rulebook:
+    """Read a rulebook. Raises FactError that names the rule and what to do."""
+    return _rulebook(parse_table(content, _WHERE))
+
+
+def _rulebook(table: Table) -> Rulebook:
+    rules = tuple(_rule(entry) for entry in table.tables("rule", "export rule"))
     _check_dates(rules)
-    density = _entry(table, "transistor_density", dict, where)
-    memory = _entry(table, "memory_density", dict, where)
-    reticle = _entry(table, "reticle", dict, where)
-    controlled = _entry(table, "controlled", dict, where)
-    return Rulebook(
+    reticle, controlled = table.inner("reticle"), table.inner("controlled")
+    memory, transistors = table.inner("memory_density"), table.inner("transistor_density")
+    book = Rulebook(
         rules,
-        frozenset(_entry(controlled, "countries", list, f"{where}: controlled")),
-        read_figure(reticle, "area", "mm2", f"{where}: reticle"),
-        {k: read_figure(memory, k, "byte/(s mm2)", f"{where}: memory_density") for k in memory},
-        {k: read_figure(density, k, "1/mm2", f"{where}: transistor_density") for k in density},
+        frozenset(controlled.texts("countries")),
+        reticle.figure("area", "mm2", positive=True),
+        memory.figures(dict.fromkeys(memory.table, "byte/(s mm2)")),
+        transistors.figures(dict.fromkeys(transistors.table, "1/mm2")),
     )
+    table.close()
+    return book
 
 
-def _entry(table: dict[str, Any], key: str, kind: type, where: str) -> Any:  # noqa: ANN401
-    value = table.get(key)
-    if not isinstance(value, kind):
-        said = "is missing" if value is None else f"= {value!r} is not a {kind.__name__}"
-        raise CostError(f"{where}: {key} {said}; correct it")
-    return value
-
-
-_RULE_KEYS = {"id", "topic", "from", "until", "title", "source", "otherwise", "note", "clause"}
-
-
-def _rule(entry: dict[str, Any]) -> Rule:
-    id = _entry(entry, "id", str, "export rule")
-    where = f"export rule {id}"
-    for key in sorted(entry.keys() - _RULE_KEYS):
-        raise CostError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(_RULE_KEYS))}")
-    topic = _entry(entry, "topic", str, where)
-    if topic not in TOPICS:
-        raise CostError(f"{where}: topic {topic!r} is unknown; use one of {', '.join(TOPICS)}")
-    first = read_date(entry.get("from"), f"{where}: from")
-    last = read_date(entry["until"], f"{where}: until") if "until" in entry else None
+def _rule(table: Table) -> Rule:
+    id = table.name("id", "export rule")
+    topic = table.choice("topic", TOPICS)
+    first, last = table.required_day("from"), table.day("until")
     if last is not None and last < first:
-        raise CostError(f"{where}: until {last} lies before from {first}; correct one of them")
-    return Rule(
+        raise FactError(
+            f"{table.where}: until {last} lies before from {first}; correct one of them"
+        )
+    rule = Rule(
         id=id,
         topic=topic,
         first=first,
         last=last,
-        title=_entry(entry, "title", str, where),
-        source=spell_out(_entry(entry, "source", str, where), where),
-        otherwise=_entry(entry, "otherwise", str, where),
-        note=entry.get("note", ""),
-        clauses=tuple(_clause(c, where) for c in _entry(entry, "clause", list, where)),
+        title=table.text("title"),
+        source=table.source(),
+        otherwise=table.text("otherwise"),
+        note=table.text("note", ""),
+        clauses=tuple(_clause(part) for part in table.tables("clause", f"{table.where}: clause")),
     )
+    table.close()
+    return rule
 
 
 _CONDITIONS = ("datacenter", "planar", "hbm", "designer_controlled")
 
 
-def _clause(entry: dict[str, Any], where: str) -> Clause:
-    known = {"result", "bounds", "classes", *_CONDITIONS}
-    for key in sorted(entry.keys() - known):
-        raise CostError(
-            f"{where}: clause has unknown key {key!r}; known: {', '.join(sorted(known))}"
-        )
-    conditions = {
-        key: _entry(entry, key, bool, f"{where}: clause") for key in _CONDITIONS if key in entry
-    }
-    return Clause(
-        _entry(entry, "result", str, f"{where}: clause"),
-        tuple(_bound(bound, where) for bound in _entry(entry, "bounds", list, f"{where}: clause")),
-        classes=tuple(entry["classes"]) if "classes" in entry else None,
+def _clause(table: Table) -> Clause:
+    conditions = {key: table.flag(key) for key in _CONDITIONS if table.has(key)}
+    clause = Clause(
+        table.text("result"),
+        tuple(_bound(part) for part in table.tables("bounds", f"{table.where}: bound")),
+        classes=table.texts("classes") if table.has("classes") else None,
         **conditions,
     )
+    table.close()
+    return clause
 
 
-def _bound(entry: dict[str, Any], where: str) -> Bound:
-    of = _entry(entry, "of", str, f"{where}: bound")
-    if of not in QUANTITIES:
-        raise CostError(f"{where}: bound of {of!r}: use one of {', '.join(QUANTITIES)}")
-    limits = entry.keys() - {"of", "unit"}
-    if not limits or limits - {"at_least", "above", "below"}:
-        raise CostError(f"{where}: bound of {of} needs at_least, above or below and nothing else")
-    unit = QUANTITIES[of]
-    given = {
-        key: convert(entry[key], entry.get("unit"), unit, f"{where}: {of}: {key}") for key in limits
-    }
-    return Bound(of, unit, **given)
+def _bound(table: Table) -> Bound:
+    of = table.choice("of", tuple(QUANTITIES))
+    where = f"{table.where} of {of}"
+    limits = [key for key in ("at_least", "above", "below") if table.has(key)]
+    if not limits:
+        raise FactError(f"{where} needs at_least, above or below")
+    table.has("unit")
+    table.close()
+    written, unit = table.table.get("unit"), QUANTITIES[of]
+    ends = {key: convert(table.table[key], written, unit, f"{where}: {key}") for key in limits}
+    return Bound(of, unit, **ends)
 
 
 def _check_dates(rules: tuple[Rule, ...]) -> None:
@@ -215,9 +195,9 @@ def _check_dates(rules: tuple[Rule, ...]) -> None:
         ordered = sorted((r for r in rules if r.topic == topic), key=lambda rule: rule.first)
         for one, two in pairwise(ordered):
             if one.last is None or two.first <= one.last:
-                raise CostError(
+                raise FactError(
                     f"export rules {one.id} and {two.id} of topic {topic} both hold on "
                     f"{two.first}; end the first with until or move the second"
                 )
     if not any(rule.topic == "class" for rule in rules):
-        raise CostError("export rules: none has topic class; add the rule that gives a class")
+        raise FactError("export rules: none has topic class; add the rule that gives a class")

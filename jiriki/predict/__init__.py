@@ -7,7 +7,7 @@ predictions of those are. `calibrate` and `graph_workload` are imported by who n
 
 from jiriki.predict.efficiency import Efficiencies, load_efficiencies
 from jiriki.predict.engine import Prediction, predict
-from jiriki.predict.published import Result, accelerator, accelerator_ids, results
+from jiriki.predict.published import Result, accelerator_ids, load_accelerator, load_results
 from jiriki.predict.workload import (
     MODES,
     Layer,
@@ -27,11 +27,11 @@ __all__ = [
     "Result",
     "Work",
     "Workload",
-    "accelerator",
     "accelerator_ids",
+    "load_accelerator",
     "load_efficiencies",
+    "load_results",
     "load_workload",
     "predict",
-    "results",
     "workload_ids",
 ]

@@ -14,7 +14,6 @@ A class's range holds four of five of its held-out entries.
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,10 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from jiriki.predict.efficiency import Efficiencies, load_efficiencies, parse_efficiencies
+from jiriki.predict.efficiency import (
+    Efficiencies,
+    efficiency_table,
+    load_efficiencies,
+    read_efficiencies,
+)
 from jiriki.predict.engine import predict
-from jiriki.predict.published import Result, accelerator, results
+from jiriki.predict.published import Result, load_accelerator, load_results
 from jiriki.predict.workload import Workload, load_workload, parse_workload
+from jiriki.products.table import Table, load_table
 
 # Path in efficiencies.toml -> least value. The last one is the traffic of an SDXL image, which no
 # layer list gives.
@@ -76,14 +81,14 @@ class Check:
 
 def checks(entries: Sequence[Result] | None = None) -> tuple[Check, ...]:
     """Predict every published entry with the stored efficiencies."""
-    return tuple(check(one, load_efficiencies()) for one in entries or results())
+    return tuple(check(one, load_efficiencies()) for one in entries or load_results())
 
 
 def check(result: Result, efficiencies: Efficiencies, workload: Workload | None = None) -> Check:
     """Predict one entry, in its weights' format and with its group where that is known."""
     made = predict(
         workload or load_workload(result.workload),
-        accelerator(result.chip),
+        load_accelerator(result.chip),
         result.mode,
         chips=result.chips,
         weights_format=result.weights_format,
@@ -114,11 +119,13 @@ def fit(hides: Sequence[float] = HIDE_US) -> dict[tuple[str, ...], float]:
     return {**values, ("shared", "hide_us"): hides[best], **spreads}
 
 
+_SDXL = resources.files("jiriki.predict") / "workloads" / "sdxl.toml"
+
+
 def _stored() -> dict[str, Any]:
-    folder = resources.files("jiriki.predict")
-    table = tomllib.loads((folder / "efficiencies.toml").read_text("utf-8"))
-    sdxl = tomllib.loads((folder / "workloads" / "sdxl.toml").read_text("utf-8"))
-    return {**table, "sdxl": {"traffic_elements": sdxl["traffic_elements"]}}
+    sdxl = load_table(_SDXL, "workload sdxl")
+    traffic = {"traffic_elements": sdxl.number("traffic_elements")}
+    return {**efficiency_table().table, "sdxl": traffic}
 
 
 def _with_hide(hide_us: float) -> dict[str, Any]:
@@ -177,18 +184,19 @@ def _checks_with(table: dict[str, Any], values: np.ndarray, *, calibration: bool
     """Predict the entries that are, or are not, calibration entries with other values."""
     for path, value in zip(PARAMETERS, values, strict=True):
         _put(table, path, float(value))
-    efficiencies = parse_efficiencies(table)
+    stored = {key: part for key, part in table.items() if key != "sdxl"}
+    efficiencies = read_efficiencies(Table(stored, "efficiencies.toml"))
     sdxl = _sdxl(table["sdxl"]["traffic_elements"])
     return [
         check(one, efficiencies, sdxl if one.workload == "sdxl" else None)
-        for one in results()
+        for one in load_results()
         if one.calibration is calibration
     ]
 
 
 def _sdxl(traffic: float) -> Workload:
-    file = resources.files("jiriki.predict") / "workloads" / "sdxl.toml"
-    text = re.sub(r"(?m)^traffic_elements = \S+", f"traffic_elements = {traffic}", file.read_text())
+    text = _SDXL.read_text("utf-8")
+    text = re.sub(r"(?m)^traffic_elements = \S+", f"traffic_elements = {traffic}", text)
     return parse_workload("sdxl", text)
 
 

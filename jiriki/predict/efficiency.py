@@ -20,16 +20,15 @@ process differ in how far (350 W or 700 W for nearly the same silicon).
 `work` is a factor of the kind of work, the same for all classes unless a class says otherwise.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
+from jiriki.predict.errors import PredictError
 from jiriki.predict.workload import Work
-from jiriki.products.errors import CostError
 from jiriki.products.product import Product
+from jiriki.products.table import Table, load_table
 
 FABRIC_BYTES_PER_S = 200e9  # ports above this are a chip-to-chip fabric, below it is PCIe
 
@@ -69,13 +68,13 @@ class Efficiencies:
     largest_batch: int  # sequences that one group serves at once
 
     def of(self, product: Product) -> ChipClass:
-        """Return the class of a product. Raises CostError for one that no class names."""
+        """Return the class of a product. Raises PredictError for one that no class names."""
         for one in self.classes.values():
             if product.id in one.products:
                 return one
         if product.ours:
             return self.classes["tiles"]
-        raise CostError(
+        raise PredictError(
             f"chip {product.id}: no architecture class names it; add it to `products` of one in "
             "predict/efficiencies.toml"
         )
@@ -87,44 +86,55 @@ class Efficiencies:
 @cache
 def load_efficiencies() -> Efficiencies:
     """Return the stored efficiencies."""
-    file = resources.files("jiriki.predict") / "efficiencies.toml"
-    return parse_efficiencies(tomllib.loads(file.read_text("utf-8")))
+    return read_efficiencies(efficiency_table())
 
 
-def parse_efficiencies(table: Mapping[str, Any]) -> Efficiencies:
-    """Read the efficiencies from the tables of their TOML."""
-    shared = table["shared"]
-    return Efficiencies(
-        classes={name: _class(name, one) for name, one in table["class"].items()},
-        work=_factors(shared["work"]),
-        server=_factors(shared["server"]),
-        server_wait=shared["server_wait"],
-        best_share=shared["best_share"],
-        request_s=shared["request_ms"] * 1e-3,
-        hide_s=shared["hide_us"] * 1e-6,
-        fabric_share=shared["fabric_share"],
-        pcie_share=shared["pcie_share"],
-        usable_memory=shared["usable_memory"],
-        largest_batch=shared["largest_batch"],
+def efficiency_table() -> Table:
+    """Return the tables of `efficiencies.toml`."""
+    return load_table(resources.files("jiriki.predict") / "efficiencies.toml", "efficiencies.toml")
+
+
+def read_efficiencies(table: Table) -> Efficiencies:
+    """Read the efficiencies from the tables of their TOML. Raises FactError."""
+    shared, classes = table.inner("shared"), table.inner("class").parts("class")
+    efficiencies = Efficiencies(
+        classes={name: _class(name, part) for name, part in classes.items()},
+        work=_factors(shared.inner("work")),
+        server=_factors(shared.inner("server")),
+        server_wait=shared.number("server_wait"),
+        best_share=shared.number("best_share", positive=True, most=1),
+        request_s=shared.number("request_ms") * 1e-3,
+        hide_s=shared.number("hide_us") * 1e-6,
+        fabric_share=shared.number("fabric_share", positive=True),
+        pcie_share=shared.number("pcie_share", positive=True),
+        usable_memory=shared.number("usable_memory", positive=True, most=1),
+        largest_batch=shared.whole("largest_batch", 1),
     )
+    shared.close()
+    table.close()
+    return efficiencies
 
 
-def _class(name: str, table: Mapping[str, Any]) -> ChipClass:
-    return ChipClass(
+def _class(name: str, table: Table) -> ChipClass:
+    kind = ChipClass(
         name=name,
-        products=tuple(table["products"]),
-        issue=table["issue"],
-        energy_j_per_op=table["energy_pj_per_op"] * 1e-12,
-        bandwidth_share=table["bandwidth_share"],
-        launch_s=table["launch_us"] * 1e-6,
-        holds_weights=table["holds_weights"],
-        group=table["group"],
-        work=_factors(table.get("work", {})),
-        spread=table["spread"],
-        ports=table["ports_gb_per_s"] * 1e9,
-        basis=table.get("basis", ""),
+        products=table.texts_or_none("products"),
+        issue=table.number("issue", positive=True),
+        energy_j_per_op=table.number("energy_pj_per_op") * 1e-12,
+        bandwidth_share=table.number("bandwidth_share", positive=True, most=1),
+        launch_s=table.number("launch_us") * 1e-6,
+        holds_weights=table.flag("holds_weights"),
+        group=table.whole("group", 1),
+        work=_factors(table.inner("work")),
+        spread=table.number("spread"),
+        ports=table.number("ports_gb_per_s", positive=True) * 1e9,
+        basis=table.text("basis", ""),
     )
+    table.close()
+    return kind
 
 
-def _factors(table: Mapping[str, float]) -> dict[Work, float]:
-    return {Work(key): float(value) for key, value in table.items()}
+def _factors(table: Table) -> dict[Work, float]:
+    factors = {work: table.number(work.value) for work in Work if table.has(work.value)}
+    table.close()
+    return factors

@@ -26,11 +26,11 @@ from jiriki.predict.efficiency import (
     Efficiencies,
     load_efficiencies,
 )
-from jiriki.predict.published import results
+from jiriki.predict.errors import PredictError
+from jiriki.predict.published import load_results
 from jiriki.predict.workload import MODES, Phase, Work, Workload
-from jiriki.products.errors import CostError
 from jiriki.products.figure import Figure
-from jiriki.products.product import FORMAT_BITS, Product, products
+from jiriki.products.product import FORMAT_BITS, Product, load_products
 
 OFFLINE_BATCH = 256  # where no cache bounds it; beyond this nothing changes
 _TOKENS = (Work.DECODER, Work.SPEECH)
@@ -99,15 +99,15 @@ def predict(
     mode: "offline" (all samples at hand), "server" (a latency limit holds), "single" (one sample at
     a time). batch: samples at once in a group. chips: of a group; None takes the fewest that hold
     the model. A context other than the benchmark's is chosen in `load_workload`.
-    Raises CostError for an unknown mode, a batch below 1, a format the chip lacks, a model that
+    Raises PredictError for an unknown mode, a batch below 1, a format the chip lacks, a model that
     does not fit.
     """
     if mode not in MODES:
-        raise CostError(f"mode {mode!r} is not known; choose {', '.join(MODES)}")
+        raise PredictError(f"mode {mode!r} is not known; choose {', '.join(MODES)}")
     if batch is not None and batch < 1:
-        raise CostError(f"batch = {batch} must be at least 1; name the samples at once")
+        raise PredictError(f"batch = {batch} must be at least 1; name the samples at once")
     if chips is not None and chips < 1:
-        raise CostError(f"chips = {chips} must be at least 1; name the chips of a group")
+        raise PredictError(f"chips = {chips} must be at least 1; name the chips of a group")
     all_ = efficiencies or load_efficiencies()
     kind = all_.of(product)
     format_ = choose_format(workload, product, weights_format)
@@ -155,7 +155,7 @@ def calibrated_on(kind: str) -> str:
         return one.basis
     products_ = one.products
     entries = dict.fromkeys(
-        f"{r.workload} on {r.chip}" for r in results() if r.calibration and r.chip in products_
+        f"{r.workload} on {r.chip}" for r in load_results() if r.calibration and r.chip in products_
     )
     return "; ".join(entries)
 
@@ -163,18 +163,18 @@ def calibrated_on(kind: str) -> str:
 def choose_format(workload: Workload, product: Product, wanted: str | None = None) -> str:
     """Return the format of the weights: the fastest that keeps the accuracy, or the one asked for.
 
-    Raises CostError when the chip has none.
+    Raises PredictError when the chip has none.
     """
     if wanted is not None:
         if wanted not in product.peak:
-            raise CostError(
+            raise PredictError(
                 f"chip {product.id}: no peak in {wanted} is published; "
                 f"choose {', '.join(product.peak)}"
             )
         return wanted
     fitting = [name for name in workload.formats if name in product.peak]
     if not fitting:
-        raise CostError(
+        raise PredictError(
             f"chip {product.id}: computes in {', '.join(product.peak) or 'no published format'}, "
             f"workload {workload.id} keeps its accuracy in {', '.join(workload.formats)}"
         )
@@ -221,7 +221,7 @@ def _assumed_bandwidth(product: Product) -> tuple[Figure, str]:
     """Return a bandwidth from the capacity, as other chips with this memory have it."""
     ratios = _bandwidth_per_byte(product.dram_kind)
     if not ratios:
-        raise CostError(
+        raise PredictError(
             f"chip {product.id}: bandwidth of its {product.dram_kind} is not published and no "
             "other chip of the catalogue has that memory; give dram_bandwidth"
         )
@@ -240,7 +240,7 @@ def _assumed_bandwidth(product: Product) -> tuple[Figure, str]:
 def _bandwidth_per_byte(kind: str) -> tuple[float, ...]:
     return tuple(
         p.dram_bandwidth.base / p.dram.base
-        for p in products()
+        for p in load_products()
         if p.dram_kind == kind and p.dram is not None and p.dram_bandwidth is not None
     )
 
@@ -251,7 +251,7 @@ def _bandwidth_per_byte(kind: str) -> tuple[float, ...]:
 def _group(
     w: Workload, p: Product, kind: ChipClass, all_: Efficiencies, chip: _Chip, asked: int | None
 ) -> int:
-    """Return the chips that hold weights and one sample. Raises CostError where none do."""
+    """Return the chips that hold weights and one sample. Raises PredictError where none do."""
     weights = w.stored_weights * chip.bits / 8
     needed = (weights + w.cache_kept * _cache_bytes(chip)) / (all_.usable_memory * chip.memory)
     group = 1 << max(0, math.ceil(math.log2(needed)))
@@ -261,9 +261,9 @@ def _group(
     )
     what = f"chip {p.id}: {w.id} takes {weights / 1e9:.3g} GB of weights"
     if asked is not None and asked < needed:
-        raise CostError(f"{what}; {asked} chips do not hold it (rule: {rule}); take {group}")
+        raise PredictError(f"{what}; {asked} chips do not hold it (rule: {rule}); take {group}")
     if group > kind.group and asked is None:
-        raise CostError(
+        raise PredictError(
             f"{what}, {math.ceil(needed):,} chips' memory (rule: {rule}); take a chip with more "
             "memory or say chips"
         )
@@ -284,7 +284,7 @@ def _batch(
     free = group * all_.usable_memory * chip.memory - w.stored_weights * chip.bits / 8
     room = int(free / (w.cache_kept * _cache_bytes(chip)))
     if asked is not None and asked > room:
-        raise CostError(
+        raise PredictError(
             f"chip {p.id}: batch = {asked} of {w.id} exceeds {room}, the samples whose key-value "
             f"cache fits beside the weights in {group} chips; lower the batch or raise chips"
         )

@@ -7,16 +7,15 @@ not hold. Out: `Result`s; products by id.
 out.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from jiriki.predict.workload import MODES, load_workload, workload_ids
-from jiriki.products.errors import CostError
-from jiriki.products.product import Product, parse_product, product, product_ids
+from jiriki.products.errors import FactError
+from jiriki.products.product import Product, load_product, parse_product, product_ids
+from jiriki.products.table import Table, parse_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +35,17 @@ class Result:
     note: str
 
 
-def results(workload: str | None = None) -> tuple[Result, ...]:
+def load_results(workload: str | None = None) -> tuple[Result, ...]:
     """Return the published results, of one workload or of all."""
     names = workload_ids() if workload is None else (workload,)
-    return tuple(one for name in names for one in _read(name))
+    return tuple(result for name in names for result in _results(name))
 
 
-def accelerator(id: str) -> Product:
+def load_accelerator(id: str) -> Product:
     """Return a product of the catalogue, or an accelerator that only the results know."""
     if id in accelerator_ids() and id not in product_ids():
-        file = resources.files("jiriki.predict.published_results") / "accelerators" / f"{id}.toml"
-        return _parsed(id, file.read_text("utf-8"))
-    return product(id)
+        return _accelerator(id)
+    return load_product(id)
 
 
 @cache
@@ -58,59 +56,44 @@ def accelerator_ids() -> tuple[str, ...]:
 
 
 @cache
-def _parsed(id: str, text: str) -> Product:
-    return parse_product(id, text)
+def _accelerator(id: str) -> Product:
+    file = resources.files("jiriki.predict.published_results") / "accelerators" / f"{id}.toml"
+    return parse_product(id, file.read_bytes())
 
 
 @cache
-def _read(workload: str) -> tuple[Result, ...]:
+def _results(workload: str) -> tuple[Result, ...]:
     file = resources.files("jiriki.predict.published_results") / f"{workload}.toml"
-    if not file.is_file():
-        return ()
-    return parse_results(workload, file.read_text("utf-8"))
+    return parse_results(workload, file.read_bytes()) if file.is_file() else ()
 
 
-def parse_results(workload: str, text: str) -> tuple[Result, ...]:
-    """Read the results of one workload. Raises CostError that names the entry and key."""
-    where = f"published results of {workload}"
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CostError(f"{where}: not valid TOML ({error}); mend the file") from None
-    sources = table.get("sources", {})
-    return tuple(
-        _result(workload, entry, sources, f"{where}: entry {number}")
-        for number, entry in enumerate(table.get("result", ()), 1)
-    )
+def parse_results(workload: str, content: str | bytes) -> tuple[Result, ...]:
+    """Read the results of one workload. Raises FactError that names the entry and key."""
+    table = parse_table(content, f"published results of {workload}")
+    rounds = table.inner("sources")
+    sources = {key: rounds.text(key) for key in rounds.table}
+    entries = table.tables("result", f"{table.where}: entry")
+    table.close()
+    return tuple(_result(workload, entry, sources) for entry in entries)
 
 
-def _result(
-    workload: str, entry: Mapping[str, Any], sources: Mapping[str, str], where: str
-) -> Result:
-    needed = {"chip", "mode", "per_s", "unit", "weights", "round", "calibration"}
-    for key in sorted(needed - entry.keys()):
-        raise CostError(f"{where}: {key} is missing; add it")
-    for key in sorted(entry.keys() - needed - {"chips", "note"}):
-        raise CostError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(needed))}")
-    if entry["mode"] not in MODES:
-        raise CostError(f"{where}: mode {entry['mode']!r}; choose {', '.join(MODES)}")
-    if not entry["per_s"] > 0:
-        raise CostError(f"{where}: per_s = {entry['per_s']} must be positive; correct it")
+def _result(workload: str, entry: Table, sources: Mapping[str, str]) -> Result:
     unit = load_workload(workload).unit
-    if entry["unit"] != f"{unit}/s":
-        raise CostError(f"{where}: unit {entry['unit']!r} must be {unit}/s; convert it")
-    if entry["round"] not in sources:
-        raise CostError(f"{where}: round {entry['round']!r} has no entry in [sources]; add it")
-    return Result(
+    round_ = entry.text("round")
+    if round_ not in sources:
+        raise FactError(f"{entry.where}: round {round_!r} has no entry in [sources]; add it")
+    result = Result(
         workload=workload,
-        chip=entry["chip"],
-        mode=entry["mode"],
-        per_s=float(entry["per_s"]),
-        unit=entry["unit"],
-        chips=entry.get("chips"),
-        weights_format=entry["weights"],
-        round=entry["round"],
-        source=sources[entry["round"]],
-        calibration=entry["calibration"],
-        note=entry.get("note", ""),
+        chip=entry.text("chip"),
+        mode=entry.choice("mode", MODES),
+        per_s=entry.number("per_s", positive=True),
+        unit=entry.choice("unit", (f"{unit}/s",)),
+        chips=entry.whole("chips", 1) if entry.has("chips") else None,
+        weights_format=entry.text("weights"),
+        round=round_,
+        source=sources[round_],
+        calibration=entry.flag("calibration"),
+        note=entry.text("note", ""),
     )
+    entry.close()
+    return result

@@ -10,16 +10,15 @@ tokens made. A *pass* goes once through all layers of a phase; samples of a batc
 that a pass reads.
 """
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
+from jiriki.products.table import Table, load_table, parse_table
 
 MODES = ("offline", "server", "single")  # all samples at hand; a latency limit; one at a time
 
@@ -189,63 +188,77 @@ def workload_ids() -> tuple[str, ...]:
 def load_workload(id: str, context: int | None = None) -> Workload:
     """Read a workload; `context` sets a decoder's tokens in the cache half-way through its answer.
 
-    Raises CostError for an unknown id, a broken file or a context that does not apply.
+    Raises FactError for an unknown id, a broken file or a context that does not apply.
     """
     known = workload_ids()
     if id not in known:
         near = get_close_matches(id.lower(), known, n=2, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"choose {', '.join(known)}"
-        raise CostError(f"workload {id!r} is not known; {hint}")
+        raise FactError(f"workload {id!r} is not known; {hint}")
     file = resources.files("jiriki.predict") / "workloads" / f"{id}.toml"
-    return parse_workload(id, file.read_text("utf-8"), context)
+    return _workload(id, load_table(file, f"workload {id}"), context)
 
 
-def parse_workload(id: str, text: str, context: int | None = None) -> Workload:
-    """Read the TOML of one workload. Raises CostError that names the key."""
-    where = f"workload {id}"
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CostError(f"{where}: not valid TOML ({error}); mend the file") from None
-    try:
-        work = Work(table["work"])
-        if context is not None and work is not Work.DECODER:
-            raise CostError(f"{where}: context = {context} applies to decoders only; leave it out")
-        parts = _BUILD[work](table, context)
-        return Workload(
-            id=id,
-            name=table["name"],
-            unit=table["unit"],
-            work=work,
-            formats=tuple(table["formats"]),
-            activation_bytes=table["activation_bytes"],
-            target_s=table.get("server_target_s"),
-            source=table["source"],
-            unverified=tuple(table.get("unverified", ())),
-            **parts,
+def parse_workload(id: str, content: str | bytes, context: int | None = None) -> Workload:
+    """Read the TOML of one workload. Raises FactError that names the key."""
+    return _workload(id, parse_table(content, f"workload {id}"), context)
+
+
+def _workload(id: str, table: Table, context: int | None) -> Workload:
+    work = Work(table.choice("work", tuple(kind.value for kind in Work)))
+    if context is not None and work is not Work.DECODER:
+        raise FactError(
+            f"{table.where}: context = {context} applies to decoders only; leave it out"
         )
-    except KeyError as missing:
-        raise CostError(f"{where}: {missing} is missing; add it") from None
-    except (TypeError, ValueError) as error:
-        raise CostError(f"{where}: {error}; correct the file") from None
+    workload = Workload(
+        id=id,
+        name=table.text("name"),
+        unit=table.text("unit"),
+        work=work,
+        formats=table.texts("formats"),
+        activation_bytes=table.number("activation_bytes"),
+        target_s=table.number("server_target_s", positive=True)
+        if table.has("server_target_s")
+        else None,
+        source=table.text("source"),
+        unverified=table.texts_or_none("unverified"),
+        **_BUILD[work](table, context),
+    )
+    table.close()
+    return workload
 
 
-def _network(table: Mapping[str, Any], _: int | None) -> dict[str, Any]:
-    layers = tuple(Layer(*row) for row in table["layers"])
+def _network(table: Table, _: int | None) -> dict[str, Any]:
+    rows = table.rows("layers", 3)
+    layers = tuple(Layer(name, ops, weights, moved) for name, (ops, weights, moved) in rows)
     phase = Phase("network", layers)
     return _whole(phase, stored_weights=phase.weights)
 
 
-def _encoder(table: Mapping[str, Any], _: int | None) -> dict[str, Any]:
-    stack, tokens = Transformer(**table["architecture"]), table["tokens"]
+def _encoder(table: Table, _: int | None) -> dict[str, Any]:
+    stack = _transformer(table.inner("architecture"))
+    tokens = table.whole("tokens", 1)
     phase = Phase("encoder", block_layers(stack, tokens, tokens))
     exchanged = stack.exchanged_per_token * tokens
     return _whole(phase, stored_weights=stack.stored_weights, exchanged=exchanged)
 
 
-def _diffusion(table: Mapping[str, Any], _: int | None) -> dict[str, Any]:
-    layer = Layer("image", table["ops"], 0, table["traffic_elements"])
-    return _whole(Phase("denoise", (layer,)), stored_weights=table["weights"])
+def _transformer(table: Table, *, cross: bool = False) -> Transformer:
+    counts = {
+        field.name: table.whole(field.name, 0 if field.name == "vocab" else 1)
+        for field in fields(Transformer)
+        if field.type is int
+    }
+    stack = Transformer(
+        **counts, gated=table.flag("gated", False), tied=table.flag("tied", False), cross=cross
+    )
+    table.close()
+    return stack
+
+
+def _diffusion(table: Table, _: int | None) -> dict[str, Any]:
+    layer = Layer("image", table.number("ops", positive=True), 0, table.number("traffic_elements"))
+    return _whole(Phase("denoise", (layer,)), stored_weights=table.number("weights"))
 
 
 def _whole(phase: Phase, *, stored_weights: float, exchanged: float = 0) -> dict[str, Any]:
@@ -255,12 +268,16 @@ def _whole(phase: Phase, *, stored_weights: float, exchanged: float = 0) -> dict
     }  # fmt: skip
 
 
-def _decoder(table: Mapping[str, Any], context: int | None) -> dict[str, Any]:
-    stack = Transformer(**table["architecture"])
-    output = table["output_tokens"]
-    prompt = table["prompt_tokens"] if context is None else context - output / 2
+def _decoder(table: Table, context: int | None) -> dict[str, Any]:
+    stack = _transformer(table.inner("architecture"))
+    output = table.whole("output_tokens", 1)
+    published = table.whole("prompt_tokens", 1)
+    prompt = published if context is None else context - output / 2
     if prompt < 1:
-        raise ValueError(f"context = {context} leaves no prompt before {output} answer tokens / 2")
+        raise FactError(
+            f"{table.where}: context = {context} leaves no prompt before {output} answer tokens / "
+            "2; take a longer one"
+        )
     seen = prompt + output / 2
     head = _matmul("vocabulary", 1, stack.hidden, stack.vocab, 1)
     return {
@@ -278,10 +295,10 @@ def _decoder(table: Mapping[str, Any], context: int | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _speech(table: Mapping[str, Any], _: int | None) -> dict[str, Any]:
-    encoder = Transformer(**table["encoder"])
-    decoder = Transformer(**table["decoder"], cross=True)
-    frames, output = table["frames"], table["output_tokens"]
+def _speech(table: Table, _: int | None) -> dict[str, Any]:
+    encoder = _transformer(table.inner("encoder"))
+    decoder = _transformer(table.inner("decoder"), cross=True)
+    frames, output = table.whole("frames", 1), table.whole("output_tokens", 1)
     crossed = 2 * decoder.layers * decoder.kv_width * frames
     step = (
         *block_layers(decoder, 1, output / 2, frames),

@@ -1,7 +1,7 @@
-"""Errors of the cost room."""
+"""Errors of the products room."""
 
 from jiriki.errors import JirikiError
 
 
-class CostError(JirikiError):
-    """A figure, a chip of the catalogue or a rule is unknown, malformed or out of range."""
+class FactError(JirikiError):
+    """A fact (a figure, a product, a rule, a calibration ...) is unknown, malformed or absent."""

@@ -1,21 +1,14 @@
 """`Figure`: a published or derived number that keeps its range, its unit, its source and its date.
 
-In: tables of TOML such as `{ value = 825, unit = "TOPS", source = "S1", date = "2020-08-18" }` or
-`{ low = 280, base = 376, high = 400, ... }` where sources differ. Out: figures in SI units, or in
-one of the few units of the trade of `SI_UNITS`. Source keys (`S1, S17`, or `[S1]` in a sentence)
-are spelled out in `sources.toml`.
+In: numbers in one of the units written in facts (`TOPS`, `GB/s`, `USD/kWh`). Out: figures in SI
+units, or in one of the few units of the trade of `SI_UNITS`. `table.py` reads them from TOML.
 """
 
 import math
-import re
-import tomllib
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
-from importlib import resources
-from typing import Any
 
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
 
 # As written in TOML -> (unit at load, factor). Where mm2 and USD have no SI counterpart that anyone
 # uses, they stay.
@@ -55,11 +48,9 @@ _UNITS: dict[str, dict[str, float]] = {
     "USD/s": {"USD/h": 1 / 3600, "USD/s": 1},
     "USD/W": {"USD/W": 1},
 }  # fmt: skip
+_BRIEF = 80  # characters of a value that a message shows
 SI_UNITS = tuple(_UNITS)
 _KIND = {written: kind for kind, spellings in _UNITS.items() for written in spellings}
-_SOURCE_KEYS = re.compile(r"S\d+(, *S\d+)*")
-_BRACKETED = re.compile(r"\[(S\d+)\]")
-_KEYS = {"value", "low", "base", "high", "unit", "source", "date", "unverified"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +67,16 @@ class Figure:
 
     def __post_init__(self) -> None:
         if self.unit not in _UNITS:
-            raise CostError(f"figure in {self.unit!r}: unit is none of {', '.join(SI_UNITS)}")
+            raise FactError(f"figure in {self.unit!r}: unit is none of {', '.join(SI_UNITS)}")
         for name in ("low", "base", "high"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
-                raise CostError(
+                raise FactError(
                     f"figure {name} = {value} {self.unit}: must be finite and not negative; "
                     "correct it"
                 )
         if not self.low <= self.base <= self.high:
-            raise CostError(
+            raise FactError(
                 f"figure {self.low} / {self.base} / {self.high} {self.unit}: low, base and high "
                 "must ascend; order them"
             )
@@ -106,107 +97,53 @@ class Figure:
         )
 
 
-def read_figure(table: dict[str, Any], key: str, unit: str, where: str) -> Figure:
-    """Read `table[key]` as a figure whose kind is `unit` (one of SI_UNITS), converted to it.
-
-    `where` names the object in messages. Raises CostError for a missing key, a missing or foreign
-    unit, a negative value, a range that does not ascend, or a missing source or date.
-    """
-    what = f"{where}: {key}"
-    if key not in table:
-        raise CostError(f"{what} is missing; add it")
-    entry = table[key]
-    if not isinstance(entry, dict):
-        raise CostError(
-            f"{what} = {entry!r} is a bare value; write it with unit, source and date, as "
-            '{ value = 825, unit = "TOPS", source = "S1", date = "2020-08-18" }'
-        )
-    for name in entry.keys() - _KEYS:
-        raise CostError(f"{what}: unknown key {name!r}; known are {', '.join(sorted(_KEYS))}")
-    factor = _factor(entry.get("unit"), unit, what)
-    low, base, high = (value * factor for value in _range(entry, what))
-    unverified = entry.get("unverified", False)
-    if not isinstance(unverified, bool):
-        raise CostError(f"{what}: unverified = {unverified!r} is not true or false; correct it")
-    return Figure(low, base, high, unit, _source(entry, what), _date(entry, what), unverified)
-
-
 def convert(value: object, written: object, unit: str, what: str) -> float:
-    """Return `value`, as written in unit `written`, in `unit` (of SI_UNITS). Raises CostError."""
-    return _number(value, what) * _factor(written, unit, what)
+    """Return `value`, as written in unit `written`, in `unit` (of SI_UNITS). Raises FactError."""
+    return checked_number(value, what) * unit_factor(written, unit, what)
 
 
-def _factor(written: object, unit: str, what: str) -> float:
+def unit_factor(written: object, unit: str, what: str) -> float:
+    """Return the factor from the unit `written` to `unit` (of SI_UNITS). Raises FactError."""
     if unit not in _UNITS:
-        raise CostError(f"{what}: kind {unit!r} is none of {', '.join(SI_UNITS)}")
+        raise FactError(f"{what}: kind {unit!r} is none of {', '.join(SI_UNITS)}")
     fitting = ", ".join(_UNITS[unit])
     if written is None:
-        raise CostError(f"{what}: unit is missing; write one of {fitting}")
+        raise FactError(f"{what}: unit is missing; write one of {fitting}")
     if not isinstance(written, str) or written not in _KIND:
-        raise CostError(f"{what}: unit {written!r} is unknown; write one of {fitting}")
+        raise FactError(f"{what}: unit {written!r} is unknown; write one of {fitting}")
     if _KIND[written] != unit:
-        raise CostError(f"{what}: unit {written!r} is no measure of {unit}; use one of {fitting}")
+        raise FactError(f"{what}: unit {written!r} is no measure of {unit}; use one of {fitting}")
     return _UNITS[unit][written]
 
 
-def _range(entry: dict[str, Any], what: str) -> tuple[float, float, float]:
-    names = [name for name in ("value", "low", "base", "high") if name in entry]
-    if names not in (["value"], ["low", "base", "high"]):
-        raise CostError(
-            f"{what} has {', '.join(names) or 'no number'}; give value, or low, base and high"
-        )
-    values = [_number(entry[name], f"{what}: {name}") for name in names]
-    low, base, high = values * 3 if len(values) == 1 else values
-    if not low <= base <= high:
-        raise CostError(f"{what}: low {low}, base {base}, high {high} do not ascend; order them")
-    return low, base, high
-
-
-def _number(value: object, what: str) -> float:
+def checked_number(value: object, what: str) -> float:
+    """Return a finite number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise CostError(f"{what} = {value!r} is not a number; correct it")
-    if not math.isfinite(value) or value < 0:
-        raise CostError(f"{what} = {value} must be finite and not negative; correct it")
-    return float(value)
-
-
-def _source(entry: dict[str, Any], what: str) -> str:
-    written = entry.get("source")
-    if not isinstance(written, str) or not written.strip():
-        raise CostError(f"{what}: source is missing; say where the number is from")
-    return spell_out(written, what)
-
-
-def spell_out(written: str, what: str) -> str:
-    """Replace source keys, `S1, S17` alone or `[S1]` in a sentence, by what `sources.toml` says."""
-    if _SOURCE_KEYS.fullmatch(written):
-        return " ; ".join(_citation(key.strip(), what) for key in written.split(","))
-    return _BRACKETED.sub(lambda found: f"[{_citation(found[1], what)}]", written)
-
-
-def _citation(key: str, what: str) -> str:
-    if key not in sources():
-        raise CostError(f"{what}: source {key} is not in products/sources.toml; add it there")
-    return sources()[key]
-
-
-@cache
-def sources() -> dict[str, str]:
-    """Return source key -> citation that a reader can open."""
-    return tomllib.loads((resources.files("jiriki.products") / "sources.toml").read_text("utf-8"))
-
-
-def _date(entry: dict[str, Any], what: str) -> str:
-    if "date" not in entry:
-        raise CostError(f"{what}: date is missing; say when the number was published or read")
-    return read_date(entry["date"], f"{what}: date").isoformat()
+        raise FactError(f"{what} = {brief(value)} is not a number; correct it")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        number = math.inf
+    if not math.isfinite(number) or number < 0:
+        raise FactError(f"{what} = {number:g} must be finite and not negative; correct it")
+    return number
 
 
 def read_date(written: object, what: str) -> date:
-    """Read an ISO date, text or TOML's own. Raises CostError."""
+    """Read an ISO date, text or TOML's own. Raises FactError."""
     if type(written) is date:
         return written
     try:
         return date.fromisoformat(written)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise CostError(f"{what} = {written} is not a date; write it as 2025-01-31") from None
+        text = written if isinstance(written, str) and written.isprintable() else brief(written)
+        raise FactError(f"{what} = {text} is not a date; write it as 2025-01-31") from None
+
+
+def brief(value: object) -> str:
+    """Return a value as written, cut to what a message of one line can hold."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}..."

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
 from jiriki.products.figure import Figure
 
 
@@ -24,11 +24,11 @@ class Range:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.base <= self.high < math.inf:
-            raise CostError(
+            raise FactError(
                 f"range {self.low} / {self.base} / {self.high} does not ascend from 0; order it"
             )
         if self.low == 0 < self.high:
-            raise CostError(f"range 0 / {self.base} / {self.high}: give a low end above 0")
+            raise FactError(f"range 0 / {self.base} / {self.high}: give a low end above 0")
 
     @classmethod
     def exact(cls, value: float) -> "Range":
@@ -87,7 +87,7 @@ def vary(function: Callable[..., float], *inputs: Range) -> Range:
     bases = [one.base for one in inputs]
     base = function(*bases)
     if base <= 0:
-        raise CostError(f"estimate of {base} cannot carry a range; make its inputs positive")
+        raise FactError(f"estimate of {base} cannot carry a range; make its inputs positive")
     down = up = 0.0
     for place, one in enumerate(inputs):
         moved = []

@@ -12,24 +12,25 @@ from hypothesis import strategies as st
 
 from jiriki.chip import chip_names, load_chip
 from jiriki.cost.area import die_area, memory_area, tile_area
-from jiriki.cost.calibration import calibration, load_calibration, parse_calibration
-from jiriki.cost.design import designs
+from jiriki.cost.calibration import load_calibration, parse_calibration
+from jiriki.cost.design import load_designs
+from jiriki.cost.errors import CostError
 from jiriki.cost.inventory import Memory, inventory
-from jiriki.cost.process import process, process_ids
+from jiriki.cost.process import load_process, process_ids
 from jiriki.cost.validate.published_dies import comparisons, median_error
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
 from jiriki.products.range import Range
 
 E256 = load_chip("e256")
-NODE = process("14nm")
-OWN = calibration()
+NODE = load_process("14nm")
+OWN = load_calibration()
 CALIBRATION_TEXT = (resources.files("jiriki.cost") / "calibration.toml").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", chip_names())
 @pytest.mark.parametrize("node", process_ids())
 def test_units_add_to_the_total(name: str, node: str) -> None:
-    area = tile_area(load_chip(name), process(node))
+    area = tile_area(load_chip(name), load_process(node))
     for end in ("low", "base", "high"):
         parts = sum(getattr(unit, end) for unit in area.units.values())
         assert parts == pytest.approx(getattr(area.total, end))
@@ -66,7 +67,7 @@ def test_a_larger_unit_takes_more_area(field: str) -> None:
 
 
 def test_older_nodes_take_more_area() -> None:
-    areas = [tile_area(E256, process(id)).total.base for id in ("28nm", "14nm", "7nm")]
+    areas = [tile_area(E256, load_process(id)).total.base for id in ("28nm", "14nm", "7nm")]
     assert areas == sorted(areas, reverse=True)
 
 
@@ -99,17 +100,17 @@ def test_broken_calibration_is_refused(tmp_path: Path, old: str, new: str, said:
     assert old in CALIBRATION_TEXT
     path = tmp_path / "own.toml"
     path.write_text(CALIBRATION_TEXT.replace(old, new, 1), "utf-8")
-    with pytest.raises(CostError, match=said):
+    with pytest.raises(FactError, match=said):
         load_calibration(path)
 
 
 def test_missing_calibration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CostError, match="name a readable file"):
+    with pytest.raises(FactError, match="name a readable file"):
         load_calibration(tmp_path / "none.toml")
 
 
 def test_a_die_is_its_tiles_and_more() -> None:
-    for plan in designs().values():
+    for plan in load_designs().values():
         die, tile = die_area(plan), tile_area(plan.chip, plan.node).total.base
         built = plan.tiles_per_die + plan.spare_tiles_per_die
         assert die.units["tiles"].base == pytest.approx(built * tile)

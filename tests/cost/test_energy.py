@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from jiriki.chip import load_chip
 from jiriki.cost.activity import Activity, activity, of_operation
-from jiriki.cost.calibration import calibration
+from jiriki.cost.calibration import load_calibration
 from jiriki.cost.energy import PARTS, EnergyEstimate, dynamic_energy, event_energies, run_energy
-from jiriki.cost.process import Scaling, process
+from jiriki.cost.errors import CostError
+from jiriki.cost.process import Scaling, load_process
 from jiriki.isa.matrix.operations import GemmOp, GemvOp, LdwOp
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
 from jiriki.products.range import Range
 from jiriki.program import Program, Run
 from jiriki.sim.timing import TimingEngine
@@ -22,8 +23,8 @@ from tests.report.programs import loads_and_stores
 
 NANO, E256 = load_chip("nano"), load_chip("e256")
 PROGRAM = loads_and_stores()
-NODE = process("14nm")
-COSTS = event_energies(E256, NODE, calibration())
+NODE = load_process("14nm")
+COSTS = event_energies(E256, NODE, load_calibration())
 NAMES = [field.name for field in fields(Activity)]
 COUNTS = st.builds(Activity, **{name: st.integers(0, 10**9) for name in NAMES})
 GEMM = GemmOp(0, 20, 6, 0, 3, 0, False, False, 0, 0, 0, 0)
@@ -126,7 +127,7 @@ def test_time_and_traffic_never_lower_the_energy(cycles: int, more: int) -> None
 
 
 def test_optimistic_scaling_spends_less(run: Run, estimate: EnergyEstimate) -> None:
-    node = process("14nm", Scaling.OPTIMISTIC)
+    node = load_process("14nm", Scaling.OPTIMISTIC)
     assert run_energy(PROGRAM, run, NANO, node).total.base < estimate.total.base
 
 
@@ -142,5 +143,5 @@ def test_a_program_without_notes_has_no_layers(run: Run) -> None:
 
 
 def test_an_unknown_memory_is_refused(run: Run) -> None:
-    with pytest.raises(CostError, match="memory 'sdram' is not known; choose ddr3"):
+    with pytest.raises(FactError, match="memory 'sdram' is not known; choose ddr3"):
         run_energy(PROGRAM, run, NANO, NODE, dram_kind="sdram")

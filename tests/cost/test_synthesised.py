@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from jiriki.chip import load_chip
-from jiriki.cost.calibration import calibration
+from jiriki.cost.calibration import load_calibration
 from jiriki.cost.inventory import inventory
-from jiriki.cost.validate.synthesis import checks, synthesised
+from jiriki.cost.validate.synthesis import checks, load_synthesis
 
-CHIPS = sorted(synthesised())
+CHIPS = sorted(load_synthesis())
 
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_every_gate_is_in_one_unit(chip: str) -> None:
     *units, every = checks(load_chip(chip))
-    parts = synthesised()[chip].values()
+    parts = load_synthesis()[chip].values()
     assert sum(unit.logic for unit in units) == every.logic == sum(part.gates for part in parts)
     bits = sum(part.memory_bits for part in parts)
     assert every.memory == pytest.approx(bits * 14 / 4)  # a latch of 14 transistors, NAND2 of 4
@@ -23,7 +23,7 @@ def test_every_gate_is_in_one_unit(chip: str) -> None:
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_units_are_those_of_the_model_that_have_logic(chip: str) -> None:
-    modelled = inventory(load_chip(chip), calibration())
+    modelled = inventory(load_chip(chip), load_calibration())
     with_logic = {name for name, unit in modelled.items() if unit.transistors.base}
     assert {check.unit for check in checks(load_chip(chip))} == with_logic | {"all"}
 
@@ -36,5 +36,5 @@ def test_model_and_synthesis_are_within_a_factor_of_two_and_a_half(chip: str) ->
 
 def test_an_element_of_the_array_is_below_the_one_that_calibrates() -> None:
     """A multiply-accumulate: 1,095 gates as a processing element, less as a quarter of a dot."""
-    element = synthesised()["nano"]["mx.element"]
+    element = load_synthesis()["nano"]["mx.element"]
     assert 500 < element.gates / element.instances / 4 < 1095

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jiriki.cost.errors import CostError
 from jiriki.cost.price import die_cost
-from jiriki.cost.process import process
+from jiriki.cost.process import load_process
 from jiriki.cost.yields import YieldModel, die_yield, dies_per_wafer, repaired_yield
-from jiriki.products.errors import CostError
+from jiriki.products.errors import FactError
 from jiriki.products.range import Range, vary
 
 MODELS = st.sampled_from(YieldModel)
@@ -92,8 +93,8 @@ def test_cost_never_falls_when_area_grows(
     one: float, other: float, model: YieldModel, node: str
 ) -> None:
     small, large = (Range.exact(area) for area in sorted((one, other)))
-    cheap = die_cost(small, process(node), model).cost
-    dear = die_cost(large, process(node), model).cost
+    cheap = die_cost(small, load_process(node), model).cost
+    dear = die_cost(large, load_process(node), model).cost
     for end in ("low", "base", "high"):
         assert getattr(dear, end) >= getattr(cheap, end) * (1 - 1e-9)
 
@@ -117,7 +118,7 @@ def test_varying_a_product_is_multiplying_ranges(one: Range, other: Range) -> No
 
 @pytest.mark.parametrize("ends", [(2, 1, 3), (-1, 0, 1), (0, 1, 2), (1, 2, math.inf)])
 def test_bad_range_is_refused(ends: tuple[float, float, float]) -> None:
-    with pytest.raises(CostError, match="range"):
+    with pytest.raises(FactError, match="range"):
         Range(*ends)
 
 

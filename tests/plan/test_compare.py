@@ -22,8 +22,8 @@ from jiriki.plan.compare.tables import (
     sourcing_sheet,
 )
 from jiriki.plan.errors import PlanError
-from jiriki.predict import results
-from jiriki.products.errors import CostError
+from jiriki.predict import load_results
+from jiriki.products.errors import FactError
 from jiriki.products.product import product_ids
 
 DAY = date(2025, 8, 25)
@@ -47,7 +47,9 @@ def jiriki(
 @pytest.mark.parametrize("workload", NAMED)
 def test_every_chip_with_a_published_result_is_predicted_beside_it(workload: str) -> None:
     rows = {row.product.id: row for row in compare(workload, on=DAY).rows}
-    published = {r.chip for r in results(workload) if r.mode == "offline" and r.round != "vendor"}
+    published = {
+        r.chip for r in load_results(workload) if r.mode == "offline" and r.round != "vendor"
+    }
     assert set(product_ids()) | published == rows.keys()
     for id in published:
         row = rows[id]
@@ -118,11 +120,11 @@ def test_page_opens_without_a_network() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"chips": ["h21"]}, CostError, "chip 'h21' is not in the catalogue"),
+        ({"chips": ["h21"]}, FactError, "chip 'h21' is not in the catalogue"),
         ({"chips": ["h20", "h20"]}, PlanError, "chip h20 is named twice"),
-        ({"batch": -3}, CostError, "batch = -3 must be at least 1"),
-        ({"mode": "burst"}, CostError, "mode 'burst' is not known"),
-        ({"context": 500}, CostError, "context = 500 applies to decoders only"),
+        ({"batch": -3}, PlanError, "batch = -3 must be at least 1"),
+        ({"mode": "burst"}, PlanError, "mode 'burst' is not known"),
+        ({"context": 500}, FactError, "context = 500 applies to decoders only"),
     ],
 )
 def test_bad_request_is_refused(arguments: dict, error: type, message: str) -> None:

@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from jiriki.cost.price import price
-from jiriki.cost.process import process
+from jiriki.cost.process import load_process
 from jiriki.plan.errors import DemandError
 from jiriki.plan.fleet.demand import Demand, parse_demand
 from jiriki.plan.fleet.market import Market, Offer, known_rules, open_market
-from jiriki.products.product import product
+from jiriki.products.product import load_product
 from tests.plan.small_demand import SMALL
 
 LICENCE = SMALL[SMALL.index("[[event]]") :]
@@ -106,11 +106,11 @@ def test_tariffs_and_factors_change_the_price_of_their_days() -> None:
 
 def test_our_own_chip_costs_what_it_takes_to_make_and_its_masks_once() -> None:
     market = open_market(demand(extra=supply("jiriki-open-14", price="")))
-    made = product("jiriki-open-14")
+    made = load_product("jiriki-open-14")
     parts = price(made).parts
     each = price(made).total.base - parts["masks"].base
     assert offer(market, "more").prices[0] == pytest.approx(each)
-    assert market.chips["jiriki-open-14"].entry == process("14nm").mask_set.base
+    assert market.chips["jiriki-open-14"].entry == load_process("14nm").mask_set.base
 
 
 def test_wafers_bound_chips_by_the_yield_model() -> None:

@@ -14,17 +14,17 @@ from jiriki.plan.compare.own_chips import (
     LEFT_OUT,
     TileRun,
     expect,
+    load_run,
     measure,
-    measured,
     predict_tiles,
     to_toml,
 )
 from jiriki.plan.errors import PlanError
 from jiriki.predict import load_efficiencies, load_workload, predict
-from jiriki.products.product import Product, product, products
+from jiriki.products.product import Product, load_product, load_products
 from jiriki.sim.timing import TimingEngine
 
-OURS = [chip for chip in products() if chip.ours]
+OURS = [chip for chip in load_products() if chip.ours]
 RUN = TileRun("resnet50", "e1024", "hash", 1_000_000, 40_000_000, 10_000_000, 20_000_000)
 
 
@@ -109,9 +109,9 @@ def gemm(m: int, k: int, n: int) -> Graph:
 
 def test_any_chip_can_be_asked_without_compiling() -> None:
     resnet, ours = load_workload("resnet50"), OURS[0]
-    assert expect(resnet, product("h100")) == predict(resnet, product("h100"))
+    assert expect(resnet, load_product("h100")) == predict(resnet, load_product("h100"))
     assert ours.tile and expect(resnet, ours).calibrated_on.startswith(
-        "timing simulator" if measured("resnet50", load_chip(ours.tile)) else "estimate"
+        "timing simulator" if load_run("resnet50", load_chip(ours.tile)) else "estimate"
     )
 
 
@@ -123,8 +123,8 @@ def test_language_model_on_our_tiles_says_that_it_is_an_estimate() -> None:
 def test_stored_run_counts_only_for_the_very_tile() -> None:
     chip = load_chip("e1024")
     changed = replace(chip, dram_latency_cycles=chip.dram_latency_cycles + 1)
-    assert measured("resnet50", changed) is None
-    assert measured("no-such-network", chip) is None
+    assert load_run("resnet50", changed) is None
+    assert load_run("no-such-network", chip) is None
 
 
 def test_stored_runs_are_written_as_they_are_read() -> None:
@@ -138,4 +138,4 @@ def test_run_on_another_tile_is_refused() -> None:
 
 def test_chip_that_is_not_ours_is_refused() -> None:
     with pytest.raises(PlanError, match="h20 is not made of our tiles"):
-        predict_tiles(load_workload("resnet50"), product("h20"), RUN)
+        predict_tiles(load_workload("resnet50"), load_product("h20"), RUN)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from jiriki.chip import load_chip
-from jiriki.cost.process import process
+from jiriki.cost.process import load_process
 from jiriki.program import Run, UnitCounters
 from jiriki.report import Profile, ReportError, make_profile
 from jiriki.report.html import page
@@ -75,7 +75,7 @@ def test_payload_is_plain_json(profile: Profile) -> None:
 
 
 def test_energy_is_in_the_payload_whole_and_by_layer(run: Run) -> None:
-    made = make_profile("copies", PROGRAM, run, NANO, process=process("14nm"))
+    made = make_profile("copies", PROGRAM, run, NANO, process=load_process("14nm"))
     payload = json.loads(json.dumps(profile_payload(made)))
     whole, layers = payload["energy_j"], [row["energy_j"] for row in payload["layers"]]
     assert payload["process"] == "14nm"
@@ -88,7 +88,7 @@ def test_energy_is_in_the_payload_whole_and_by_layer(run: Run) -> None:
 
 
 def test_energy_is_in_the_tables_only_with_a_process(run: Run, profile: Profile) -> None:
-    made = make_profile("copies", PROGRAM, run, NANO, process=process("14nm"))
+    made = make_profile("copies", PROGRAM, run, NANO, process=load_process("14nm"))
     assert made.energy
     assert "energy, estimate (14nm, lpddr5x)" in markdown(summary_sheet([made]))
     assert "energy" not in markdown(summary_sheet([profile]))

@@ -8,7 +8,6 @@ An energy is that of the bare arithmetic circuit. What registers, clock and wire
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -18,8 +17,9 @@ from itertools import pairwise
 from typing import Any
 
 from jiriki.cost import scaling
-from jiriki.products.errors import CostError
-from jiriki.products.figure import Figure, read_figure
+from jiriki.products.errors import FactError
+from jiriki.products.figure import Figure
+from jiriki.products.table import Table, load_table, parse_table
 
 DEFAULT_PROCESS = "14nm"
 # Published energies of one operation at one node differ by about this factor either way.
@@ -59,7 +59,7 @@ class Process:
     scaling: Scaling = Scaling.DEFAULT
 
     def energy(self, operation: str) -> Figure:
-        """Return the joules of one operation, such as `int8_mul`. Raises CostError."""
+        """Return the joules of one operation, such as `int8_mul`. Raises FactError."""
         return _energy(operation, self.node_nm, self.voltage.base, self.scaling)
 
     def sram_energy(self, macro_bytes: float) -> Figure:
@@ -90,9 +90,9 @@ def _blend(first: Figure, second: Figure, share: float) -> Figure:
 
 @cache
 def _energy(operation: str, node_nm: float, volt: float, law: Scaling) -> Figure:
-    old, new = (energies(nm) for nm in ("nm45", "nm7"))
+    old, new = (load_energies(nm) for nm in ("nm45", "nm7"))
     if operation not in old:
-        raise CostError(
+        raise FactError(
             f"operation {operation!r} has no energy; known are {', '.join(sorted(old))}"
         )
     if law is Scaling.OPTIMISTIC:
@@ -113,10 +113,10 @@ def _energy(operation: str, node_nm: float, volt: float, law: Scaling) -> Figure
 
 
 @cache
-def energies(node: str) -> Mapping[str, Figure]:
+def load_energies(node: str) -> Mapping[str, Figure]:
     """Return operation -> joules as published, at `nm45` or `nm7`."""
-    table = tomllib.loads(_text("energies"))[node]
-    return {key: read_figure(table, key, "J", f"energies.{node}") for key in table}
+    table = _table("energies").inner(node, f"energies.{node}")
+    return table.figures(dict.fromkeys(table.table, "J"))
 
 
 _FIGURES = {
@@ -124,48 +124,52 @@ _FIGURES = {
     "wire_energy": "J/(bit mm)", "leakage": "W/mm2", "phy_scale": "1", "defect_density": "1/mm2",
     "wafer_price": "USD", "mask_set": "USD",
 }  # fmt: skip
-_PLAIN: dict[str, type] = {
-    "name": str, "summary": str, "node_nm": float, "planar": bool, "for_design": bool,
-    "aliases": list,
-}  # fmt: skip
 
 
 def process_ids() -> tuple[str, ...]:
     """Return the ids of the nodes, oldest node first."""
-    folder = resources.files("jiriki.cost.process")
-    names = (f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
-    ids = (name for name in names if name != "energies")
-    return tuple(sorted(ids, key=lambda id: (-_table(id)["node_nm"], id)))
+    return tuple(_processes(Scaling.DEFAULT))
 
 
 @cache
-def process(id: str, scaling: Scaling = Scaling.DEFAULT) -> Process:
-    """Read a node by id, or by what the catalogue of products calls it. Raises CostError."""
-    for known in process_ids():
-        if id == known or id in _table(known)["aliases"]:
-            return parse_process(known, _table(known), scaling)
-    raise CostError(f"process {id!r} is not known; choose {', '.join(process_ids())}")
+def _processes(scaling: Scaling) -> Mapping[str, Process]:
+    names = (file.name for file in resources.files("jiriki.cost.process").iterdir())
+    ids = [name[:-5] for name in names if name.endswith(".toml") and name != "energies.toml"]
+    nodes = [_process(id, _table(id), scaling) for id in ids]
+    return {node.id: node for node in sorted(nodes, key=lambda node: (-node.node_nm, node.id))}
 
 
-def parse_process(id: str, table: Mapping[str, Any], scaling: Scaling) -> Process:
-    """Check one node's table. Raises CostError."""
-    where = f"process {id}"
-    for key in sorted(table.keys() - _FIGURES.keys() - _PLAIN.keys()):
-        raise CostError(f"{where}: unknown key {key!r}; remove it")
-    for key, kind in _PLAIN.items():
-        if type(table.get(key)) is not kind:
-            raise CostError(f"{where}: {key} = {table.get(key)!r} is not a {kind.__name__}")
-    figures: dict[str, Any] = {
-        key: read_figure(dict(table), key, unit, where) for key, unit in _FIGURES.items()
-    }
-    plain = {key: table[key] for key in _PLAIN if key != "aliases"}
-    return Process(id=id, aliases=tuple(table["aliases"]), scaling=scaling, **plain, **figures)
+def load_process(id: str, scaling: Scaling = Scaling.DEFAULT) -> Process:
+    """Read a node by id, or by what the catalogue of products calls it. Raises FactError."""
+    nodes = _processes(scaling)
+    for node in nodes.values():
+        if id == node.id or id in node.aliases:
+            return node
+    raise FactError(f"process {id!r} is not known; choose {', '.join(nodes)}")
 
 
-@cache
-def _table(id: str) -> dict[str, Any]:
-    return tomllib.loads(_text(id))
+def parse_process(id: str, content: str | bytes, scaling: Scaling = Scaling.DEFAULT) -> Process:
+    """Read the TOML of a node. Raises FactError."""
+    return _process(id, parse_table(content, f"process {id}"), scaling)
 
 
-def _text(name: str) -> str:
-    return (resources.files("jiriki.cost.process") / f"{name}.toml").read_text("utf-8")
+def _process(id: str, table: Table, scaling: Scaling) -> Process:
+    figures: dict[str, Any] = table.figures(_FIGURES)
+    node = Process(
+        id=id,
+        name=table.text("name"),
+        summary=table.text("summary"),
+        node_nm=table.number("node_nm", positive=True),
+        planar=table.flag("planar"),
+        for_design=table.flag("for_design"),
+        aliases=table.texts_or_none("aliases"),
+        scaling=scaling,
+        **figures,
+    )
+    table.close()
+    return node
+
+
+def _table(name: str) -> Table:
+    file = resources.files("jiriki.cost.process") / f"{name}.toml"
+    return load_table(file, f"process {name}")

@@ -5,19 +5,17 @@ with the error, and whether the chip served to calibrate or was held out. The ch
 form and of which chips to hold out was made knowing all of them, so a held-out error is optimistic.
 """
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from jiriki.cost.calibration import Calibration, calibration
-from jiriki.cost.interfaces import link, memory
-from jiriki.cost.process import process
-from jiriki.products.errors import CostError
-from jiriki.products.figure import read_date, spell_out
+from jiriki.cost.calibration import Calibration, load_calibration
+from jiriki.cost.interfaces import load_link, load_memory
+from jiriki.cost.process import load_process
 from jiriki.products.range import ZERO, Range
+from jiriki.products.table import Table, load_table
 
 MACRO_BYTES = 32 << 10  # of the local memories that feed the multipliers
 
@@ -77,7 +75,7 @@ class Comparison:
 
 def predicted_area(chip: Anatomy, factors: Calibration | None = None) -> Range:
     """Return mm2 of the die."""
-    factors, node = factors or calibration(), process(chip.process)
+    factors, node = factors or load_calibration(), load_process(chip.process)
     element = factors["processing_element"] * factors.value("per_gate")
     half = element * factors["half_multiply_add_per_element"]
     lane = element * factors["fp32_multiply_add_per_element"]
@@ -89,17 +87,17 @@ def predicted_area(chip: Anatomy, factors: Calibration | None = None) -> Range:
     )
     logic = transistors / (Range.of(node.logic_density) * factors["logic_fill"])
     sram = Range.exact(chip.sram_bytes) / (Range.of(node.sram_density) * factors["sram_fill"])
-    ports = Range.of(link(chip.host_kind).area) * chip.host_lanes
+    ports = Range.of(load_link(chip.host_kind).area) * chip.host_lanes
     if chip.memory_channels:
-        ports = ports + Range.of(memory(chip.memory_kind).area) * chip.memory_channels
+        ports = ports + Range.of(load_memory(chip.memory_kind).area) * chip.memory_channels
     if chip.serial_lanes:
-        ports = ports + Range.of(link("serial").area) * chip.serial_lanes
+        ports = ports + Range.of(load_link("serial").area) * chip.serial_lanes
     return (logic + sram + ports * Range.of(node.phy_scale)) / factors["die_fill"]
 
 
 def predicted_power(chip: Anatomy, factors: Calibration | None = None) -> Range:
     """Return W with every enabled multiplier at work and the memory at its bandwidth."""
-    factors, node = factors or calibration(), process(chip.process)
+    factors, node = factors or load_calibration(), load_process(chip.process)
     energy = {name: Range.of(node.energy(name)) for name in _OPERATIONS}
     rate = chip.clock_hz * chip.enabled
     macs = (chip.int8_macs + chip.half_macs) * rate
@@ -112,7 +110,7 @@ def predicted_power(chip: Anatomy, factors: Calibration | None = None) -> Range:
     leakage = Range.of(node.leakage) * chip.area_mm2
     outside = ZERO
     if chip.memory_channels:
-        outside = Range.of(memory(chip.memory_kind).energy) * (8 * chip.memory_bytes_per_s)
+        outside = Range.of(load_memory(chip.memory_kind).energy) * (8 * chip.memory_bytes_per_s)
     return multiply * factors["activity"] + local + control + leakage + outside
 
 
@@ -121,7 +119,7 @@ _OPERATIONS = ("int8_mul", "int32_add", "fp16_mul", "fp16_add", "fp32_add")
 
 def comparisons(factors: Calibration | None = None) -> tuple[Comparison, ...]:
     """Return area, then power, of every chip that publishes them."""
-    chips = anatomies()
+    chips = load_anatomies()
     areas = [_area(c, factors) for c in chips]
     powers = [_power(c, factors) for c in chips if c.power_w]
     return (*areas, *powers)
@@ -149,22 +147,21 @@ def median_error(rows: Sequence[Comparison]) -> float:
 
 
 @cache
-def anatomies() -> tuple[Anatomy, ...]:
+def load_anatomies() -> tuple[Anatomy, ...]:
     """Return the chips of `published_dies.toml`."""
-    table = tomllib.loads(
-        (resources.files("jiriki.cost.validate") / "published_dies.toml").read_text("utf-8")
-    )
-    return tuple(_parse(id, entry) for id, entry in table.items())
+    file = resources.files("jiriki.cost.validate") / "published_dies.toml"
+    chips = load_table(file, "published_dies.toml").parts("published chip")
+    return tuple(_anatomy(id, table) for id, table in chips.items())
 
 
-def _parse(id: str, entry: Mapping[str, Any]) -> Anatomy:
-    names = {field.name for field in fields(Anatomy)} - {"id"}
-    for key in sorted(entry.keys() ^ names):
-        raise CostError(
-            f"published chip {id}: {key} is missing or unknown; mend published_dies.toml"
-        )
-    where = f"published chip {id}"
-    values = dict(entry)
-    values["date"] = read_date(entry["date"], where).isoformat()
-    values["source"] = spell_out(entry["source"], where)
-    return Anatomy(id=id, **values)
+def _anatomy(id: str, table: Table) -> Anatomy:
+    read: dict[object, Callable[[str], Any]] = {
+        str: lambda key: table.text(key, ""),
+        int: lambda key: table.whole(key, 0),
+        float: table.number,
+        bool: table.flag,
+    }
+    own = {"id": id, "source": table.source(), "date": table.required_day("date").isoformat()}
+    rest = {f.name: read[f.type](f.name) for f in fields(Anatomy) if f.name not in own}
+    table.close()
+    return Anatomy(**own, **rest)

@@ -6,16 +6,16 @@ reaches (`logic_fill`) was fitted with the model's counts of published chips, wh
 things out as its counts of our tiles do.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 from jiriki.chip import ChipConfig
-from jiriki.cost.calibration import Calibration, calibration
+from jiriki.cost.calibration import Calibration, load_calibration
 from jiriki.cost.inventory import inventory
 from jiriki.products.range import Range
+from jiriki.products.table import Table, load_table
 
 # Unit of the model -> the parts of `jiriki synth` that it stands for; a name stands for itself and
 # for what begins with it and a dot. Memories of the units in SRAM are macros in the model.
@@ -56,20 +56,28 @@ class Check:
 
 
 @cache
-def synthesised() -> Mapping[str, Mapping[str, Synthesised]]:
+def load_synthesis() -> Mapping[str, Mapping[str, Synthesised]]:
     """Return chip -> part -> what synthesis counted."""
-    text = (resources.files("jiriki.cost.validate") / "synthesis.toml").read_text("utf-8")
-    chips = tomllib.loads(text)["chips"]
+    file = resources.files("jiriki.cost.validate") / "synthesis.toml"
+    chips = load_table(file, "synthesis.toml").inner("chips").parts("synthesis of chip")
     return {
-        chip: {name: Synthesised(**given) for name, given in parts.items()}
-        for chip, parts in chips.items()
+        chip: {name: _synthesised(part) for name, part in table.parts(f"{chip}: part").items()}
+        for chip, table in chips.items()
     }
+
+
+def _synthesised(table: Table) -> Synthesised:
+    part = Synthesised(
+        table.whole("instances", 1), table.number("gates"), table.number("memory_bits")
+    )
+    table.close()
+    return part
 
 
 def checks(chip: ChipConfig, factors: Calibration | None = None) -> list[Check]:
     """Compare unit by unit, then all. The chip must be in `synthesised()`."""
-    factors = factors or calibration()
-    parts, units = synthesised()[chip.name], inventory(chip, factors)
+    factors = factors or load_calibration()
+    parts, units = load_synthesis()[chip.name], inventory(chip, factors)
     gate, latch = factors.value("per_gate"), factors.value("latch_bit")
     found = []
     for unit, names in PARTS.items():

@@ -13,11 +13,12 @@ from datetime import date
 from statistics import median
 
 from jiriki.chip import load_chip
+from jiriki.cost.errors import CostError
 from jiriki.cost.price import per_million
 from jiriki.errors import JirikiError
 from jiriki.export_control import ExportResult, export_check
 from jiriki.graph import Graph
-from jiriki.plan.compare.own_chips import TileRun, measure, measured, predict_tiles
+from jiriki.plan.compare.own_chips import TileRun, load_run, measure, predict_tiles
 from jiriki.plan.errors import PlanError
 from jiriki.predict import (
     MODES,
@@ -25,13 +26,13 @@ from jiriki.predict import (
     Result,
     Work,
     Workload,
-    accelerator,
+    load_accelerator,
+    load_results,
     load_workload,
     predict,
-    results,
 )
 from jiriki.predict.calibrate import Check, checks
-from jiriki.products.errors import CostError
+from jiriki.predict.errors import PredictError
 from jiriki.products.figure import Figure
 from jiriki.products.product import Product, product_ids
 from jiriki.products.range import Range
@@ -98,22 +99,22 @@ def compare(
     """Compare chips; without names all of the catalogue, and all with a published result.
 
     graph: makes the network's Graph, asked only where a tile of ours has no stored run of it.
-    Raises CostError for an unknown workload or chip, a bad batch or context; PlanError for chips
+    Raises FactError for an unknown workload or chip, PlanError for a bad mode or batch, or chips
     named twice.
     """
     if mode not in MODES:
-        raise CostError(f"mode {mode!r} is not known; choose {', '.join(MODES)}")
+        raise PlanError(f"mode {mode!r} is not known; choose {', '.join(MODES)}")
     if batch is not None and batch < 1:
-        raise CostError(f"batch = {batch} must be at least 1; name the samples at once")
+        raise PlanError(f"batch = {batch} must be at least 1; name the samples at once")
     workload = load_workload(workload_id, context)
     as_published = batch is None and context is None
     published = {r.chip: r for r in _best(workload_id, mode)} if as_published else {}
-    ids = _ids(chips, {r.chip for r in results(workload_id)})
+    ids = _ids(chips, {r.chip for r in load_results(workload_id)})
     asked = _Asked(workload, mode, batch, graph)
-    rows = [_row(accelerator(id), asked, published.get(id), on) for id in ids]
+    rows = [_row(load_accelerator(id), asked, published.get(id), on) for id in ids]
     rows.sort(key=lambda row: -row.prediction.per_s[1] if row.prediction else 0.0)
     shown = set(ids)
-    entries = [r for r in results(workload_id) if r.chip in shown]
+    entries = [r for r in load_results(workload_id) if r.chip in shown]
     return Comparison(workload, mode, on, tuple(rows), checks(entries) if entries else ())
 
 
@@ -128,18 +129,18 @@ class _Asked:
 
 
 def _ids(chips: Sequence[str], published: set[str]) -> list[str]:
-    """Return the ids to compare. Raises PlanError, or CostError for an unknown one."""
+    """Return the ids to compare. Raises PlanError, or FactError for an unknown one."""
     if not chips:
         return [*product_ids(), *sorted(published - set(product_ids()))]
     twice = sorted({id for id in chips if list(chips).count(id) > 1})
     if twice:
         raise PlanError(f"chip {', '.join(twice)} is named twice; name each chip once")
-    return [accelerator(id).id for id in chips]
+    return [load_accelerator(id).id for id in chips]
 
 
 def _best(workload: str, mode: str) -> Iterable[Result]:
     """Return the best reviewed result of each chip in a mode, in ascending order of throughput."""
-    fitting = [r for r in results(workload) if r.mode == mode and r.round != "vendor"]
+    fitting = [r for r in load_results(workload) if r.mode == mode and r.round != "vendor"]
     return sorted(fitting, key=lambda r: r.per_s)
 
 
@@ -147,7 +148,7 @@ def _row(chip: Product, asked: _Asked, published: Result | None, on: date) -> Ro
     prediction, why_not, note = None, "", ""
     try:
         prediction, note = _predict(chip, asked, published)
-    except CostError as error:
+    except PredictError as error:
         why_not = str(error)
     cost, why_no_cost = _cost(chip, prediction) if prediction else (None, "no prediction")
     return Row(
@@ -191,7 +192,7 @@ def _tile_run(chip: Product, asked: _Asked) -> TileRun | str:
     """Return the run of one tile, or why there is none."""
     assert chip.tile is not None, "every chip of ours names its tile"
     tile = load_chip(chip.tile)
-    stored = measured(asked.workload.id, tile)
+    stored = load_run(asked.workload.id, tile)
     if stored is not None:
         return stored
     if asked.graph is None:

@@ -13,11 +13,11 @@ traffic is each tile's own. What the model leaves out: contention in the network
 that arrive late.
 """
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.compiler import compile_graph
@@ -26,6 +26,7 @@ from jiriki.plan.errors import PlanError
 from jiriki.predict import Prediction, Workload, load_efficiencies, predict
 from jiriki.predict.engine import server_share
 from jiriki.products.product import Product
+from jiriki.products.table import Table, load_table
 from jiriki.sim.timing import TimingEngine
 
 SHARING = 4  # tiles that take one read of the weights, base
@@ -50,10 +51,10 @@ def expect(
 ) -> Prediction:
     """Predict any chip without compiling: ours from a stored run where there is one.
 
-    Raises CostError as `predict.predict` does.
+    Raises PredictError as `predict.predict` does.
     """
     if product.tile is not None and batch is None:
-        run = measured(workload.id, load_chip(product.tile))
+        run = load_run(workload.id, load_chip(product.tile))
         if run is not None:
             return predict_tiles(workload, product, run, mode)
     return predict(workload, product, mode, batch=batch)
@@ -72,7 +73,7 @@ def measure(workload: str, graph: Graph, chip: ChipConfig) -> TileRun:
     )  # fmt: skip
 
 
-def measured(workload: str, chip: ChipConfig) -> TileRun | None:
+def load_run(workload: str, chip: ChipConfig) -> TileRun | None:
     """Return the stored run of this very tile, if there is one."""
     fitting = (run for run in _stored() if (run.workload, run.tile) == (workload, chip.name))
     return next((run for run in fitting if run.chip_hash == chip.content_hash()), None)
@@ -80,8 +81,18 @@ def measured(workload: str, chip: ChipConfig) -> TileRun | None:
 
 @cache
 def _stored() -> tuple[TileRun, ...]:
-    text = (resources.files("jiriki.plan.compare") / "measured.toml").read_text("utf-8")
-    return tuple(TileRun(**entry) for entry in tomllib.loads(text).get("run", ()))
+    file = resources.files("jiriki.plan.compare") / "measured.toml"
+    return tuple(_run(entry) for entry in load_table(file, "measured.toml").tables("run", "run"))
+
+
+def _run(table: Table) -> TileRun:
+    texts = ("workload", "tile", "chip_hash")
+    values: dict[str, Any] = {
+        name: table.text(name) if name in texts else table.whole(name, 0)
+        for name in TileRun.__slots__
+    }
+    table.close()
+    return TileRun(**values)
 
 
 def to_toml(runs: Iterable[TileRun]) -> str:

@@ -10,20 +10,19 @@ for), caps or prices supplies between two days, both included. A *policy* bounds
 that depends on a vendor or a country.
 """
 
-import tomllib
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from jiriki.export_control import rulebook
+from jiriki.export_control import load_rulebook
 from jiriki.plan.errors import DemandError
 from jiriki.plan.fleet.months import add_months, months_from, read_month
 from jiriki.predict import MODES, load_workload
-from jiriki.products.figure import Figure, spell_out
-from jiriki.products.product import product
-from jiriki.products.table import Table
+from jiriki.products.figure import Figure
+from jiriki.products.product import load_product
+from jiriki.products.table import Table, load_table, parse_table, spell_out
 
 EVENT_KINDS = ("stop", "allow", "cap", "price", "tariff")
 POLICY_KINDS = ("vendor", "designer_country", "made_in", "domestic")
@@ -182,23 +181,17 @@ class Demand:
 
 
 def load_demand(path: Path) -> Demand:
-    """Read a demand's file. Raises DemandError, or CostError for figures and unknown chips."""
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise DemandError(f"demand {path}: {error.strerror}; name a readable file") from None
-    except UnicodeDecodeError:
-        raise DemandError(f"demand {path}: is no text in UTF-8; name a TOML file") from None
-    return parse_demand(text, path.name)
+    """Read a demand's file. Raises DemandError, or FactError for figures and unknown chips."""
+    return _demand(load_table(path, f"demand {path}", DemandError))
 
 
-def parse_demand(text: str, where: str = "demand") -> Demand:
-    """Read a demand. Raises DemandError, or CostError for figures and unknown chips."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DemandError(f"{where}: not valid TOML ({error}); mend the file") from None
-    top = Table(table, where, _given(table, where), error=DemandError)
+def parse_demand(content: str | bytes, where: str = "demand") -> Demand:
+    """Read a demand. Raises DemandError, or FactError for figures and unknown chips."""
+    return _demand(parse_table(content, where, DemandError))
+
+
+def _demand(top: Table) -> Demand:
+    top.defaults = _defaults(top)
     services = tuple(_service(one) for one in top.tables("service", "service"))
     units = {one.id: one.unit for one in services}
     demand = Demand(
@@ -218,18 +211,17 @@ def parse_demand(text: str, where: str = "demand") -> Demand:
         events=tuple(_event(one) for one in top.tables("event", "event")),
         policies=tuple(_policy(one) for one in top.tables("policy", "policy")),
     )
-    top.asked |= {"source", "date"}
     top.close()
-    _check(demand, where)
+    _check(demand, top.where)
     return demand
 
 
-def _given(table: dict[str, Any], where: str) -> dict[str, Any]:
+def _defaults(top: Table) -> dict[str, Any]:
     """Return source and date of figures that name none: both, or neither."""
-    given = {key: table[key] for key in ("source", "date") if key in table}
-    if len(given) == 1:
-        raise DemandError(f"{where}: source and date go together; give both or none of them")
-    return given
+    defaults = {key: top.table[key] for key in ("source", "date") if top.has(key)}
+    if len(defaults) == 1:
+        raise DemandError(f"{top.where}: source and date go together; give both or none of them")
+    return defaults
 
 
 def _count(top: Table) -> int:
@@ -285,7 +277,7 @@ def _limits(table: Table) -> Limits:
 
 
 def _service(table: Table) -> Service:
-    id = _named(table, "service")
+    id = table.name("id", "service")
     workload = load_workload(table.text("workload"))
     one = workload.unit.rstrip("s")
     made = Service(
@@ -306,16 +298,9 @@ def _service(table: Table) -> Service:
     return made
 
 
-def _named(table: Table, kind: str) -> str:
-    """Read the id and name the table after it in messages."""
-    id = table.text("id")
-    table.where = f"{kind} {id}"
-    return id
-
-
 def _chip(table: Table) -> str:
-    """Read the id of a product. Raises CostError for one that is not in the catalogue."""
-    return product(table.text("chip")).id
+    """Read the id of a product. Raises FactError for one that is not in the catalogue."""
+    return load_product(table.text("chip")).id
 
 
 def _stock(table: Table, top: Table) -> Stock:
@@ -352,7 +337,7 @@ def _software(table: Table, units: dict[str, str]) -> Software:
 
 
 def _supply(table: Table) -> Supply:
-    id = _named(table, "supply")
+    id = table.name("id", "supply")
     made = Supply(
         id=id,
         chip=_chip(table),
@@ -374,7 +359,7 @@ def _supply(table: Table) -> Supply:
 
 
 def _foundry(table: Table) -> Foundry:
-    id = _named(table, "foundry")
+    id = table.name("id", "foundry")
     wafers = table.figure("wafers", "1", "wafers/month")
     growth = table.figure_or_none("growth", "1", "%/month", 0.01)
     table.close()
@@ -393,7 +378,7 @@ def _event(table: Table) -> Event:
     value, in_wafers = _event_value(table, kind)
     made = Event(
         name, kind, table.texts("of"), first, last, value, in_wafers,
-        spell_out(table.text("source", str(table.given.get("source", ""))), table.where),
+        spell_out(table.text("source", str(table.defaults.get("source", ""))), table.where),
     )  # fmt: skip
     table.close()
     return made
@@ -442,7 +427,7 @@ def _check(demand: Demand, where: str) -> None:
         raise DemandError(f"{where}: no [[service]] is given, so there is nothing to plan for")
     if not demand.supplies and not demand.stock:
         raise DemandError(f"{where}: neither [[supply]] nor [[stock]] is given; name chips")
-    first = rulebook().first_day()
+    first = load_rulebook().first_day()
     if demand.months[0] < first:
         raise DemandError(
             f"{where}: start {demand.months[0]} lies before every export rule: the data begins on "

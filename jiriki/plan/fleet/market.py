@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from jiriki.cost.assumptions import assumptions
+from jiriki.cost.assumptions import load_assumptions
+from jiriki.cost.errors import CostError
 from jiriki.cost.price import price, product_die
-from jiriki.cost.process import process
-from jiriki.export_control import ExportResult, export_check, rulebook
+from jiriki.cost.process import load_process
+from jiriki.export_control import ExportResult, export_check, load_rulebook
 from jiriki.export_control.rules import Rulebook
 from jiriki.plan.compare.compare import compare
 from jiriki.plan.errors import DemandError
 from jiriki.plan.fleet.demand import Demand, Economics, Event, Service, Supply
 from jiriki.plan.fleet.months import add_months, days_of, pieces
-from jiriki.products.errors import CostError
-from jiriki.products.product import Product, product
+from jiriki.products.product import Product, load_product
 
 YEAR_MONTHS = 12
 YEAR_S = 365.25 * 86400
@@ -103,10 +103,10 @@ class Market:
 
 
 def open_market(demand: Demand) -> Market:
-    """Join a demand with catalogue, models and rules. Raises DemandError or CostError."""
+    """Join a demand with catalogue, models and rules. Raises DemandError or FactError."""
     ids = dict.fromkeys([s.chip for s in demand.stock] + [s.chip for s in demand.supplies])
     rates, notes = _rates(demand, tuple(ids))
-    chips = {id: _chip(product(id), demand, rates, notes) for id in ids}
+    chips = {id: _chip(load_product(id), demand, rates, notes) for id in ids}
     book = known_rules(demand.known_on)
     return Market(
         chips=chips,
@@ -118,7 +118,7 @@ def open_market(demand: Demand) -> Market:
 
 def known_rules(on: date | None) -> Rulebook:
     """Return the rules as somebody knew them on a day: later ones unknown, held ones for good."""
-    book = rulebook()
+    book = load_rulebook()
     if on is None:
         return book
     kept = tuple(
@@ -131,7 +131,7 @@ def known_rules(on: date | None) -> Rulebook:
 
 def costs_of(given: Economics) -> Costs:
     """Return the economics; what is not given is of cost/assumptions.toml, a chip's share of it."""
-    usual = assumptions()
+    usual = load_assumptions()
     per_server = usual.chips_per_server
     keys = ("electricity", "pue", "life", "upkeep", "load", "idle_power", "host_price")
     names = {**{key: f"server.{key}" for key in keys}, "load": "server.utilisation"}
@@ -212,7 +212,7 @@ def _chip(made: Product, demand: Demand, rates: _Rates, notes: dict[str, list[st
     entry = software.entry.base if software is not None and software.entry is not None else 0.0
     offered = [one for one in demand.supplies if one.chip == made.id]
     if made.ours and any(one.price is None for one in offered):
-        entry += process(made.process).mask_set.base
+        entry += load_process(made.process).mask_set.base
     return Chip(
         id=made.id,
         vendor=made.designer,
@@ -253,7 +253,7 @@ def _worth(made: Product) -> float:
 
 
 def _offer(supply: Supply, demand: Demand, book: Rulebook) -> Offer:
-    made = product(supply.chip)
+    made = load_product(supply.chip)
     gate = _Gate(supply, made, demand, book)
     borders = gate.borders()
     base = _paid(supply, made)
@@ -303,7 +303,7 @@ def _per_wafer(supply: Supply, made: Product) -> float:
         return supply.per_wafer.base
     if supply.foundry is None:
         return math.inf
-    given = assumptions()
+    given = load_assumptions()
     try:
         die = product_die(made, given)
     except CostError as error:

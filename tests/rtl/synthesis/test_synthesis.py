@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jiriki.chip import load_chip
-from jiriki.cost.validate.synthesis import synthesised
+from jiriki.cost.validate.synthesis import load_synthesis
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.synthesis import tools
 from jiriki.rtl.synthesis.table import Request, Row, synthesise
@@ -86,10 +86,10 @@ def test_the_page_shows_what_synthesis_gives_now(element_on_ecp5: Row) -> None:
     assert shown[7:12] == [str(n) for n in (row.lut, row.ff, row.dsp, row.block_ram, row.lut_ram)]
 
 
-@pytest.mark.parametrize("chip", sorted(synthesised()))
+@pytest.mark.parametrize("chip", sorted(load_synthesis()))
 def test_every_part_is_in_the_data_of_the_cost_model(chip: str) -> None:
     now = {part.name: part.instances for part in parts(load_chip(chip))}
-    assert {name: part.instances for name, part in synthesised()[chip].items()} == now
+    assert {name: part.instances for name, part in load_synthesis()[chip].items()} == now
 
 
 def test_area_is_that_of_the_library_of_the_user(tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jiriki.products.errors import CostError
-from jiriki.products.figure import Figure, read_date, read_figure, sources
+from jiriki.products.errors import FactError
+from jiriki.products.figure import Figure, read_date
+from jiriki.products.table import Table, load_sources
 
 GOOD = {"value": 825, "unit": "TOPS", "source": "S1", "date": "2020-08-18"}
 
 
 def read(entry: object, unit: str = "op/s") -> Figure:
-    return read_figure({"peak": entry}, "peak", unit, "product toy")
+    return Table({"peak": entry}, "product toy").figure("peak", unit)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +50,11 @@ def test_range_keeps_its_three_numbers_and_its_doubt() -> None:
 
 
 def test_source_keys_are_spelled_out_alone_and_in_a_sentence() -> None:
-    assert read({**GOOD, "source": "S1, S2"}).source == f"{sources()['S1']} ; {sources()['S2']}"
-    assert read({**GOOD, "source": "half of [S2]"}).source == f"half of [{sources()['S2']}]"
+    assert (
+        read({**GOOD, "source": "S1, S2"}).source
+        == f"{load_sources()['S1']} ; {load_sources()['S2']}"
+    )
+    assert read({**GOOD, "source": "half of [S2]"}).source == f"half of [{load_sources()['S2']}]"
 
 
 @pytest.mark.parametrize(
@@ -75,30 +79,30 @@ def test_source_keys_are_spelled_out_alone_and_in_a_sentence() -> None:
 )
 def test_bad_figure_gets_one_line(change: dict[str, object], said: str) -> None:
     entry = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
-    with pytest.raises(CostError) as stop:
+    with pytest.raises(FactError) as stop:
         read(entry)
     assert said in str(stop.value) and str(stop.value).startswith("product toy: peak")
     assert "\n" not in str(stop.value)
 
 
 def test_bare_number_and_missing_key_are_refused() -> None:
-    with pytest.raises(CostError, match="is a bare value; write it with unit, source and date"):
+    with pytest.raises(FactError, match="is a bare value; write it with its unit, source and date"):
         read(825)
-    with pytest.raises(CostError, match="product toy: peak is missing"):
-        read_figure({}, "peak", "op/s", "product toy")
+    with pytest.raises(FactError, match="product toy: peak is missing"):
+        Table({}, "product toy").figure("peak", "op/s")
 
 
 def test_descending_range_is_refused() -> None:
     entry = {"low": 3, "base": 2, "high": 4, "unit": "W", "source": "x", "date": "2025-01-31"}
-    with pytest.raises(CostError, match="do not ascend"):
+    with pytest.raises(FactError, match="do not ascend"):
         read(entry, "W")
-    with pytest.raises(CostError, match="must ascend"):
+    with pytest.raises(FactError, match="must ascend"):
         Figure(3, 2, 4, "W", "x", "2025-01-31")
 
 
 @given(st.floats(max_value=-1e-300, allow_infinity=False))
 def test_no_figure_is_negative(value: float) -> None:
-    with pytest.raises(CostError, match="not negative"):
+    with pytest.raises(FactError, match="not negative"):
         Figure(value, 0, 0, "W", "x", "2025-01-31")
 
 
