@@ -24,6 +24,7 @@ from jiriki.cli.options import (
     Shapes,
     parse_shapes,
 )
+from jiriki.cli.overwrite import keep_inputs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -95,6 +96,7 @@ def run(
     from jiriki.cli.run import Request, run
     from jiriki.models import Reading
 
+    keep_inputs((model, chip, calibration, input), (output,))
     reading = Reading(calibration, parse_shapes(shape))
     run(Request(model, reading, chip, engine, effort, photos, input, output, process, port), json)
 
@@ -113,6 +115,7 @@ def compile(
     from jiriki.cli.programs import compile_model
     from jiriki.models import Reading
 
+    keep_inputs((model, chip, calibration), (output,))
     compile_model(model, Reading(calibration, parse_shapes(shape)), chip, effort, output, json)
 
 
@@ -140,6 +143,7 @@ def verify(
     from jiriki.cli.verify import Request, verify
     from jiriki.models import Reading
 
+    keep_inputs((model, chip, calibration, input), (vcd,))
     reading = Reading(calibration, parse_shapes(shape))
     verify(Request(model, reading, chip, effort, input, vcd, window, layers), json)
 
@@ -326,6 +330,7 @@ def compare(
     """Compare chips on one workload: predicted and published throughput, energy, export class."""
     from jiriki.cli.compare import Request, run
 
+    keep_inputs((chips or "").split(","), (out,))
     run(Request(workload, chips, on, mode, batch, context, out), json)
 
 
@@ -342,6 +347,7 @@ def plan(
     """Plan a fleet month by month: what to buy, what it costs and serves, on whom it depends."""
     from jiriki.cli.plan import plan
 
+    keep_inputs((demand,), (out,))
     plan(demand, out, json)
 
 
@@ -402,3 +408,16 @@ def coverage(json: Json = False) -> None:
     from jiriki.cli.catalogue import coverage
 
     coverage(json)
+
+
+@app.command(cls=LiteralCommand, rich_help_panel=CATALOGUES)
+def examples(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write them into this folder.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the inputs that the tutorials use; write them into a folder."""
+    from jiriki.cli.examples import examples
+
+    examples(out, json)

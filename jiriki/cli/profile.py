@@ -10,6 +10,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from jiriki.chip import load_chip
+from jiriki.cli.errors import CliError
+from jiriki.cli.overwrite import keep_inputs
 from jiriki.cli.screen import Screen
 from jiriki.cost.process import DEFAULT_PROCESS, Process, load_process
 from jiriki.models import DEFAULT_CHIP, Built, Model, Reading, build, open_model
@@ -37,13 +40,38 @@ def profile(
     screen, node = Screen("profile", as_json), load_process(process_id)
     model = open_model(name, reading, screen)
     wanted = chips or ([model.program.chip] if model.program else [DEFAULT_CHIP])
-    made = [
+    names = _distinct(wanted)
+    keep_inputs(
+        (name, reading.calibration, *wanted),
+        (_page_path(out, model.name), *(_trace_path(out, model.name, chip) for chip in names)),
+    )
+    counted = [
         count_cycles(model, build(model, chip, effort, screen), screen, node) for chip in wanted
     ]
-    profiles = [one for one, _ in made]
-    files = write_pages(made, out, screen)
+    profiles = [one for one, _ in counted]
+    files = write_pages(counted, out, screen)
     payload = {**_payload(profiles), "files": {key: str(path) for key, path in files.items()}}
     screen.result(payload, lambda: _tables(profiles, files))
+
+
+def _distinct(chips: Sequence[str]) -> list[str]:
+    """Return the names of the chips. Raises CliError when two have the same."""
+    names = [load_chip(chip).name for chip in chips]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise CliError(
+            f"--chip: two chips are named {twice}; name every chip once, and give a chip of your "
+            "own a name of its own in its TOML"
+        )
+    return names
+
+
+def _page_path(out: Path, model: str) -> Path:
+    return out / f"{model}.html"
+
+
+def _trace_path(out: Path, model: str, chip: str) -> Path:
+    return out / f"{model}-{chip}.trace.json"
 
 
 def count_cycles(
@@ -65,15 +93,15 @@ def count_cycles(
 
 
 def write_pages(
-    made: Sequence[tuple[Profile, Built]], out: Path, screen: Screen
+    counted: Sequence[tuple[Profile, Built]], out: Path, screen: Screen
 ) -> Mapping[str, Path]:
     """Write the page and the timelines; return where they are."""
-    profiles = [profile for profile, _ in made]
+    profiles = [profile for profile, _ in counted]
     name = profiles[0].model
     with screen.step(f"writing the report to {out}"):
-        files = {"report": write_text(out / f"{name}.html", page(profiles))}
-        for one, built in made:
-            path = out / f"{name}-{one.chip.name}.trace.json"
+        files = {"report": write_text(_page_path(out, name), page(profiles))}
+        for one, built in counted:
+            path = _trace_path(out, name, one.chip.name)
             files[f"timeline {one.chip.name}"] = write_text(path, trace(built.program, one))
     return files
 

@@ -110,3 +110,14 @@ def test_layer_names_are_not_markup(jiriki, folder: Path, tmp_path: Path) -> Non
     done = jiriki("profile", folder / "qdq.onnx", "--out", tmp_path)
     assert done.code == 0
     assert "<b>conv</b>" not in (tmp_path / "qdq.html").read_text()
+
+
+def test_examples_are_written_and_never_replace_what_is_there(jiriki, tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    first = json.loads(jiriki("examples", "--out", folder, "--json").out)
+    assert first["files"] == sorted(map(str, folder.iterdir()))
+    assert jiriki("examples", "--out", folder).code == 0
+    (folder / "matmul.jk").write_text("mine")
+    done = jiriki("examples", "--out", folder)
+    assert (done.code, (folder / "matmul.jk").read_text()) == (1, "mine")
+    assert "matmul.jk is there already" in done.err
