@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from jiriki.chip import ChipConfig
 from jiriki.isa.control import Addr, Fence, Halt, Loop, Parm, Setr
 from jiriki.isa.encoding import field_bits
-from jiriki.isa.fields import OPCODES, Unit
+from jiriki.isa.fields import OPCODES, Instruction, Unit
 from jiriki.rtl.control.fetch import FETCH_WORDS, INDEX_BITS, Fetch
 from jiriki.rtl.interfaces import fetch_signature
 from jiriki.rtl.layouts import WORD_BITS, header, is_kind, payload
@@ -72,9 +72,8 @@ class Sequencer(wiring.Component):
         added = Signal(WORD_BITS)
         m.d.comb += added.eq(word)
         base = registers[head.areg]
-        for kind in OPCODES.values():
-            if kind.RELOCATES is None:
-                continue
+        for kind in _relocated_kinds():
+            assert kind.RELOCATES, "only such kinds are listed"
             low, bits = field_bits(kind)[kind.RELOCATES]
             with m.If(is_kind(kind, word) & head.areg_en):
                 m.d.comb += added[low : low + bits].eq(word[low : low + bits] + base)
@@ -159,3 +158,12 @@ class Sequencer(wiring.Component):
         kept = Signal(INDEX_BITS)
         m.d.comb += kept.eq(keep)
         return target, kept
+
+
+def _relocated_kinds() -> list[type[Instruction]]:
+    """Return what an address register can be added to, in the order of the gates' text.
+
+    MX comes last; the order of import, which OPCODES follows, plays no part.
+    """
+    kinds = [kind for kind in OPCODES.values() if kind.RELOCATES]
+    return sorted(kinds, key=lambda kind: (kind.UNITS[0] is Unit.MX, kind.OPCODE))
