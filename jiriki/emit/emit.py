@@ -8,7 +8,7 @@ from jiriki.emit.schedule import Schedule, schedule, unit_of
 from jiriki.emit.select import Selector
 from jiriki.emit.sync import Tokens, synchronise
 from jiriki.graph.graph import Graph, Port
-from jiriki.isa.control import Halt, Sig, Wait
+from jiriki.isa.control import Fence, Halt, Sig, Wait
 from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.program import Binding, Note, Program, ProgramError, Segment
 from jiriki.tiling.layout import DTYPE_NAMES, channel_axis
@@ -25,7 +25,7 @@ def emit(tiles: TileProgram, graph: Graph, chip: ChipConfig, lookahead: int = 40
     """
     plan = schedule(tiles.ops, chip, lookahead)
     dram_bytes = _place_dram(tiles, plan, chip)
-    tokens = synchronise(plan)
+    tokens = synchronise(plan, chip)
     selector = Selector(chip, plan.address)
     for op, unit, token in zip(plan.order, plan.units, tokens, strict=True):
         _emit_one(selector, op, unit, token)
@@ -45,6 +45,8 @@ def emit(tiles: TileProgram, graph: Graph, chip: ChipConfig, lookahead: int = 40
 
 
 def _emit_one(selector: Selector, op: TileOp, unit: Unit, token: Tokens) -> None:
+    if token.fence:
+        selector.out.append(Fence.new(note=op.layer))
     start = len(selector.out)
     own = selector.select(op)
     waits = [Sync(s, 1) for s in token.waits]
