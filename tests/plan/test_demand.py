@@ -108,3 +108,22 @@ def test_a_measured_rate_is_in_the_unit_of_its_service() -> None:
     ))  # fmt: skip
     with pytest.raises(JirikiError, match="write it in tokens/s"):
         parse_demand(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "of", "said"),
+    [
+        ("vendor", "Nvidea", "the vendor of no chip of the catalogue.*did you mean Nvidia"),
+        ("made_in", "ZZ", "the made_in of no chip of the catalogue.*known: CN"),
+        ("designer_country", "us", "the designer_country of no chip.*known: CN"),
+    ],
+)
+def test_a_policy_of_nobody_is_refused(kind: str, of: str, said: str) -> None:
+    policy = f'[[policy]]\nname = "p"\nkind = "{kind}"\nof = "{of}"\nat_most = {{ value = 0, '
+    with pytest.raises(JirikiError, match=f"policy 'p': of = '{of}' is {said}"):
+        parse_demand(f'{SMALL}{policy}unit = "%" }}\n')
+
+
+def test_a_chip_s_file_is_told_from_its_id() -> None:
+    with pytest.raises(JirikiError, match=r"chip = 'mine\.toml' is a file; a plan takes chips"):
+        parse_demand(changed(('chip = "h20"\ncount', 'chip = "mine.toml"\ncount')))

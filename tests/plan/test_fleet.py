@@ -15,7 +15,9 @@ from jiriki.plan.errors import InfeasibleError
 from jiriki.plan.fleet.demand import Demand, load_demand, parse_demand
 from jiriki.plan.fleet.fleet import Course, Plan, plan_course, plan_fleet
 from jiriki.plan.fleet.market import Costs, Market, Offer, open_market
+from jiriki.plan.fleet.milp import build
 from jiriki.plan.fleet.months import days_of
+from jiriki.plan.fleet.solve import solve, worth
 from jiriki.products.figure import Figure
 from tests.plan.small_demand import SMALL
 
@@ -370,3 +372,30 @@ def test_the_example_is_planned_in_time() -> None:
     assert time.process_time() - begun < 30
     assert set(made.courses) == {"low", "base", "high"}
     assert made.base.gap < 0.03
+
+
+# -- what a limit saves that gives way
+
+
+def linear_cost(demand: Demand) -> float:
+    """Million USD of the demand's plan with divisible lots."""
+    market = open_market(demand)
+    problem = build(demand, market, "base")
+    return worth(problem, solve(problem)).cost
+
+
+def test_a_limit_saves_what_the_plan_with_one_more_in_every_month_costs_less() -> None:
+    """The saving of a kW is that of planning again with a kW more: no dual of one month."""
+    tight = small((POWER, 'value = 12, unit = "kW"'))
+    power = next(b for b in plan_fleet(tight, ["base"]).base.bindings if b.kind == "power")
+    again = linear_cost(small((POWER, 'value = 13, unit = "kW"')))
+    assert power.saving == pytest.approx((linear_cost(tight) - again) * 1e6, rel=1e-6)
+    assert power.saving > power.month_saving > 0
+
+
+def test_a_demand_worth_nothing_is_not_said_to_be_served() -> None:
+    course = plan_fleet(
+        small((WORTH, 'value = 0, unit = "USD/million tokens"'), ("count = 16", "count = 0")),
+        ["base"],
+    ).base
+    assert course.served_share == 0 and all(month.served["chat"] == 0 for month in course.months)

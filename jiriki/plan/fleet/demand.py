@@ -12,6 +12,7 @@ that depends on a vendor or a country.
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from jiriki.plan.errors import DemandError
 from jiriki.plan.fleet.months import add_months, months_from, read_month
 from jiriki.predict import MODES, load_workload
 from jiriki.products.figure import Figure
-from jiriki.products.product import load_product
+from jiriki.products.product import load_product, load_products
 from jiriki.products.table import Table, load_table, parse_table, spell_out
 
 EVENT_KINDS = ("stop", "allow", "cap", "price", "tariff")
@@ -300,7 +301,12 @@ def _service(table: Table) -> Service:
 
 def _chip(table: Table) -> str:
     """Read the id of a product. Raises FactError for one that is not in the catalogue."""
-    return load_product(table.text("chip")).id
+    id = table.text("chip")
+    if id.endswith(".toml"):
+        raise DemandError(
+            f"{table.where}: chip = {id!r} is a file; a plan takes chips of the catalogue, by id"
+        )
+    return load_product(id).id
 
 
 def _stock(table: Table, top: Table) -> Stock:
@@ -441,6 +447,7 @@ def _check(demand: Demand, where: str) -> None:
     _unique([one.name for one in demand.events], "event")
     _unique([one.name for one in demand.policies], "policy")
     _check_references(demand)
+    _check_policies(demand)
     _check_overlaps(demand.events)
 
 
@@ -462,6 +469,22 @@ def _check_references(demand: Demand) -> None:
     for event in demand.events:
         for name in event.of:
             _known(name, foundries if event.in_wafers else supplies, f"event {event.name!r}: of")
+
+
+def _check_policies(demand: Demand) -> None:
+    """Refuse a policy on a vendor or country that no chip of the catalogue has."""
+    for policy in demand.policies:
+        if policy.of is None:
+            continue
+        field = "designer" if policy.kind == "vendor" else policy.kind
+        names = sorted({getattr(product, field) for product in load_products()})
+        if policy.of not in names:
+            near = get_close_matches(policy.of, names, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+            raise DemandError(
+                f"policy {policy.name!r}: of = {policy.of!r} is the {policy.kind} of no chip of "
+                f"the catalogue, so it binds nothing; {hint}"
+            )
 
 
 def _known(name: str, names: Any, what: str) -> None:  # noqa: ANN401

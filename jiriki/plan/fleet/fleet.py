@@ -79,10 +79,15 @@ class Course:
 
     @property
     def served_share(self) -> float:
-        """Share of the demand of all months that is served, weighted by its worth."""
+        """Share of the demand of all months that is served, weighted by its worth.
+
+        Where no demand is worth anything, all months and services weigh the same.
+        """
         whole = sum(month.worth for month in self.months)
+        if not whole:
+            return sum(month.served_share for month in self.months) / len(self.months)
         missing = sum(month.money.unserved for month in self.months)
-        return 1 - missing / whole if whole else 1.0
+        return 1 - missing / whole
 
 
 @dataclass(frozen=True, slots=True)

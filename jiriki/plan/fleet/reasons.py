@@ -11,7 +11,7 @@ from jiriki.plan.fleet.demand import Demand
 from jiriki.plan.fleet.market import Market, Offer
 from jiriki.plan.fleet.milp import MILLION, Problem
 from jiriki.plan.fleet.months import span_text
-from jiriki.plan.fleet.solve import Solution, Worth
+from jiriki.plan.fleet.solve import Solution, Worth, saving
 
 _LEAST_SAVING = 1e-7  # million USD a unit: below lies the solver's tolerance
 _LEAST_SHORT = 5e-3  # share of demand: below it lies what whole lots and the gap leave
@@ -26,7 +26,8 @@ class Binding:
     text: str
     unit: str
     months: tuple[date, ...]
-    saving: float  # USD that one unit more would save in its dearest month
+    saving: float  # USD that one unit more in every month of the plan would save
+    month_saving: float  # USD that one unit more in the dearest month alone would save (its dual)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,23 @@ def bindings(
     Supplies of chips that do not enter the fleet are left out: more of them would cost their entry.
     """
     outside = _outside(market, problem, solution)
-    found = []
+    bound = []
     for place, group in enumerate(problem.groups):
         if group.kind == "supply" and group.of in outside:
             continue
-        savings = {
+        duals = {
             row.month: float(value.rows[index])
             for index, row in enumerate(problem.rows)
             if row.group == place and row.month is not None and value.rows[index] > _LEAST_SAVING
         }
-        if savings:
-            months = tuple(demand.months[month] for month in sorted(savings))
-            most = max(savings.values()) * MILLION
-            found.append(Binding(group.kind, group.of, group.text, group.unit, months, most))
-    return tuple(sorted(found, key=lambda one: (one.kind, -one.saving)))
+        if duals:
+            months = tuple(demand.months[month] for month in sorted(duals))
+            whole = saving(problem, solution, value, place) * MILLION
+            month = max(duals.values()) * MILLION
+            bound.append(
+                Binding(group.kind, group.of, group.text, group.unit, months, whole, month)
+            )
+    return tuple(sorted(bound, key=lambda binding: (binding.kind, -binding.saving)))
 
 
 def _outside(market: Market, problem: Problem, solution: Solution) -> set[str]:

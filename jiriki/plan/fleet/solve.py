@@ -12,7 +12,7 @@ dropping one after the other, and how far each would have to give way alone.
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,13 @@ class Solution:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What relaxing each row, or lowering each column's cost, would save."""
+    """What relaxing each row, or lowering each column's cost, would save: duals of one month.
 
+    A dual is the saving of a small change of that row alone. What a limit saves that gives way in
+    all its months is `saving`: the months share what they save, so that it is no sum of duals.
+    """
+
+    cost: float  # million USD of the relaxation
     rows: np.ndarray  # [rows] million USD a unit of the row's limit, not negative
     columns: np.ndarray  # [columns] reduced cost, million USD a unit
 
@@ -130,18 +135,39 @@ def _matrix(rows: Iterable[Row], columns: int) -> csr_array:
 
 def worth(problem: Problem, solution: Solution) -> Worth:
     """Return duals and reduced costs of the relaxation with entries as decided."""
-    upper, lower = list(problem.upper), list(problem.lower)
-    for column in problem.entered.values():
-        upper[column] = lower[column] = solution.values[column]
-    result = _linear(problem.rows, problem.cost, lower, upper)
-    if result.status != _OPTIMAL:
-        raise PlanError(f"the relaxation of a solved fleet failed: {result.message}")
+    result = _relaxed(problem, problem.rows, solution)
     duals = np.zeros(len(problem.rows))
     equal = [i for i, row in enumerate(problem.rows) if row.sense == EQUAL]
     other = [i for i, row in enumerate(problem.rows) if row.sense != EQUAL]
     duals[equal] = np.abs(result.eqlin.marginals)
     duals[other] = -result.ineqlin.marginals
-    return Worth(np.maximum(duals, 0.0), result.lower.marginals + result.upper.marginals)
+    reduced = result.lower.marginals + result.upper.marginals
+    return Worth(float(result.fun), np.maximum(duals, 0.0), reduced)
+
+
+def saving(problem: Problem, solution: Solution, value: Worth, group: int) -> float:
+    """Return the million USD that one unit more of a limit saves, given in all its months.
+
+    Entries are as decided and lots are divisible. The problem is solved again.
+    """
+    rows = [
+        replace(row, limit=row.limit + (1.0 if row.sense == AT_MOST else -1.0))
+        if row.group == group
+        else row
+        for row in problem.rows
+    ]
+    return max(0.0, value.cost - float(_relaxed(problem, rows, solution).fun))
+
+
+def _relaxed(problem: Problem, rows: list[Row], solution: Solution) -> Any:  # noqa: ANN401
+    """Solve with divisible lots and the entries of a solution."""
+    upper, lower = list(problem.upper), list(problem.lower)
+    for column in problem.entered.values():
+        upper[column] = lower[column] = solution.values[column]
+    result = _linear(rows, problem.cost, lower, upper)
+    if result.status != _OPTIMAL:
+        raise PlanError(f"the relaxation of a solved fleet failed: {result.message}")
+    return result
 
 
 def _linear(rows: list[Row], cost: list[float], lower: list[float], upper: list[float]) -> Any:  # noqa: ANN401

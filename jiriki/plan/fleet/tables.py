@@ -73,8 +73,8 @@ def _binding_texts(course: Course) -> list[str]:
     dearest = [next(one for one in course.bindings if one.kind == kind) for kind in kinds]
     ranked = sorted(dearest, key=lambda one: -len(one.months))[:_SHOWN_BINDINGS]
     return [
-        f"{one.text} in {months_text(one.months)} (saves up to {one.saving:,.0f} USD for one more "
-        f"of {one.unit})"
+        f"{one.text} in {months_text(one.months)} (one more of {one.unit} in every month saves "
+        f"{one.saving:,.0f} USD, in the dearest month alone {one.month_saving:,.0f})"
         for one in ranked
     ]
 
@@ -188,11 +188,16 @@ def services_sheet(course: Course) -> Sheet:
 
 
 def bindings_sheet(course: Course) -> Sheet:
-    heads = ("constraint", "months", ">one more saves, USD", "one of")
+    heads = (
+        "constraint", "months", ">one more saves, USD", ">in one month alone", "one of",
+    )  # fmt: skip
     rows = tuple(
-        (one.text, months_text(one.months), f"{one.saving:,.0f}", one.unit)
+        (
+            one.text, months_text(one.months), f"{one.saving:,.0f}", f"{one.month_saving:,.0f}",
+            one.unit,
+        )
         for one in course.bindings
-    )
+    )  # fmt: skip
     return Sheet("constraints that bind", heads, rows)
 
 
