@@ -2,18 +2,22 @@
 
 Three models of how defects fall on a die of area A at density D, with D A = m expected defects:
 Poisson exp(-m); Murphy ((1 - exp(-m)) / m)^2, a triangular spread of densities; negative binomial
-(1 + m / alpha)^-alpha, clustered defects. Spare tiles repair: a die works when its rest has no
-defect and enough of its tiles have none.
+(1 + m / alpha)^-alpha, clustered defects. The last two are Poisson's law averaged over a spread of
+densities. Spare tiles repair: a die works when its rest has no defect and enough tiles have none.
 In: mm2, defects a mm2. Out: shares of one; dies a wafer.
 """
 
 import math
 from enum import Enum
+from functools import cache
+
+import numpy as np
 
 from jiriki.cost.errors import CostError
 
 WAFER_MM = 300.0
 CLUSTERING = 3.0  # alpha of the negative binomial
+_PANELS, _NODES = 24, 24  # of the integral over densities
 
 
 class YieldModel(Enum):
@@ -48,18 +52,51 @@ def repaired_yield(
 ) -> float:
     """Return the share of dies with at least `tiles` good ones of `tiles + spare`, and a good rest.
 
-    Tiles fail independently of each other given the model's yield of one tile: optimistic where
-    defects cluster within a die, and never below the yield without repair of the same silicon.
+    One law for the whole die: at a given density of defects tiles and rest fail independently of
+    each other, and the density is spread over dies as the model has it. So what clusters within a
+    die does so here too; without spares this is `die_yield` of the whole die, and a spare tile
+    never lowers it. Integrated numerically: exact to 1e-9. Raises CostError for negative input.
     """
     if tiles < 1 or spare < 0:
         raise CostError(f"{tiles} tiles and {spare} spare: at least one tile, no negative spare")
-    good = die_yield(tile_mm2, defects_per_mm2, model)
+    if min(tile_mm2, rest_mm2, defects_per_mm2) < 0:
+        raise CostError(
+            f"yield of tiles of {tile_mm2} mm2 and {rest_mm2} mm2 at {defects_per_mm2} defects a "
+            "mm2: none may be negative"
+        )
+    factors, weights = _densities(model)
+    density = factors * defects_per_mm2
     built = tiles + spare
+    good, bad = np.exp(-density * tile_mm2), -np.expm1(-density * tile_mm2)
     enough = sum(
-        math.comb(built, bad) * (1 - good) ** bad * good ** (built - bad)
-        for bad in range(spare + 1)
+        math.comb(built, lost) * bad**lost * good ** (built - lost) for lost in range(spare + 1)
     )
-    return min(1.0, enough) * die_yield(rest_mm2, defects_per_mm2, model)
+    return min(1.0, float(weights @ (enough * np.exp(-density * rest_mm2))))
+
+
+@cache
+def _densities(model: YieldModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return densities over their mean [n] and their weights [n], which add to 1.
+
+    Murphy: the triangle from 0 to twice the mean. Negative binomial: the gamma distribution of
+    shape CLUSTERING. Both by Gauss and Legendre on panels that halve towards 0.
+    """
+    if model is YieldModel.POISSON:
+        return np.ones(1), np.ones(1)
+    most = 2.0 if model is YieldModel.MURPHY else 32.0
+    edges = np.concatenate(([0.0], most * 0.5 ** np.arange(_PANELS, -1, -1)))
+    nodes, areas = np.polynomial.legendre.leggauss(_NODES)
+    half = np.diff(edges)[:, None] / 2
+    at = (edges[:-1, None] + half * (1 + nodes)).ravel()
+    spread = (half * areas).ravel()
+    if model is YieldModel.MURPHY:
+        height = np.minimum(at, 2 - at)
+    else:
+        height = (
+            CLUSTERING**CLUSTERING / math.gamma(CLUSTERING)
+            * at ** (CLUSTERING - 1) * np.exp(-CLUSTERING * at)
+        )  # fmt: skip
+    return at, spread * height
 
 
 def dies_per_wafer(area_mm2: float) -> float:

@@ -73,13 +73,40 @@ def test_a_spare_tile_never_lowers_the_share_with_enough_tiles(
     assert without - 1e-9 <= repaired_yield(tile, tiles, spare + 1, 0.0, defects, model) <= 1
 
 
-@given(st.floats(0.1, 40), st.integers(1, 64), st.integers(0, 6), st.floats(0, 300), DEFECTS)
+@given(
+    st.floats(0.1, 40), st.integers(1, 104), st.integers(0, 6), st.floats(0, 300), DEFECTS, MODELS
+)
 def test_repair_never_yields_less_than_the_same_silicon_without(
-    tile: float, tiles: int, spare: int, rest: float, defects: float
+    tile: float, tiles: int, spare: int, rest: float, defects: float, model: YieldModel
 ) -> None:
-    whole = die_yield(tile * (tiles + spare) + rest, defects, YieldModel.POISSON)
-    repaired = repaired_yield(tile, tiles, spare, rest, defects, YieldModel.POISSON)
-    assert repaired >= whole * (1 - 1e-9)
+    whole = die_yield(tile * (tiles + spare) + rest, defects, model)
+    repaired = repaired_yield(tile, tiles, spare, rest, defects, model)
+    assert repaired >= whole - 1e-9
+
+
+@given(st.floats(0.1, 40), st.integers(1, 104), st.floats(0, 300), DEFECTS, MODELS)
+def test_without_spares_repair_is_the_yield_of_the_whole_die(
+    tile: float, tiles: int, rest: float, defects: float, model: YieldModel
+) -> None:
+    whole = die_yield(tile * tiles + rest, defects, model)
+    assert repaired_yield(tile, tiles, 0, rest, defects, model) == pytest.approx(whole, abs=1e-9)
+
+
+@pytest.mark.parametrize("model", YieldModel)
+def test_one_spare_of_two_tiles_by_hand(model: YieldModel) -> None:
+    """At least one of two good: Y(t) + Y(t) - Y(2 t), each with the rest; true of every law."""
+    tile, rest, defects = 100.0, 50.0, 0.01
+    by_hand = 2 * die_yield(tile + rest, defects, model) - die_yield(
+        2 * tile + rest, defects, model
+    )
+    assert repaired_yield(tile, 1, 1, rest, defects, model) == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_clustered_defects_spare_less_than_independent_ones() -> None:
+    """Tiles of one die fail together: less is repaired than if each failed by itself."""
+    tile = die_yield(100, 0.01, YieldModel.NEGATIVE_BINOMIAL)
+    apart = 1 - (1 - tile) ** 2
+    assert repaired_yield(100, 1, 1, 0, 0.01, YieldModel.NEGATIVE_BINOMIAL) < apart
 
 
 def test_repair_by_hand() -> None:
