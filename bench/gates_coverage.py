@@ -12,7 +12,8 @@ import sys
 
 from jiriki.sim.timing import TimingEngine
 from tests.rtl.coverage import TABLES, Coverage, bins, impossible
-from tests.rtl.lockstep import NANO, PHASES, RARE, VALUES
+from tests.rtl.lockstep import NANO, PHASES, RARE
+from tests.rtl.pieces import PARAMETERS
 from tests.rtl.programs import gates_program
 
 FIRST_SEED = 1000
@@ -23,7 +24,7 @@ def measure(programs: int) -> Coverage:
     engine, coverage = TimingEngine(NANO), Coverage()
     for seed in (*RARE, *range(FIRST_SEED, FIRST_SEED + programs)):
         program = gates_program(seed, NANO, PHASES)
-        coverage.add(program, engine.run(program, events=True, parameters=VALUES), VALUES)
+        coverage.add(program, NANO, engine.run(program, PARAMETERS, events=True))
     return coverage
 
 

@@ -29,6 +29,7 @@ from jiriki.program import Program
 from jiriki.program.check import check
 from jiriki.program.file import MAGIC
 from jiriki.program.file import load as load_program
+from jiriki.program.host import check_placement, host_parameters
 from jiriki.program.text import START, load_text
 
 if TYPE_CHECKING:
@@ -244,20 +245,10 @@ def build(
 def check_by_hand(model: Model, built: Built, feed: Mapping[str, np.ndarray]) -> None:
     """Hold a program that was written as text against the static rules. Raises CheckError."""
     if model.by_hand:
-        parameters = [int(feed[name]) for name in built.program.parameters]
-        check(built.program, built.chip, parameters)
+        check(built.program, built.chip, host_parameters(built.program, built.chip, feed))
 
 
 def _compiled(program: Program, chip_name: str | None) -> Built:
     chip = load_chip(chip_name or program.chip)
-    if chip.content_hash() != program.chip_hash:
-        raise ModelError(
-            f"program {program.name} was compiled for chip {program.chip}, not for {chip.name} as "
-            "it is now; compile the model again"
-        )
-    if program.dram_bytes > chip.dram_bytes:
-        raise ModelError(
-            f"program {program.name} needs an image of {program.dram_bytes} bytes, the DRAM of "
-            f"{chip.name} has {chip.dram_bytes}; choose a smaller batch or a chip with more"
-        )
+    check_placement(program, chip)
     return Built(program, chip, {"compile": 0.0})

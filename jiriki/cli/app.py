@@ -222,6 +222,10 @@ def profile(
     out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
         "reports"
     ),
+    input: Annotated[
+        Path | None,
+        typer.Option(help="An .npz with the host's parameters, for a program that reads some."),
+    ] = None,
     calibration: Calibration = None,
     shape: Shapes = None,
     effort: Effort = 1,
@@ -233,7 +237,7 @@ def profile(
     from jiriki.models import Reading
 
     reading = Reading(calibration, parse_shapes(shape))
-    profile(model, reading, chip or [], effort, out, json, process)
+    profile(model, reading, chip or [], effort, out, json, process, input)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)

@@ -15,7 +15,16 @@ from jiriki.cli.errors import CliError
 from jiriki.cli.overwrite import keep_inputs
 from jiriki.cli.screen import Screen
 from jiriki.cost.process import DEFAULT_PROCESS, Process, load_process
-from jiriki.models import DEFAULT_CHIP, Built, Model, Reading, build, open_model
+from jiriki.models import (
+    DEFAULT_CHIP,
+    Built,
+    Feed,
+    Model,
+    Reading,
+    build,
+    open_model,
+    read_arrays,
+)  # fmt: skip
 from jiriki.report import Profile, make_profile, write_text
 from jiriki.report.html import page
 from jiriki.report.payload import profile_payload
@@ -35,18 +44,24 @@ def profile(
     out: Path,
     as_json: bool,
     process_id: str = DEFAULT_PROCESS,
+    input: Path | None = None,
 ) -> None:
-    """Compile for every chip, count, write the pages, print the tables."""
+    """Compile for every chip, count, write the pages, print the tables.
+
+    `input` is an .npz with the host's parameters of a program that reads some.
+    """
     screen, node = Screen("profile", as_json), load_process(process_id)
     model = open_model(name, reading, screen)
     wanted = chips or ([model.program.chip] if model.program else [DEFAULT_CHIP])
     names = _distinct(wanted)
     keep_inputs(
-        (name, reading.calibration, *wanted),
+        (name, reading.calibration, input, *wanted),
         (_page_path(out, model.name), *(_trace_path(out, model.name, chip) for chip in names)),
     )
+    feed = read_arrays(input) if input else {}
     counted = [
-        count_cycles(model, build(model, chip, effort, screen), screen, node) for chip in wanted
+        count_cycles(model, build(model, chip, effort, screen), screen, node, feed)
+        for chip in wanted
     ]
     profiles = [one for one, _ in counted]
     files = write_pages(counted, out, screen)
@@ -75,7 +90,11 @@ def _trace_path(out: Path, model: str, chip: str) -> Path:
 
 
 def count_cycles(
-    model: Model, built: Built, screen: Screen, node: Process | None = None
+    model: Model,
+    built: Built,
+    screen: Screen,
+    node: Process | None = None,
+    feed: Feed | None = None,
 ) -> tuple[Profile, Built]:
     """Time a program; the seconds of `timing` are those of a run that keeps no events.
 
@@ -84,9 +103,9 @@ def count_cycles(
     engine = TimingEngine(built.chip)
     with screen.step(f"counting cycles on {built.chip.name}"):
         began = perf_counter()
-        engine.run(built.program)
+        engine.run(built.program, feed)
         timing_s = perf_counter() - began
-        run = engine.run(built.program, events=True)
+        run = engine.run(built.program, feed, events=True)
     wall_s = {**built.wall_s, "timing": timing_s}
     node = node or load_process(DEFAULT_PROCESS)
     return make_profile(model.name, built.program, run, built.chip, wall_s, node), built

@@ -16,6 +16,7 @@ from jiriki.compiler import compile_graph
 from jiriki.graph import DType, Graph, Node, Port, TensorType
 from jiriki.models import DEFAULT_CHIP
 from jiriki.program.binding import pack
+from jiriki.program.host import host_image
 from jiriki.report.quantities import data
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
@@ -60,7 +61,8 @@ def matmul(chip: ChipConfig):  # noqa: ANN201 (a type of an optional room)
     values = FunctionalEngine(chip).run(program, {"x": x}).outputs
     cycles = TimingEngine(chip).run(program).cycles
     assert values and cycles, "one simulator gives values, the other cycles"
-    memory, address = GatesEngine(chip).memory(program, {"x": x})
+    image, _ = host_image(program, chip, {"x": x})
+    memory, address = GatesEngine(chip).memory(program, image)
     binding = program.outputs[0]
     return Stimulus(
         f"an int8 matmul, {m} x {k} times {k} x {n}", memory, address, len(program.instructions),

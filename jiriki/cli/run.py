@@ -83,7 +83,7 @@ def run(request: Request, as_json: bool) -> None:
     answers = list(answer(model, built, engine, inputs, screen))
     if request.output:
         _save(request.output, answers[0])
-    payload = _payload(request, model, built, answers)
+    payload = _payload(request, model, built, answers, inputs[0][1])
     if request.photos:
         payload |= _photo_scores(model, answers, screen)
     screen.result(payload, lambda: _tables(model, payload, answers))
@@ -172,10 +172,10 @@ def compare(answers: Iterable[Answer]) -> Comparison:
 
 
 def _payload(
-    request: Request, model: Model, built: Built, answers: Sequence[Answer]
+    request: Request, model: Model, built: Built, answers: Sequence[Answer], feed: Feed
 ) -> dict[str, Any]:
     began = perf_counter()
-    timed = TimingEngine(built.chip).run(built.program)
+    timed = TimingEngine(built.chip).run(built.program, feed)
     timing_s = perf_counter() - began
     energy = run_energy(built.program, timed, built.chip, load_process(request.process))
     comparison = compare(answers)

@@ -56,7 +56,7 @@ def verify(request: Request, as_json: bool) -> None:
     check_by_hand(model, built, feed)
     with screen.step(f"running {model.name} on the simulators"):
         functional = FunctionalEngine(built.chip).run(built.program, feed)
-        timing = TimingEngine(built.chip).run(built.program, events=True)
+        timing = TimingEngine(built.chip).run(built.program, feed, events=True)
     build_s = _build_gates(built.chip, screen)
     gates, rtl_s = _run_gates(built, feed, request.vcd, window, timing.cycles or 0, screen)
     found = compare_runs(built.program, functional, timing, gates)

@@ -14,12 +14,11 @@ from jiriki.chip import ChipConfig
 from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
 from jiriki.isa.operations import Operation
-from jiriki.isa.resolve import resolve
-from jiriki.isa.sequence import unroll_instructions
 from jiriki.isa.vector.cycles import FUNCTIONS, LUT8_BYTES, SEGMENT_BYTES
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
 from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Micro, MicroOp, TableKind
 from jiriki.program import Program
+from jiriki.program.stream import work_of
 
 ADDERS = frozenset(
     (
@@ -70,12 +69,11 @@ class ProgramActivity:
 
 
 def activity(
-    program: Program, chip: ChipConfig, parameters: Sequence[int] | None = None
+    program: Program, chip: ChipConfig, parameters: Mapping[str, int] | None = None
 ) -> ProgramActivity:
-    """Count what `program` does on `chip`; parameters default to 0 as in a profile."""
-    values = parameters if parameters is not None else [0] * len(program.parameters)
+    """Count what `program` does on `chip` with the host's parameters, by name as in a Run."""
     counted: Counter[tuple[str | None, Operation | None]] = Counter()
-    for work in resolve(unroll_instructions(program.instructions, values)):
+    for work in work_of(program, chip, parameters):
         note = work.instruction.note
         layer = program.notes[note].layer if note < len(program.notes) else None
         counted[layer, work.op] += 1

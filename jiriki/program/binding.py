@@ -14,14 +14,29 @@ from jiriki.program.errors import ProgramError
 from jiriki.program.program import Binding
 
 
-def binding_bytes(binding: Binding, ku: int) -> int:
-    """Return the bytes that the blocked form occupies."""
-    return prod(_blocked_shape(binding, ku)) * np.dtype(binding.dtype).itemsize
+def check_binding(binding: Binding) -> None:
+    """Check that conversion is defined. Raises ProgramError that names the field."""
+    rank, kind = len(binding.shape), np.dtype(binding.dtype).kind
+    for holds, what in (
+        (all(size >= 0 for size in binding.shape), f"shape {binding.shape} has a negative size"),
+        (
+            binding.axis is None or -rank <= binding.axis < rank,
+            f"axis {binding.axis} is none of its {rank}",
+        ),
+        (kind in "biuf", f"type {binding.dtype} is no number"),
+        (np.dtype(binding.external).kind in "biuf", f"type {binding.external} is no number"),
+        (
+            binding.scale is None or (np.isfinite(binding.scale) and binding.scale > 0),
+            f"scale {binding.scale} is not positive and finite",
+        ),
+        (binding.scale is None or kind in "iu", f"a scale needs integers, not {binding.dtype}"),
+    ):
+        if not holds:
+            raise ProgramError(f"binding {binding.name}: {what}; correct it")
 
 
-def pack(binding: Binding, array: NDArray, ku: int) -> NDArray[np.uint8]:
-    """Return the DRAM bytes of a host array. Raises ProgramError for a wrong shape or type."""
-    array = np.asarray(array)
+def check_array(binding: Binding, array: NDArray) -> None:
+    """Check a host array. Raises ProgramError for another shape or type than the binding's."""
     if tuple(array.shape) != tuple(binding.shape):
         raise ProgramError(
             f"input {binding.name}: shape {array.shape} is not {tuple(binding.shape)}; reshape it"
@@ -30,6 +45,17 @@ def pack(binding: Binding, array: NDArray, ku: int) -> NDArray[np.uint8]:
         raise ProgramError(
             f"input {binding.name}: type {array.dtype} is not {binding.external}; convert it"
         )
+
+
+def binding_bytes(binding: Binding, ku: int) -> int:
+    """Return the bytes that the blocked form occupies."""
+    return prod(_blocked_shape(binding, ku)) * np.dtype(binding.dtype).itemsize
+
+
+def pack(binding: Binding, array: NDArray, ku: int) -> NDArray[np.uint8]:
+    """Return the DRAM bytes of a host array. Raises ProgramError for a wrong shape or type."""
+    array = np.asarray(array)
+    check_array(binding, array)
     inner = _to_internal(binding, array)
     channels_first = _channels_first(inner, binding.axis)  # [channels, rest]
     groups, *rest, _ = _blocked_shape(binding, ku)

@@ -1,15 +1,13 @@
 """The static checker: refuses a bad Program before it runs.
 
-In: a Program, the chip, the host's parameters. Out: nothing but a summary, or CheckError for the
-first rule broken: the right chip; fields inside their bits; addresses inside the memories;
+In: a Program, the chip, the host's parameters by name. Out: nothing but a summary, or CheckError
+for the first rule broken: the right chip; fields inside their bits; addresses inside the memories;
 semaphores, registers, loops and slots that exist; one owner on each side of a semaphore, tokens
 that balance and never pass the maximum; no deadlock; no race. A program that passes gives the same
 result in every timing, which is why the functional simulator may run it in any one order.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.assembly import format_instruction
@@ -20,17 +18,17 @@ from jiriki.isa.fields import Instruction
 from jiriki.isa.matrix.effects import MatrixOp, result_rows
 from jiriki.isa.operations import Operation, effects
 from jiriki.isa.regions import Effects, Space, overlap
-from jiriki.isa.resolve import Work, resolve
-from jiriki.isa.sequence import unroll_instructions
+from jiriki.isa.resolve import Work
 from jiriki.isa.vector.effects import stream_regions
 from jiriki.isa.vector.instructions import Chain, Ldt
 from jiriki.isa.vector.operations import Stream, VrunOp
 from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, MicroOp, Reduce
-from jiriki.program.binding import binding_bytes
-from jiriki.program.errors import CheckError
+from jiriki.program.errors import CheckError, ProgramError
+from jiriki.program.host import Parameters, check_placement
 from jiriki.program.order import Order
 from jiriki.program.program import Program
 from jiriki.program.races import RaceFinder
+from jiriki.program.stream import work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +39,17 @@ class CheckSummary:
     accesses: int  # regions read or written
 
 
-def check(program: Program, chip: ChipConfig, parameters: Sequence[int] = ()) -> CheckSummary:
+def check(program: Program, chip: ChipConfig, parameters: Parameters | None = None) -> CheckSummary:
     """Check the whole program. Raises CheckError in one line for the first rule broken."""
-    if program.chip_hash != chip.content_hash():
-        raise CheckError(
-            f"program {program.name} was emitted for {program.chip} ({program.chip_hash[:12]}), "
-            f"not {chip.name} ({chip.content_hash()[:12]}); compile it for this chip"
-        )
-    _check_image(program, chip)
+    try:
+        check_placement(program, chip)
+    except ProgramError as error:
+        raise CheckError(str(error)) from None
     for index, instruction in enumerate(program.instructions):
         _check_fields(index, instruction, chip)
     try:
-        steps = unroll_instructions(program.instructions, parameters, loop_depth=chip.loop_depth)
-        stream = resolve(steps)
-    except IsaError as error:
+        stream = work_of(program, chip, parameters)
+    except (IsaError, ProgramError) as error:
         raise CheckError(str(error)) from None
     accesses = _check_stream(stream, program, chip)
     return CheckSummary(len(stream), accesses)
@@ -80,34 +75,6 @@ def _check_stream(stream: list[Work], program: Program, chip: ChipConfig) -> int
         accesses += len(touched.reads) + len(touched.writes)
         finder.look(placed, touched)
     return accesses
-
-
-def _check_image(program: Program, chip: ChipConfig) -> None:
-    """Check that segments and bindings lie inside the image, constants untouched by inputs."""
-    if program.dram_bytes > chip.dram_bytes:
-        raise CheckError(
-            f"program {program.name}: its image of {program.dram_bytes} bytes exceeds the DRAM of "
-            f"{chip.name}, {chip.dram_bytes}; use a smaller model"
-        )
-    fixed = [(s.address, s.address + len(s.data), "segment") for s in program.segments]
-    fixed += [
-        (b.address, b.address + binding_bytes(b, chip.ku), f"input {b.name}")
-        for b in program.inputs
-    ]
-    free = [
-        (b.address, b.address + binding_bytes(b, chip.ku), f"output {b.name}")
-        for b in program.outputs
-    ]
-    for low, high, what in fixed + free:
-        if low < 0 or high > program.dram_bytes:
-            raise CheckError(
-                f"{what} at DRAM bytes {low}..{high - 1} lies outside the image of "
-                f"{program.dram_bytes} bytes; enlarge dram_bytes"
-            )
-    fixed.sort()
-    for (_, end, one), (start, _, two) in pairwise(fixed):
-        if start < end:
-            raise CheckError(f"{one} and {two} share DRAM byte {start}; place them apart")
 
 
 def _check_fields(index: int, instruction: Instruction, chip: ChipConfig) -> None:

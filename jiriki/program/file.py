@@ -1,50 +1,28 @@
 """The file form of a Program: safe to read from anywhere, the same bytes for the same program.
 
-Layout, little endian: magic "JIRIKI\\r\\n" | version u32 | header length u32 | SHA-256 of all that
-follows (32 bytes) | header, JSON in UTF-8 with sorted keys | instruction words, 16 bytes each |
-note of each instruction, u32 | segment data in order. The header holds every other field of the
-Program, the counts and the segments' addresses and lengths.
+Its layout is that of `Program.content()` (`program/program.py`).
 In: a Program or bytes. Out: the other. Nothing in a file is executed or trusted beyond its bounds.
 """
 
 import hashlib
 import json
-import os
-import struct
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jiriki.isa.encoding import WORD_BYTES, decode_program, encode_program
+from jiriki.files import FileError, write_bytes
+from jiriki.isa.encoding import WORD_BYTES, decode_program
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction
 from jiriki.program.errors import ProgramError
-from jiriki.program.program import Binding, Note, Program, Segment
-
-MAGIC = b"JIRIKI\r\n"
-VERSION = 1
-_PREFIX = struct.Struct("<8sII32s")
+from jiriki.program.program import MAGIC, PREFIX, VERSION, Binding, Note, Program, Segment
 
 
 def to_bytes(program: Program) -> bytes:
     """Return the file form."""
-    header = {
-        "name": program.name, "chip": program.chip, "chip_hash": program.chip_hash,
-        "dram_bytes": program.dram_bytes, "meta": dict(program.meta),
-        "inputs": [asdict(b) for b in program.inputs],
-        "outputs": [asdict(b) for b in program.outputs],
-        "notes": [[n.layer, n.op, n.macs] for n in program.notes],
-        "parameters": list(program.parameters),
-        "instructions": len(program.instructions),
-        "segments": [[s.address, len(s.data)] for s in program.segments],
-    }  # fmt: skip
-    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    notes = np.array([i.note for i in program.instructions], "<u4")
-    words = encode_program(program.instructions).astype("<u8")
-    body = b"".join((text, words.tobytes(), notes.tobytes(), *(s.data for s in program.segments)))
-    return _PREFIX.pack(MAGIC, VERSION, len(text), hashlib.sha256(body).digest()) + body
+    return program.content()
 
 
 def from_bytes(data: bytes) -> Program:
@@ -52,12 +30,12 @@ def from_bytes(data: bytes) -> Program:
 
     Raises ProgramError in one line for anything but a whole, unaltered program.
     """
-    if len(data) < _PREFIX.size or data[: len(MAGIC)] != MAGIC:
+    if len(data) < PREFIX.size or data[: len(MAGIC)] != MAGIC:
         raise ProgramError("program file: it does not start like one; pass a .jiriki file")
-    _, version, length, digest = _PREFIX.unpack_from(data)
+    _, version, length, digest = PREFIX.unpack_from(data)
     if version != VERSION:
         raise ProgramError(f"program file: version {version} is not {VERSION}; compile it again")
-    body = memoryview(data)[_PREFIX.size :]
+    body = memoryview(data)[PREFIX.size :]
     if hashlib.sha256(body).digest() != digest:
         raise ProgramError("program file: truncated or altered (SHA-256 differs); copy it again")
     try:
@@ -76,17 +54,12 @@ def save(program: Program, path: str | Path) -> None:
     Raises ProgramError when it cannot be written (full disk, no such folder).
     """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    if not target.absolute().parent.is_dir():
+        raise ProgramError(f"cannot write {target}: No such file or directory; make its folder")
     try:
-        with partial.open("wb") as file:
-            file.write(to_bytes(program))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise ProgramError(f"cannot write {target}: {error.strerror}; nothing was kept") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        write_bytes(target, to_bytes(program))
+    except FileError as error:
+        raise ProgramError(f"program {program.name}: {error}") from None
 
 
 def load(path: str | Path) -> Program:

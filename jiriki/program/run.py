@@ -40,6 +40,7 @@ class Run:
 
     engine: str
     program_hash: str
+    parameters: Mapping[str, int] = field(default_factory=dict)  # the host's, by name
     outputs: Mapping[str, np.ndarray] | None = None
     cycles: int | None = None
     dram_read_bytes: int | None = None
@@ -48,6 +49,20 @@ class Run:
     events: tuple[Event, ...] = ()
     layer_cycles: Mapping[str, int] = field(default_factory=dict)  # layer -> MX+VX span in cycles
     wall_s: float = 0.0
+
+    def __repr__(self) -> str:
+        """Return one line without arrays."""
+        told = [self.engine, f"program {self.program_hash[:12]}"]
+        if self.cycles is not None:
+            told.append(f"{self.cycles:,} cycles")
+        if self.outputs is not None:
+            told.append("outputs " + ", ".join(map(_described, self.outputs.items())))
+        return f"<Run {'; '.join(told)}>"
+
+
+def _described(output: tuple[str, np.ndarray]) -> str:
+    name, values = output
+    return f"{name} {values.dtype}{list(values.shape)}"
 
 
 class Engine(Protocol):

@@ -1,24 +1,45 @@
-"""The sequencer of a Program: its dynamic stream, resolved, as both simulators read it.
+"""The dynamic stream of a Program, resolved: what every engine and the checker execute.
 
-In: a Program and the host's parameters. Out: `unroll` gives the steps (loops expanded, address
-registers added, control instructions kept because each costs a cycle); `resolve` in
-`jiriki.isa.resolve` joins them with the descriptors.
+In: a Program, its chip (how deep loops may nest) and the host's parameters by name. Out: `unroll`
+gives the steps (loops expanded, address registers added, control instructions kept because each
+costs a cycle); `work_of` joins them with their descriptors (`jiriki.isa.resolve`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+from jiriki.chip.config import ChipConfig
 from jiriki.isa.resolve import Work, resolve
 from jiriki.isa.sequence import STEP_LIMIT, Step, unroll_instructions
+from jiriki.program.errors import ProgramError
 from jiriki.program.program import Program
 
 __all__ = ["Step", "Work", "unroll", "work_of"]
 
 
-def unroll(program: Program, parameters: Sequence[int] = (), limit: int = STEP_LIMIT) -> list[Step]:
-    """Return the steps up to HALT. Raises IsaError for a runaway loop or a missing parameter."""
-    return unroll_instructions(program.instructions, parameters, limit=limit)
+def unroll(
+    program: Program,
+    chip: ChipConfig,
+    parameters: Mapping[str, int] | None = None,
+    limit: int = STEP_LIMIT,
+) -> list[Step]:
+    """Return the steps up to HALT.
+
+    Raises ProgramError for a parameter that is missing, IsaError for a loop that runs away or
+    nests deeper than the chip's `loop_depth`.
+    """
+    values = parameters or {}
+    if missing := [name for name in program.parameters if name not in values]:
+        raise ProgramError(
+            f"program {program.name}: host parameter {missing[0]} is missing; pass an integer"
+        )
+    ordered = [values[name] for name in program.parameters]
+    return unroll_instructions(
+        program.instructions, ordered, loop_depth=chip.loop_depth, limit=limit
+    )
 
 
-def work_of(program: Program, parameters: Sequence[int] = ()) -> list[Work]:
-    """Return every step with the operation it asks for."""
-    return resolve(unroll(program, parameters))
+def work_of(
+    program: Program, chip: ChipConfig, parameters: Mapping[str, int] | None = None
+) -> list[Work]:
+    """Return every step with the operation it asks for. Raises as `unroll` and `resolve` do."""
+    return resolve(unroll(program, chip, parameters))

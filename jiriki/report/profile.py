@@ -123,7 +123,7 @@ def make_profile(
 def _layers(
     program: Program, run: Run, chip: ChipConfig, suppliers: Sequence[Sequence[int]]
 ) -> tuple[LayerRow, ...]:
-    moved = _dram_bytes(program)
+    moved = _dram_bytes(program, run, chip)
     beats = {name: number // chip.dram_bytes_per_cycle for name, number in moved.items()}
     bounds = layer_bounds(program, run.events, suppliers, beats)
     macs: dict[str, int] = {}
@@ -146,10 +146,10 @@ def _layers(
     )
 
 
-def _dram_bytes(program: Program) -> dict[str, int]:
+def _dram_bytes(program: Program, run: Run, chip: ChipConfig) -> dict[str, int]:
     """Return, a layer, the bytes that its loads and stores carry over the DRAM port."""
     moved: dict[str, int] = {}
-    for work in work_of(program, [0] * len(program.parameters)):
+    for work in work_of(program, chip, run.parameters):
         if _uses_dram(work.op) and work.instruction.note < len(program.notes):
             layer = program.notes[work.instruction.note].layer
             moved[layer] = moved.get(layer, 0) + work.op.bytes  # type: ignore[union-attr]

@@ -5,19 +5,19 @@ events. The program's words are placed behind its image, at a multiple of a burs
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.encoding import encode_program
 from jiriki.isa.fields import Unit
-from jiriki.isa.resolve import resolve
-from jiriki.isa.sequence import unroll_instructions
 from jiriki.program import Event, Program, Run
-from jiriki.program.binding import binding_bytes, pack, unpack
+from jiriki.program.host import Inputs, Parameters, host_image, read_outputs
+from jiriki.program.stream import work_of
 from jiriki.rtl.control import mailbox
 from jiriki.rtl.control.mailbox import Count, port_beats, unit_counters
 from jiriki.rtl.control.sequencer import UNITS
@@ -39,7 +39,7 @@ class GatesEngine:
     def run(
         self,
         program: Program,
-        inputs: Mapping[str, np.ndarray] | None = None,
+        inputs: Inputs | None = None,
         events: bool = False,
         waveform: tuple[Path, int, int] | None = None,
         max_cycles: int = MAX_CYCLES,
@@ -47,36 +47,30 @@ class GatesEngine:
     ) -> Run:
         """Return outputs, cycles and counters; with `events` every instruction's life.
 
-        waveform: VCD file, first cycle, end. Raises RtlError for another chip's program, a missing
-        input, a program that hangs (with the state of its queues) or passes max_cycles.
+        waveform: VCD file, first cycle, end. Raises ProgramError for what `program/host.py`
+        refuses, RtlError for a program that hangs (with the state of its queues) or passes
+        max_cycles.
         """
         began = time.perf_counter()
-        self._check(program)
-        memory, address = self.memory(program, dict(inputs or {}))
-        parameters = [int(_given(program, name, inputs or {})) for name in program.parameters]
+        image, parameters = host_image(program, self.chip, inputs)
+        memory, address = self.memory(program, image)
         with TileSimulation(self.chip) as tile:
             tile.memory(memory)
             if waveform is not None:
                 tile.dump(*waveform)
-            tile.start(address, len(program.instructions), parameters)
+            tile.start(address, len(program.instructions), list(parameters.values()))
             self._finish(tile, max_cycles, progress)
             log = tile.log() if events else None
             done = self._run(program, memory, tile.register)
         return replace(
             done,
-            events=events_of(program, log, parameters) if log else (),
+            parameters=parameters,
+            events=events_of(program, self.chip, log, parameters) if log else (),
             wall_s=time.perf_counter() - began,
         )
 
-    def _check(self, program: Program) -> None:
-        if program.chip_hash != self.chip.content_hash():
-            raise RtlError(
-                f"program {program.name} was made for chip {program.chip} with other sizes than "
-                f"{self.chip.name}; compile it for this chip"
-            )
-
-    def memory(self, program: Program, given: dict[str, np.ndarray]) -> tuple[np.ndarray, int]:
-        """Return the image with inputs and program, and the program's address."""
+    def memory(self, program: Program, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+        """Return the memory with the host's image and the program's words, and their address."""
         burst = self.chip.dram_burst_bytes
         address = -(-program.dram_bytes // burst) * burst
         words = encode_program(program.instructions).view(np.uint8).reshape(-1)
@@ -87,11 +81,8 @@ class GatesEngine:
                 f"{self.chip.dram_bytes}; choose a smaller batch or a chip with more"
             )
         memory = np.zeros(size, np.uint8)
-        memory[: program.dram_bytes] = program.image()
+        memory[: program.dram_bytes] = image
         memory[address : address + words.size] = words
-        for binding in program.inputs:
-            data = pack(binding, _given(program, binding.name, given), self.chip.ku)
-            memory[binding.address : binding.address + data.size] = data
         return memory, address
 
     def _finish(
@@ -112,28 +103,19 @@ class GatesEngine:
         return Run(
             engine=self.name,
             program_hash=program.content_hash(),
-            outputs={b.name: self._output(memory, b) for b in program.outputs},
+            outputs=read_outputs(program, self.chip, memory),
             cycles=count(mailbox.CYCLES),
             dram_read_bytes=beat * (beats["ld"] + beats["fetch"]),
             dram_write_bytes=beat * beats["st"],
             units=unit_counters(count),
         )
 
-    def _output(self, memory: np.ndarray, binding: object) -> np.ndarray:
-        start = binding.address
-        size = binding_bytes(binding, self.chip.ku)
-        return unpack(binding, memory[start : start + size].copy(), self.chip.ku)
 
-
-def _given(program: Program, name: str, given: Mapping[str, np.ndarray]) -> np.ndarray:
-    if name not in given:
-        raise RtlError(f"program {program.name}: input {name} is missing; pass it")
-    return given[name]
-
-
-def events_of(program: Program, log: Log, parameters: Sequence[int]) -> tuple[Event, ...]:
+def events_of(
+    program: Program, chip: ChipConfig, log: Log, parameters: Parameters
+) -> tuple[Event, ...]:
     """Join the log with the dynamic stream: each unit's events come in the stream's order."""
-    works = resolve(unroll_instructions(program.instructions, parameters))
+    works = work_of(program, chip, parameters)
     nth, done = dict.fromkeys((Unit.CTL, *UNITS), 0), dict.fromkeys(UNITS, 0)
     out = []
     for work in works:

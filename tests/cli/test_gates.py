@@ -50,6 +50,60 @@ def test_a_program_written_as_text_computes(jiriki: Command, matrices: Path, tmp
     assert np.array_equal(np.load(tmp_path / "out.npz")["c"], product)
 
 
+@pytest.fixture
+def moved(tmp_path: Path) -> Path:
+    """A text with two host parameters: so many times the word at `from` is copied on."""
+    path = tmp_path / "moved.jk"
+    path.write_text(MOVED, "utf-8")
+    return path
+
+
+MOVED = """.program "moved"
+.chip "nano"
+.dram 128
+.parameter "count"
+.parameter "from"
+.input {"name": "x", "address": 0, "shape": [16], "axis": 0, "dtype": "int8", "external": "int8"}
+.output {"name": "y", "address": 64, "shape": [16], "axis": 0, "dtype": "int8", "external": "int8"}
+.code
+PARM.CTL reg=1 index=0
+PARM.CTL reg=2 index=1
+SETR.CTL reg=3 value=64
+SIG.ST signal=1:1
+LOOP.CTL from_reg=1 reg=1 body=3
+LD.LD sp=0 dram=0 run=4 areg=2 wait=1:1 signal=0:1
+ST.ST sp=0 dram=0 run=4 areg=3 wait=0:1 signal=1:1
+ADDR.CTL reg=3 step=4
+WAIT.LD wait=1:1
+HALT.CTL
+"""
+
+
+@pytest.mark.parametrize("engine", ["functional", "rtl"])
+@pytest.mark.parametrize(("count", "start", "copies"), [(2, 4, 2), (1, 8, 1)])
+def test_a_text_s_parameters_come_from_the_input_file(
+    jiriki: Command, moved: Path, tmp_path: Path, engine: str, count: int, start: int, copies: int
+):
+    x = np.arange(16, dtype=np.int8)
+    np.savez(tmp_path / "in.npz", **{"x": x, "count": count, "from": start})
+    file = tmp_path / "out.npz"
+    done = jiriki("run", moved, "--input", tmp_path / "in.npz", "--engine", engine,
+                  "--output", file)  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    copied = [*x[start : start + 4]] * copies
+    assert np.load(file)["y"].tolist() == copied + [0] * (16 - len(copied))
+
+
+def test_parameters_are_given_to_verify_and_profile(jiriki: Command, moved: Path, tmp_path: Path):
+    np.savez(tmp_path / "in.npz", **{"x": np.arange(16, dtype=np.int8), "count": 3, "from": 0})
+    verified = jiriki("verify", moved, "--input", tmp_path / "in.npz", "--json")
+    assert verified.code == 0 and json.loads(verified.out)["agrees"]
+    done = jiriki("profile", moved, "--input", tmp_path / "in.npz", "--out", tmp_path, "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["cycles"] == json.loads(verified.out)["cycles"]["timing"]
+    refused(jiriki("profile", moved, "--out", tmp_path), "count", "missing")
+
+
 def test_text_becomes_a_program_file(jiriki: Command, tmp_path: Path):
     assert jiriki("compile", MATMUL, "-o", tmp_path / "out.jprog").code == 0
     assert "GEMM.MX m=8 steps=4 b=32 n_tiles=2" in jiriki("disasm", tmp_path / "out.jprog").out

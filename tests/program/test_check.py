@@ -13,7 +13,7 @@ from jiriki.program.errors import CheckError
 NANO = load_chip("nano")
 
 
-def refuse(program, message, parameters=()):
+def refuse(program, message, parameters=None):
     with pytest.raises(CheckError, match=message) as caught:
         check(program, NANO, parameters)
     assert "\n" not in str(caught.value)
@@ -148,7 +148,7 @@ def test_a_semaphore_with_two_owners_is_refused(make_program, code, extra):
         ("n_tiles=2 acc_stride=4", "n_tiles=2 acc=126 acc_stride=8", "ACC 504..515 lies outside"),
         ("acc_stride=4 wait", "acc_stride=3 wait", "acc_stride 3 is less than the 4 rows"),
         ("out=48 p=8", "out=16380 p=8", "SP .* lies outside"),
-        ("LD.LD sp=0", "PARM.CTL reg=1 index=0\nLD.LD sp=0", "parameter 0 of 0"),
+        ("LD.LD sp=0", "PARM.CTL reg=1 index=0\nLD.LD sp=0", "host parameter 0, and it names 0"),
         ("HALT.CTL", "NOP.CTL", "runs past its end"),
         ("HALT.CTL", "LOOP.CTL count=2 body=5\nHALT.CTL", "LOOP body of 5"),
         ("STRM.VX idx=3 dtype=I8\n", "", "stream 3 is used but its type was never set"),
@@ -212,5 +212,5 @@ def test_loops_are_checked_as_they_run(make_program, code):
 
 def test_a_loop_bound_from_a_parameter_is_checked_with_its_value(make_program, code):
     loop = "PARM.CTL reg=2 index=0\nLOOP.CTL from_reg=1 reg=2 body=1\nNOP.CTL\nHALT.CTL"
-    program = make_program(edited(code, "HALT.CTL", loop))
-    assert check(program, NANO, [7]).steps == check(program, NANO, [0]).steps + 7
+    program = replace(make_program(edited(code, "HALT.CTL", loop)), parameters=("count",))
+    assert check(program, NANO, {"count": 7}).steps == check(program, NANO, {"count": 0}).steps + 7

@@ -111,7 +111,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(program, tmp_path, mon
         return FullDisk()
 
     monkeypatch.setattr(Path, "open", create_full)
-    with pytest.raises(ProgramError, match=r"cannot write .*No space left on device; nothing was"):
+    with pytest.raises(
+        ProgramError, match=r"cannot write .*No space left on device; free some space"
+    ):
         save(program, path)
     monkeypatch.undo()
 

@@ -16,19 +16,19 @@ that nothing in `IMPOSSIBLE` explains.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import IntEnum
 
+from jiriki.chip import ChipConfig
 from jiriki.isa.dma.instructions import Ld, St
 from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.fields import OPCODES, Field, Instruction, Unit
 from jiriki.isa.operations import Operation
-from jiriki.isa.resolve import resolve
-from jiriki.isa.sequence import unroll_instructions
 from jiriki.isa.vector.instructions import Chain, Vrun
 from jiriki.isa.vector.operations import Stream, VrunOp
 from jiriki.isa.words import DmaMode, DType, Micro, MicroOp, RedOp, Reduce, Src
 from jiriki.program import Event, Program, Run
+from jiriki.program.stream import work_of
 from jiriki.rtl.control.counters import REASONS
 from jiriki.rtl.interfaces import DISPATCH_CYCLES
 
@@ -51,10 +51,10 @@ class Coverage:
         self.hits: Counter[Bin] = Counter()
         self.programs = 0
 
-    def add(self, program: Program, run: Run, parameters: Sequence[int] = ()) -> None:
+    def add(self, program: Program, chip: ChipConfig, run: Run) -> None:
         """Count one run. `run` must have events and counters."""
         self.programs += 1
-        works = resolve(unroll_instructions(program.instructions, parameters))
+        works = work_of(program, chip, run.parameters)
         before = -1
         for work, event in zip(works, run.events, strict=True):
             self._instruction(work.instruction, work.op, _stall(work.instruction, event, before))

@@ -17,6 +17,7 @@ import numpy as np
 
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.program import Program, Run
+from jiriki.program.host import read_outputs
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
@@ -46,9 +47,8 @@ class Expected:
 
 def simulated(program: Program, chip: ChipConfig, inputs: Mapping[str, Any]) -> Expected:
     """Run both simulators; `inputs` hold the host's parameters too."""
-    given = [inputs[name] for name in program.parameters]
     functional = FunctionalEngine(chip).run(program, inputs)
-    timing = TimingEngine(chip).run(program, events=True, parameters=given)
+    timing = TimingEngine(chip).run(program, inputs, events=True)
     return Expected(program, chip, inputs, functional, timing)
 
 
@@ -105,13 +105,13 @@ def agrees_when_slow(one: Expected, share: float, seed: int) -> bool:
     Raises RtlError when HALT is not reached.
     """
     engine = GatesEngine(one.chip)
-    memory, address = engine.memory(one.program, {})
+    memory, address = engine.memory(one.program, one.program.image())
     with TileSimulation(one.chip) as tile:
         tile.memory(memory)
         tile.stall(share, seed)
         tile.start(address, len(one.program.instructions), VALUES)
         if not tile.advance(30 * (one.timing.cycles or 0)):
             raise RtlError(f"HALT is not reached with slow memory. {tile.state()}")
-    found, right = engine._output(memory, one.program.outputs[0]), one.functional.outputs
+    right = one.functional.outputs
     assert right is not None, "the functional engine computes values"
-    return np.array_equal(found, right["memory"])
+    return np.array_equal(read_outputs(one.program, one.chip, memory)["memory"], right["memory"])

@@ -18,7 +18,7 @@ from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.dma.instructions import Ld
 from jiriki.isa.fields import Sync, Unit
 from jiriki.models import Reading, open_model
-from jiriki.program import Program
+from jiriki.program import Program, ProgramError
 from jiriki.program.check import check
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
@@ -39,7 +39,7 @@ def hand_made(*instructions, dram_bytes: int = 4096) -> Program:
 @pytest.mark.parametrize("seed", range(6))
 def test_random_programs_agree_in_every_bit_and_cycle(seed: int) -> None:
     program = gates_program(seed, NANO)
-    check(program, NANO, VALUES)
+    check(program, NANO, PARAMETERS)
     found = verified(program, NANO, PARAMETERS)
     assert found.agrees, found
 
@@ -55,7 +55,7 @@ def test_programs_that_do_what_is_rare_agree(seed: int) -> None:
 def test_many_random_programs_agree(block: int) -> None:
     for seed in range(1000 + 100 * block, 1100 + 100 * block):
         program = gates_program(seed, NANO, PHASES)
-        check(program, NANO, VALUES)
+        check(program, NANO, PARAMETERS)
         found = verified(program, NANO, PARAMETERS)
         assert found.agrees, (seed, found)
 
@@ -77,16 +77,16 @@ def test_a_slow_memory_changes_no_bit(share: float) -> None:
 
 def test_a_reset_in_mid_program_leaves_a_tile_that_works() -> None:
     program = gates_program(78, NANO)
-    expected = TimingEngine(NANO).run(program, parameters=VALUES).cycles
+    expected = TimingEngine(NANO).run(program, PARAMETERS).cycles
     engine = GatesEngine(NANO)
     with TileSimulation(NANO) as tile:
         for stop in (313, 2791):
-            memory, address = engine.memory(program, {})
+            memory, address = engine.memory(program, program.image())
             tile.memory(memory)
             tile.start(address, len(program.instructions), VALUES)
             assert not tile.advance(stop)
             tile.reset()
-        memory, address = engine.memory(program, {})
+        memory, address = engine.memory(program, program.image())
         tile.memory(memory)
         tile.start(address, len(program.instructions), VALUES)
         assert tile.advance(1_000_000)
@@ -107,7 +107,7 @@ def test_a_program_beyond_its_memory_is_told() -> None:
 
 def test_a_program_of_another_chip_is_refused() -> None:
     other = replace(NANO, name="other", acc_rows=256)
-    with pytest.raises(RtlError, match="made for chip nano with other sizes than other"):
+    with pytest.raises(ProgramError, match=r"emitted for nano \(.*not for other \("):
         GatesEngine(other).run(hand_made())
 
 

@@ -73,12 +73,12 @@ def test_a_host_parameter_is_given_by_name(make_program, code, weights):
     assert same.outputs is not None and other.outputs is not None
     assert np.array_equal(same.outputs["y"], expected(X, weights))
     assert not np.array_equal(other.outputs["y"], same.outputs["y"])
-    with pytest.raises(SimError, match="host parameter offset is missing"):
+    with pytest.raises(ProgramError, match="host parameter offset is missing"):
         ENGINE.run(program, {"x": X})
 
 
 def test_inputs_are_asked_for_by_name_shape_and_type(program):
-    with pytest.raises(SimError, match="input x is missing"):
+    with pytest.raises(ProgramError, match="input x is missing"):
         ENGINE.run(program)
     with pytest.raises(ProgramError, match=r"input x: shape \(8, 8\) is not \(1, 8, 8\)"):
         ENGINE.run(program, {"x": X[0]})
@@ -104,7 +104,7 @@ def test_a_deadlock_is_reported(make_program, code):
 
 
 def test_another_chip_s_program_is_refused(program):
-    with pytest.raises(SimError, match="was emitted for chip nano"):
+    with pytest.raises(ProgramError, match="was emitted for nano"):
         FunctionalEngine(load_chip("e256")).run(program, {"x": X})
 
 
@@ -114,7 +114,7 @@ def test_unroll_keeps_control_instructions_and_places(make_program):
         "LD.LD dram=4 run=1 areg=1\nADDR.CTL reg=1 step=-8\nLOOP.CTL body=1\nNOP.CTL\nHALT.CTL"
     )
 
-    steps = unroll(program)
+    steps = unroll(program, load_chip("nano"))
 
     assert [s.index for s in steps] == [0, 1, 2, 3, 3, 4, 2, 3, 3, 4, 5, 7]
     loads = [s.instruction.values["dram"] for s in steps if s.index == 3]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from jiriki.chip import load_chip
-from jiriki.program import Program
+from jiriki.program import Program, ProgramError
 from jiriki.sim.errors import SimError
 from jiriki.sim.timing import TimingEngine
 
@@ -84,7 +84,7 @@ def test_semaphore_overflow_is_refused(make_program: Callable[[str], Program]) -
 
 
 def test_program_of_another_chip_is_refused(make_program: Callable[[str], Program]) -> None:
-    with pytest.raises(SimError, match="compile it for this chip"):
+    with pytest.raises(ProgramError, match="compile it for this chip"):
         TimingEngine(load_chip("e256")).run(make_program("HALT.CTL"))
 
 

@@ -6,7 +6,7 @@ the chip describes. No port of a real board is needed where `simulation` is give
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,11 +15,12 @@ import numpy as np
 from jiriki.chip import ChipConfig
 from jiriki.program import Program, Run
 from jiriki.program.binding import binding_bytes
+from jiriki.program.host import Inputs, host_image
 from jiriki.rtl.board.host import TIMEOUT_S, ByteStream, HostLink, SerialPort
 from jiriki.rtl.board.settings import BoardSettings
 from jiriki.rtl.control import mailbox
 from jiriki.rtl.engine import GatesEngine
-from jiriki.rtl.errors import BoardError, RtlError
+from jiriki.rtl.errors import BoardError
 
 SIMULATION = "simulation"  # the port of a board that is not there
 SIMULATED_S = 10e-3  # of its time, in which it answers: its line is faster
@@ -43,25 +44,22 @@ class BoardEngine(GatesEngine):
         self.repeats = 0  # requests of the last run that were sent again
 
     def run(
-        self, program: Program, inputs: Mapping[str, np.ndarray] | None = None,
+        self, program: Program, inputs: Inputs | None = None,
         limit_s: float = LIMIT_S,
     ) -> Run:  # fmt: skip
         """Return outputs, cycles and counters.
 
-        Raises BoardError when there is no board, it holds another chip, or it does not halt.
+        Raises ProgramError for what `program/host.py` refuses; BoardError when there is no board,
+        it holds another chip, or it does not halt.
         """
         began = time.perf_counter()
-        self._check(program)
-        given = dict(inputs or {})
-        memory, address = self.memory(program, given)
-        if missing := set(program.parameters) - given.keys():
-            raise RtlError(f"program {program.name}: input {min(missing)} is missing; pass it")
-        values = [int(given[name]) & 0xFFFFFFFF for name in program.parameters]
+        image, parameters = host_image(program, self.chip, inputs)
+        memory, address = self.memory(program, image)
         with self._open() as link:
             self._greet(link, memory.size)
             link.write_memory(0, memory.tobytes())
-            for i, value in enumerate(values):
-                link.write_register(mailbox.PARAMETER + 4 * i, value)
+            for i, value in enumerate(parameters.values()):
+                link.write_register(mailbox.PARAMETER + 4 * i, value & 0xFFFFFFFF)
             link.write_register(mailbox.PROGRAM, address)
             link.write_register(mailbox.WORDS, len(program.instructions))
             self._start(link)
@@ -70,7 +68,7 @@ class BoardEngine(GatesEngine):
                 self._fetch(link, memory, binding.address, binding_bytes(binding, self.chip.ku))
             done = self._run(program, memory, lambda address: count(link, address))
             self.repeats = link.repeats
-        return replace(done, wall_s=time.perf_counter() - began)
+        return replace(done, parameters=parameters, wall_s=time.perf_counter() - began)
 
     @contextmanager
     def _open(self) -> Iterator[HostLink]:

@@ -5,7 +5,8 @@ docs/reference/timing.md, rule for rule.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from jiriki.chip.config import ChipConfig
 from jiriki.isa.fields import Unit
 from jiriki.isa.resolve import Work
 from jiriki.program import Event, Program, Run, UnitCounters
+from jiriki.program.host import Inputs, host_parameters
 from jiriki.program.stream import work_of
 from jiriki.sim.errors import SimError
 from jiriki.sim.timing import layout as at
@@ -50,24 +52,21 @@ class TimingEngine:
     def run(
         self,
         program: Program,
-        inputs: Mapping[str, np.ndarray] | None = None,
+        inputs: Inputs | None = None,
         events: bool = False,
-        parameters: Sequence[int] = (),
     ) -> Run:
         """Return cycles, traffic and counters; with `events` also every instruction's life.
 
-        `inputs` are not looked at: no time depends on a value. Raises SimError for a program of
-        another chip, for a deadlock and for a semaphore that overflows.
+        No time depends on a value: of `inputs` the host's parameters suffice, arrays may be left
+        out. Raises ProgramError for what `program/host.py` refuses, SimError for a deadlock and for
+        a semaphore that overflows.
         """
         began = time.perf_counter()
-        if program.chip_hash != self.chip.content_hash():
-            raise SimError(
-                f"program {program.name} was made for chip {program.chip} with other sizes than "
-                f"{self.chip.name}; compile it for this chip"
-            )
-        works = work_of(program, parameters)
+        parameters = host_parameters(program, self.chip, inputs)
+        works = work_of(program, self.chip, parameters)
         memory = simulate_works(works, len(program.instructions), self.chip, marks=events)
-        return _report(program, works, memory, self.chip, events, began)
+        run = _report(program, works, memory, self.chip, events, began)
+        return replace(run, parameters=parameters)
 
 
 def simulate_works(
