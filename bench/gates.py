@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from jiriki.agreement import compare_runs
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
 from jiriki.compiler import compile_graph
@@ -31,7 +32,6 @@ from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.simulate.tile import tile_library
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
-from jiriki.verify import compare_runs
 from tests.rtl.resnet18 import VTA_CYCLES, resnet18
 
 CHIPS = {"resnet50": "e256", "efficientnet-lite0": "e256", "mobilenetv2": "e256",

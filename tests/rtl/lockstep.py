@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jiriki.agreement import Verification, compare_runs
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.program import Program, Run
 from jiriki.program.host import read_outputs
@@ -23,7 +24,6 @@ from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
-from jiriki.verify import Verification, compare_runs
 from tests.rtl.pieces import PARAMETERS
 from tests.rtl.programs import gates_program
 
