@@ -4,11 +4,15 @@ A class lists its payload as `Field` attributes, in order from bit 0. From that 
 encoder, decoder, assembler, disassembler, the gates' layout and the manual's page.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar, Self
+from functools import cache
+from typing import Any, ClassVar, Self, TypeVar
 
 from jiriki.isa.errors import IsaError
+
+_Named = TypeVar("_Named", bound=IntEnum | bool)
 
 HEADER_BITS = 32
 PAYLOAD_BITS = 96
@@ -118,6 +122,20 @@ class Instruction:
         _check_header(cls.__name__, wait, signal, areg)
         return cls(chosen, full, wait, signal, areg, note)
 
+    @classmethod
+    def typed(cls, values: dict[str, int], *omitted: str) -> dict[str, Any]:
+        """Return field values as an operation holds them: names of an enumeration, flags as bool.
+
+        Operations are filled with them by name. Raises IsaError for a value that has no name.
+        """
+        out: dict[str, Any] = dict(values)
+        for name in omitted:
+            del out[name]
+        for name, kind in _typed_fields(cls):
+            if name in out:
+                out[name] = known(kind, name, out[name])
+        return out
+
     def __getattr__(self, name: str) -> int:
         if name.startswith("__") or name == "values":  # copying asks before fields exist
             raise AttributeError(name)
@@ -129,6 +147,9 @@ class Instruction:
 
 OPCODES: dict[int, type[Instruction]] = {}
 
+# What a queue does with the values of each kind: returns the operation, None for a descriptor.
+Handlers = dict[type[Instruction], Callable[[dict[str, int]], Any]]
+
 
 def _check_header(name: str, wait: Sync | None, signal: Sync | None, areg: int | None) -> None:
     for label, sync, most in (("wait", wait, WAIT_COUNT_MAX), ("signal", signal, SIGNAL_COUNT_MAX)):
@@ -139,3 +160,26 @@ def _check_header(name: str, wait: Sync | None, signal: Sync | None, areg: int |
             )
     if areg is not None and not 0 <= areg < 32:
         raise IsaError(f"{name}: address register {areg} is outside 0..31; choose one that exists")
+
+
+def positive(name: str, value: int) -> None:
+    """Refuse a count of zero."""
+    if value < 1:
+        raise IsaError(f"{name} = {value} must be at least 1; leave the instruction out instead")
+
+
+def known(kind: type[_Named], name: str, value: int) -> _Named:
+    """Return the named value (or flag) of a field. Raises IsaError when it has no name."""
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(kind.__members__) if issubclass(kind, IntEnum) else ""
+        raise IsaError(f"{name} = {value} is no {kind.__name__}; known are {names}") from None
+
+
+@cache
+def _typed_fields(kind: type[Instruction]) -> tuple[tuple[str, type[IntEnum] | type[bool]], ...]:
+    """Return the fields that are no numbers: enumerations, and flags of one bit."""
+    enums = {name: spec.enum or bool for name, spec in kind.LAYOUT.items()}
+    bits = {name: spec.bits for name, spec in kind.LAYOUT.items()}
+    return tuple((name, of) for name, of in enums.items() if of is not bool or bits[name] == 1)

@@ -14,9 +14,9 @@ from jiriki.chip import load_chip
 from jiriki.isa.assembly import format_instruction, mnemonic, parse_instruction, parse_program
 from jiriki.isa.control import Addr, Fence, Halt, Loop, Nop, Parm, Setr, Sig, Wait
 from jiriki.isa.encoding import decode, encode
-from jiriki.isa.fields import OPCODES, Instruction
+from jiriki.isa.fields import OPCODES, Instruction, Unit
 from jiriki.isa.operations import ASPECTS, Operation, effects, ideal_cycles
-from jiriki.isa.resolve import Work, resolve
+from jiriki.isa.resolve import QueueState, Work, resolve
 from jiriki.isa.sequence import unroll_instructions
 
 MANUAL = Path(__file__).parents[2] / "docs" / "reference" / "isa.md"
@@ -109,6 +109,12 @@ def test_what_is_no_work_is_control_or_a_descriptor() -> None:
     assert names == {
         "DIM", "GIDX", "GSTR", "WINA", "WINB", "KONST", "QPAR", "STRM", "CHAIN", "RED",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", Unit)
+def test_a_queue_takes_every_instruction_that_may_be_sent_to_it(unit: Unit) -> None:
+    sent = {kind for kind in OPCODES.values() if unit in kind.UNITS} - CONTROL
+    assert set(QueueState().handlers[unit]) == sent
 
 
 @pytest.mark.parametrize("kind", KINDS)
