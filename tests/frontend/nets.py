@@ -27,7 +27,7 @@ def node(
 def model(
     nodes: Sequence[onnx.NodeProto],
     inputs: Mapping[str, Shape],
-    constants: Mapping[str, np.ndarray] | None = None,
+    constants: Mapping[str, Any] | None = None,
     opset: int = 18,
     outputs: Sequence[str] = ("y",),
 ) -> onnx.ModelProto:
@@ -61,7 +61,7 @@ def qdq(
     nodes: Sequence[onnx.NodeProto],
     inputs: Mapping[str, Shape],
     dtype: type = np.uint8,
-    constants: Mapping[str, np.ndarray] | None = None,
+    constants: Mapping[str, Any] | None = None,
     out: tuple[float, int] = (0.0131, 0),
     opset: int = 18,
 ) -> onnx.ModelProto:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
@@ -12,7 +15,7 @@ from tests.frontend.nets import model, node
 
 f32 = np.float32
 WEIGHT_SCALES = np.array([0.01, 0.02, 0.005, 0.03], f32)
-POINT = {"s": f32(0.03), "z": np.uint8(128), "o": f32(0.2)}
+POINT: dict[str, Any] = {"s": f32(0.03), "z": np.uint8(128), "o": f32(0.2)}
 INPUT = [node("QuantizeLinear", "xsz", "q"), node("DequantizeLinear", "qsz", "d")]
 OUTPUT = [node("QuantizeLinear", "coz", "r"), node("DequantizeLinear", "roz", "y")]
 
@@ -29,6 +32,13 @@ def product(op: str, axis: int, quantised: bool, **attrs):
     return model(nodes, {"x": shape}, stored, 21), {"x": rng.standard_normal(shape).astype(f32)}
 
 
+def reference(net: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> np.ndarray:
+    """Return what ONNX's own reference computes."""
+    results = ReferenceEvaluator(net).run(None, feeds)
+    assert isinstance(results, list)
+    return np.asarray(results[0])
+
+
 SQUARE = [("Conv", 0, {}), ("MatMul", 1, {}), ("Gemm", 1, {}), ("Gemm", 0, {"transB": 1})]
 
 
@@ -37,7 +47,7 @@ SQUARE = [("Conv", 0, {}), ("MatMul", 1, {}), ("Gemm", 1, {}), ("Gemm", 0, {"tra
 def test_scales_along_the_outputs_equal_the_reference(op, outputs, attrs, quantised):
     """ONNX's reference, which fuses nothing; a quantised result may be a step off."""
     net, feeds = product(op, outputs, quantised, **attrs)
-    wanted = np.asarray(ReferenceEvaluator(net).run(None, feeds)[0])
+    wanted = reference(net, feeds)
     got = evaluate(import_onnx(net), feeds)["y"]
     np.testing.assert_allclose(got, wanted, rtol=0, atol=0.2001 if quantised else 1e-4)
 
@@ -62,7 +72,7 @@ def test_an_activation_may_have_scales_along_an_axis(op):
     ]
     net = model(nodes, {"x": (1, 4, 3, 3)}, stored | {"o": f32(0.01)}, 21)
     feeds = {"x": np.random.default_rng(7).standard_normal((1, 4, 3, 3)).astype(f32)}
-    wanted = np.asarray(ReferenceEvaluator(net).run(None, feeds)[0])
+    wanted = reference(net, feeds)
     got = evaluate(import_onnx(net), feeds)["y"]
     np.testing.assert_allclose(got, wanted, rtol=0, atol=0.01001)
 
@@ -92,5 +102,5 @@ def test_stored_weights_may_be_reshaped_before_a_convolution(axis):
     ]
     net = model(nodes, {"x": (1, 4, 6, 6)}, stored, 21)
     feeds = {"x": rng.standard_normal((1, 4, 6, 6)).astype(f32)}
-    wanted = np.asarray(ReferenceEvaluator(net).run(None, feeds)[0])
+    wanted = reference(net, feeds)
     np.testing.assert_allclose(evaluate(import_onnx(net), feeds)["y"], wanted, rtol=0, atol=1e-4)

@@ -162,11 +162,12 @@ def test_space_to_depth_of_opset_28_equals_onnx(mode: str) -> None:
 def test_same_padding_beside_dilations(op, mode):
     """ONNX Runtime refuses the pair; by hand: 2 * (3 - 1) = 4 of padding, two a side."""
     rng = np.random.default_rng(12)
-    attrs = {"dilations": [2, 2]} | ({"kernel_shape": [3, 3]} if op == "MaxPool" else {})
+    attrs: dict[str, Any] = {"dilations": [2, 2]}
+    attrs |= {"kernel_shape": [3, 3]} if op == "MaxPool" else {}
     stored = {"w": weights(rng, 4, 3, 3, 3)} if op == "Conv" else {}
     inputs = "xw" if op == "Conv" else "x"
     nets = [
-        model([node(op, inputs, **attrs, **padding)], {"x": (1, 3, 9, 8)}, stored)
+        model([node(op, inputs, "y", **attrs, **padding)], {"x": (1, 3, 9, 8)}, stored)
         for padding in ({"auto_pad": mode}, {"pads": [2, 2, 2, 2]})
     ]
     feeds = feeds_of(nets[0], rng, 2)

@@ -175,7 +175,7 @@ def fold_moved_weights(context: Context, node: onnx.NodeProto) -> bool:
     """Move the integers of stored quantised weights, so that they stay quantised; tell whether."""
     value = context.values.get(node.input[0]) if node.op_type in MOVEMENTS else None
     quant = value.quant if value is not None else None
-    if quant is None or quant.value.array is None:
+    if value is None or quant is None or quant.value.array is None:
         return False
     arrays = {name: context.values[name].array for name in node.input[1:] if name}
     known = {name: array for name, array in arrays.items() if array is not None}
