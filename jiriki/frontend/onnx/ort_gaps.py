@@ -20,7 +20,23 @@ from jiriki.frontend.onnx.same_pads import spell_out_same_pads
 
 def for_runtime(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that ONNX Runtime reads, with the same results."""
-    return _in_known_words(spell_out_same_pads(separate_misread_scales(model)))
+    apart = separate_misread_scales(_with_own_names(model))
+    return _in_known_words(spell_out_same_pads(apart))
+
+
+def _with_own_names(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Name each node after its output where two nodes share a name, which ONNX Runtime refuses."""
+    names = [node.name for node in model.graph.node if node.name]
+    if len(set(names)) == len(names):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    seen: set[str] = set()
+    for node in copy.graph.node:
+        if node.name in seen:
+            node.name = f"{node.name}/{node.output[0]}"
+        seen.add(node.name)
+    return copy
 
 
 def _in_known_words(model: onnx.ModelProto) -> onnx.ModelProto:

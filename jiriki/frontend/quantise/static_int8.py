@@ -35,6 +35,7 @@ from jiriki.frontend.quantise.float_rewrites import (
     replace_sums,
     split_matrix_biases,
 )
+from jiriki.frontend.quantise.names import tidy_names
 
 QDQ_OPSET = 13  # per-axis DequantizeLinear
 
@@ -128,6 +129,7 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
                 f"quantisation needs ({reason}); export it again at opset {QDQ_OPSET} or later"
             ) from None
     folded = onnx.shape_inference.infer_shapes(folded_model(model))
+    tidy_names(folded)
     split_matrix_biases(folded)
     replace_sums(folded)
     replace_average_pools(folded)
