@@ -111,3 +111,72 @@ def _as_depthwise(
     kept = [a for a in node.attribute if a.name not in ("count_include_pad", "ceil_mode")]
     del node.attribute[:]
     node.attribute.extend([*kept, onnx.helper.make_attribute("group", channels)])
+
+
+def merge_pads_of_maxima(model: onnx.ModelProto) -> None:
+    """Write a Pad with the least value before a MaxPool, as TensorFlow's SAME, as its pads.
+
+    A scale cannot hold -inf; a MaxPool's own padding never wins either.
+    """
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    outputs = {value.name for value in model.graph.output}
+    for pad in [node for node in model.graph.node if node.op_type == "Pad"]:
+        pads = _least_pads(pad, stored)
+        behind = readers.get(pad.output[0], [])
+        if pads is None or pad.output[0] in outputs:
+            continue
+        if not all(_may_pad(node, pads) for node in behind):
+            continue
+        for pool in behind:
+            own = list_attribute(pool, "pads", [0] * len(pads))
+            kept = [a for a in pool.attribute if a.name not in ("pads", "auto_pad")]
+            joined = onnx.helper.make_attribute(
+                "pads", [a + b for a, b in zip(own, pads, strict=True)]
+            )
+            del pool.attribute[:]
+            pool.attribute.extend([*kept, joined])
+            pool.input[0] = pad.input[0]
+        model.graph.node.remove(pad)
+
+
+def _least_pads(pad: onnx.NodeProto, stored: dict[str, onnx.TensorProto]) -> list[int] | None:
+    """Return the spatial pads of a Pad whose stored value is below every float activation."""
+    if text_attribute(pad, "mode", "constant") != "constant" or len(pad.input) != 3:
+        return None
+    if pad.input[1] not in stored or pad.input[2] not in stored:
+        return None
+    pads = numpy_helper.to_array(stored[pad.input[1]]).tolist()
+    value = numpy_helper.to_array(stored[pad.input[2]])
+    rank = len(pads) // 2
+    outer = (*pads[:2], *pads[rank : rank + 2])
+    if value.size != 1 or value.item() > -1e30 or rank < 3 or any(outer) or min(pads) < 0:
+        return None
+    return [*pads[2:rank], *pads[rank + 2 :]]
+
+
+def _may_pad(pool: onnx.NodeProto, pads: list[int]) -> bool:
+    """Tell whether the node is a MaxPool to whose pads these may be added."""
+    if pool.op_type != "MaxPool" or int_attribute(pool, "ceil_mode", 0) or any(pool.output[1:]):
+        return False
+    if text_attribute(pool, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        return False
+    kernel = list_attribute(pool, "kernel_shape", [])
+    own = list_attribute(pool, "pads", [0] * len(pads))
+    return all(own[i] + p < kernel[i % len(kernel)] for i, p in enumerate(pads))
+
+
+def infinite_nodes(model: onnx.ModelProto) -> list[str]:
+    """Return the nodes that read infinity, stored or from such a node: no scale can hold it."""
+    infinite = {
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT
+        and not np.isfinite(numpy_helper.to_array(tensor)).all()
+    }
+    first = {node.output[0] for node in model.graph.node if infinite.intersection(node.input)}
+    infinite |= first
+    return [node.name for node in model.graph.node if infinite.intersection(node.input)]

@@ -31,11 +31,14 @@ from jiriki.frontend.onnx.reference import folded_model, run_plain
 from jiriki.frontend.quantise.bias_headroom import tame_biases
 from jiriki.frontend.quantise.calibration import check_samples
 from jiriki.frontend.quantise.float_rewrites import (
+    infinite_nodes,
+    merge_pads_of_maxima,
     replace_average_pools,
     replace_sums,
     split_matrix_biases,
 )
 from jiriki.frontend.quantise.names import tidy_names
+from jiriki.frontend.quantise.softmax_ranges import softmax_ranges
 
 QDQ_OPSET = 13  # per-axis DequantizeLinear
 
@@ -67,6 +70,7 @@ def quantise_onnx(
     feeds = check_samples(loaded, calibration)
     run_plain(loaded, feeds[0])  # the calibration below would fail in words of the quantiser's own
     prepared = prepare_float(loaded)
+    overrides = _overrides(prepared) | _range_overrides(softmax_ranges(prepared, feeds))
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "qdq.onnx"
         onnx.save(prepared, source)
@@ -79,8 +83,8 @@ def quantise_onnx(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=method,
-            nodes_to_exclude=list(exclude),
-            extra_options={"TensorQuantOverrides": _overrides(prepared)},
+            nodes_to_exclude=[*exclude, *infinite_nodes(prepared)],
+            extra_options={"TensorQuantOverrides": overrides},
         )
         quantised = onnx.load(target)
     tame_biases(quantised, prepared)
@@ -104,13 +108,23 @@ def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
     return dict.fromkeys(sorted(weights & set(rank)), one_scale)
 
 
+def _range_overrides(
+    ranges: Mapping[str, tuple[float, float]],
+) -> dict[str, list[dict[str, object]]]:
+    return {
+        name: [{"rmin": np.float32(least), "rmax": np.float32(most)}]
+        for name, (least, most) in ranges.items()
+    }
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the quantiser's advice, which `prepare_float` has already followed."""
     ort.set_default_logger_severity(3)
     logging.disable(logging.WARNING)
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     finally:
         logging.disable(logging.NOTSET)
         ort.set_default_logger_severity(2)
@@ -130,6 +144,7 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
             ) from None
     folded = onnx.shape_inference.infer_shapes(folded_model(model))
     tidy_names(folded)
+    merge_pads_of_maxima(folded)
     split_matrix_biases(folded)
     replace_sums(folded)
     replace_average_pools(folded)
