@@ -14,9 +14,8 @@ class DmaRegisters:
         self._unit = unit
         self._dims: dict[int, DmaDim] = {}
         self._index: int | None = None
-        self.handlers: Handlers = {
-            Dim: self._dim, Gidx: self._gidx, Ld: self._move, St: self._move,
-        }  # fmt: skip
+        move = St if unit is Unit.ST else Ld
+        self.handlers: Handlers = {Dim: self._dim, Gidx: self._gidx, move: self._move}
 
     def _dim(self, v: dict[str, int]) -> None:
         positive("count", v["count"])
