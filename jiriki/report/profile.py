@@ -101,7 +101,9 @@ def make_profile(
             "that counts them, such as timing"
         )
     suppliers = tuple(signallers(program, run.events))
-    use = scratchpad_use(program, run.events, run.cycles, chip) if run.events else None
+    use = None
+    if run.events:
+        use = scratchpad_use(program, run.events, run.cycles, chip, run.parameters)
     return Profile(
         model=model,
         chip=chip,

@@ -7,7 +7,7 @@ wholly to what touches them; the state is sampled at equal distances in time.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -53,12 +53,19 @@ class ScratchpadUse:
 
 
 def scratchpad_use(
-    program: Program, events: Sequence[Event], cycles: int, chip: ChipConfig
+    program: Program,
+    events: Sequence[Event],
+    cycles: int,
+    chip: ChipConfig,
+    parameters: Mapping[str, int] | None = None,
 ) -> ScratchpadUse:
-    """Follow every block through a run whose events are in the order of the sequencer."""
+    """Follow every block through a run whose events are in the order of the sequencer.
+
+    `parameters` are the host's values with which the run was made.
+    """
     block = max(chip.ku, chip.scratchpad_bytes // BLOCKS)
     follow = _Follower(program, chip, block)
-    works = work_of(program, [0] * len(program.parameters))
+    works = work_of(program, chip, parameters)
     for place in sorted(range(len(events)), key=lambda i: events[i].start):
         work = works[place]
         if work.op is not None:
