@@ -158,7 +158,11 @@ class _Cutter:
             )
             return
         self._place(step.out)
-        living = [n for n in self.resident if self.lives[n].first <= i <= self.lives[n].last]
+        living = [  # in order of birth: the order of a set of names differs between processes
+            name
+            for name, life in self.lives.items()
+            if name in self.resident and life.first <= i <= life.last
+        ]
         used = sum(self.b.placed[n].buffer.size for n in living)
         b.available = int((self.chip.scratchpad_bytes - used) * 0.94) - MARGIN_BYTES
         share = self._weave_share(i)
