@@ -12,6 +12,7 @@ import numpy as np
 from jiriki.errors import JirikiError
 from jiriki.isa.assembly import format_instruction
 from jiriki.program import Event, Program, Run
+from jiriki.program.layer_names import with_layer_names
 
 WINDOW_BEFORE, WINDOW_AFTER = 200, 100  # cycles of waveform around a difference
 
@@ -115,7 +116,7 @@ def _difference(program: Program, off: Sequence[tuple[Event, Event]]) -> Differe
         return None
     predicted, found = min(off, key=lambda pair: min(*_life(pair[0]), *_life(pair[1])))
     instruction = program.instructions[predicted.index]
-    notes = program.notes
+    notes = with_layer_names(program).notes
     layer = notes[instruction.note].layer if instruction.note < len(notes) else "-"
     text = format_instruction(instruction)
     return Difference(predicted.index, text, layer, _life(predicted), _life(found))

@@ -11,6 +11,7 @@ from jiriki.isa.assembly import format_instruction
 from jiriki.models import Reading, build, open_model
 from jiriki.program import Program
 from jiriki.program.file import load, save
+from jiriki.program.layer_names import with_layer_names
 from jiriki.report.quantities import data
 
 
@@ -53,7 +54,7 @@ def disassemble(path: Path, as_json: bool) -> None:
     if as_json:
         screen.result(payload, list)
     else:
-        print("\n".join(_lines(program)))
+        print("\n".join(_lines(with_layer_names(program))))
 
 
 def _lines(program: Program) -> Iterable[str]:

@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 
 from jiriki.report.profile import LayerRow, Profile
 from jiriki.report.quantities import count, data, percent
-from jiriki.report.tables import short_name
 
 BUSY = "#2f6fb5"
 STARVED = ("#f2a541", "#e4572e", "#b23a48", "#f7d08a")
@@ -66,7 +65,7 @@ def _safe(text: str) -> str:
 
 
 def _label(layer: str) -> str:
-    return _safe(short_name(layer))
+    return _safe(layer)
 
 
 def layer_cycles(profiles: Sequence[Profile]) -> go.Figure:

@@ -22,10 +22,10 @@ from typing import Any
 
 from jiriki.isa.assembly import format_instruction
 from jiriki.program import Event, Program
+from jiriki.program.layer_names import with_layer_names
 from jiriki.report.errors import ReportError
 from jiriki.report.profile import Profile
 from jiriki.report.scratchpad import SAMPLES, Content
-from jiriki.report.tables import short_name
 
 COUNTER_BINS = 2000  # points of the DRAM counters over the whole run
 WAITS = ("instruction", "semaphore", "completion")  # reasons before the start
@@ -42,7 +42,7 @@ def trace(program: Program, profile: Profile) -> str:
         raise ReportError(
             f"run of {program.name} kept no events; run the timing engine with events=True"
         )
-    tracks = _Tracks()
+    program, tracks = with_layer_names(program), _Tracks()
     body = [
         *_layer_slices(profile, tracks),
         *_unit_slices(program, profile, tracks),
@@ -121,7 +121,7 @@ def _layer_slices(profile: Profile, tracks: _Tracks) -> Iterator[Json]:
             "op": row.op, "cycles": row.cycles, "macs": row.macs, "dram_bytes": row.dram_bytes,
             "bound": row.bound, "waits": dict(row.waits),
         }  # fmt: skip
-        yield _slice(track, short_name(row.name), "layer", row.start, end, args)
+        yield _slice(track, row.name, "layer", row.start, end, args)
 
 
 def _unit_slices(program: Program, profile: Profile, tracks: _Tracks) -> Iterator[Json]:
@@ -174,7 +174,7 @@ def _working(program: Program, event: Event, track: Json) -> Json:
 
 def _layer(program: Program, event: Event) -> str:
     note = program.instructions[event.index].note
-    return short_name(program.notes[note].layer) if note < len(program.notes) else ""
+    return program.notes[note].layer if note < len(program.notes) else ""
 
 
 def _arrows(

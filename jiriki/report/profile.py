@@ -9,7 +9,7 @@ profile also says what bounds each layer and what lay in the scratchpad.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from jiriki.chip import ChipConfig
 from jiriki.cost.energy import EnergyEstimate, run_energy
@@ -18,6 +18,7 @@ from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.operations import Operation
 from jiriki.isa.words import DmaMode
 from jiriki.program import Event, Program, Run, UnitCounters
+from jiriki.program.layer_names import layer_names, with_layer_names
 from jiriki.program.stream import work_of
 from jiriki.report.bounds import LayerBound, layer_bounds
 from jiriki.report.errors import ReportError
@@ -95,6 +96,9 @@ def make_profile(
 
     Raises ReportError when the run counted no cycles.
     """
+    names = layer_names(program)
+    program = with_layer_names(program)
+    run = replace(run, layer_cycles={names[k]: cycles for k, cycles in run.layer_cycles.items()})
     if not run.cycles:
         raise ReportError(
             f"run of {program.name} on engine {run.engine} has no cycles; profile with an engine "

@@ -27,9 +27,6 @@ from jiriki.report.quantities import (
     watts,
 )
 
-# What ONNX Runtime's quantiser hangs on the name of every tensor it makes.
-QUANTISER_SUFFIXES = ("_QuantizeLinear_Output", "_quantized")
-
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -110,20 +107,13 @@ def layers_sheet(
     spent = energy.layers if energy else {}
     rows = tuple(
         (
-            short_name(row.name), row.op, count(row.macs), f"{row.cycles:,}",
+            row.name, row.op, count(row.macs), f"{row.cycles:,}",
             percent(row.cycles / cycles), percent(row.utilisation), data(row.dram_bytes),
             *((joules(spent[row.name].base),) if row.name in spent else ()),
         )
         for row in layers
     )  # fmt: skip
     return Sheet(title, (*heads, ">energy") if spent else heads, rows)
-
-
-def short_name(layer: str) -> str:
-    """Return a layer's name without what quantisation added to it."""
-    for suffix in QUANTISER_SUFFIXES:
-        layer = layer.removesuffix(suffix)
-    return layer
 
 
 def rich_table(sheet: Sheet) -> RenderableType:

@@ -18,7 +18,6 @@ from jiriki.report.tables import (
     layers_sheet,
     markdown,
     rich_table,
-    short_name,
     summary_sheet,
     units_sheet,
 )
@@ -131,8 +130,3 @@ def test_terminal_tables_print_names_as_text(
         Console(width=120).print(rich_table(sheet))
     out = capsys.readouterr().out
     assert "second|[red]" in out and "MAC/cycle" in out
-
-
-def test_short_names_lose_what_the_quantiser_added() -> None:
-    assert short_name("stem.relu6_QuantizeLinear_Output") == "stem.relu6"
-    assert short_name("plain") == "plain"
