@@ -46,7 +46,7 @@ def chips_page() -> str:
 def products_page() -> str:
     """Return the page of products: figures and export class of each, and the export rules."""
     from jiriki.cli.products import number
-    from jiriki.export_control import export_check, load_rulebook
+    from jiriki.export_control import export_check, known_text, load_rulebook
     from jiriki.products.product import load_products
     from jiriki.report.tables import Sheet, markdown
 
@@ -66,9 +66,13 @@ def products_page() -> str:
         for p in found
     )  # fmt: skip
     rules = tuple(
-        (rule.id, rule.topic, f"{rule.first}", f"{rule.last or ''}", rule.title, rule.source)
+        (
+            rule.id, rule.topic, f"{rule.published}", f"{rule.first}", f"{rule.last or ''}",
+            rule.title, rule.source,
+        )
         for rule in book.rules
-    )
+    )  # fmt: skip
+    rule_heads = ("rule", "topic", "published", "from", "until", "what it is", "source")
     reasons = "".join(f"- **{p.id}** ({p.name}): {p.why}\n" for p in found)
     return (
         f"{MADE}# Products and export rules\n\nChips as bought or built, one TOML each in "
@@ -77,8 +81,9 @@ def products_page() -> str:
         "`jiriki products NAME` prints every figure with source and date, `jiriki export-check "
         "NAME --on DATE` the class with its reason. **Not legal advice.**\n\n"
         f"{markdown(Sheet('', heads, rows))}\n{reasons}\n## Export rules as data\n\n"
-        "`jiriki/export_control/rules.toml`; the rules of a day are those whose days hold it.\n\n"
-        f"{markdown(Sheet('', ('rule', 'topic', 'from', 'until', 'what it is', 'source'), rules))}"
+        "`jiriki/export_control/rules.toml`; the rules of a day are those whose days hold it; "
+        f"what was published later than a day nobody could know then. {known_text()}.\n\n"
+        f"{markdown(Sheet('', rule_heads, rules))}"
     )
 
 

@@ -293,12 +293,15 @@ def export_check(
     on: Annotated[
         str | None, typer.Option("--on", metavar="DATE", help="Rules of that day; today if absent.")
     ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="COUNTRY", help="Destination, ISO code of two letters.")
+    ] = "CN",
     json: Json = False,
 ) -> None:
     """Say under which export class a chip falls on a day, and by what margin. Not legal advice."""
     from jiriki.cli.export_check import check
 
-    check(chip, on, json)
+    check(chip, on, to, json)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)

@@ -13,6 +13,8 @@ from rich.console import RenderableType
 
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
+from jiriki.export_control import known_text
+from jiriki.export_control.classify import DISCLAIMER
 from jiriki.frontend.zoo import list_models
 from jiriki.models import Reading, open_model
 from jiriki.plan.compare.compare import Comparison, GraphOf, compare
@@ -97,5 +99,6 @@ def _tables(made: Comparison, files: Mapping[str, str]) -> Iterable[RenderableTy
         yield rich_table(missing)
     yield rich_table(sourcing_sheet(made))
     yield summary(made)
+    yield f"{known_text()}; {DISCLAIMER}."
     for key, path in files.items():
         yield f"{key:<16} {path}"

@@ -1,6 +1,7 @@
 """`jiriki export-check`: the class of a chip under the export rules of a day.
 
-In: a chip's id or TOML, a day. Out: class, deciding number, margins and sources, as text or JSON.
+In: a chip's id or TOML, a day, a destination. Out: class, deciding number, margins and sources, as
+text or JSON.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
-from jiriki.export_control import ExportResult, export_check
+from jiriki.export_control import ExportResult, export_check, known_text
 from jiriki.export_control.classify import DISCLAIMER, PLANAR
 from jiriki.export_control.wording import show
 from jiriki.products.figure import Figure, read_date
@@ -19,10 +20,10 @@ from jiriki.products.product import load_product
 from jiriki.report.tables import Sheet, rich_table
 
 
-def check(chip: str, on: str | None, as_json: bool) -> None:
-    """Print the class of `chip` under the rules of the day `on` (today if None)."""
+def check(chip: str, on: str | None, to: str, as_json: bool) -> None:
+    """Print the class of `chip`, bound for `to`, under the rules of the day `on` (None: today)."""
     day = date.today() if on is None else read_date(on, "--on")
-    result = export_check(load_product(chip), day)
+    result = export_check(load_product(chip), day, to=to)
     Screen("export-check", as_json).result(_payload(result), lambda: _page(result))
 
 
@@ -31,6 +32,9 @@ def _payload(result: ExportResult) -> dict[str, Any]:
     return {
         "chip": result.chip,
         "on": result.on.isoformat(),
+        "to": result.to,
+        "rules_known_until": result.known_until.isoformat(),
+        "rules": known_text(),
         "class": result.cls,
         "classes": list(result.classes),
         "decided_by": result.decided_by,
@@ -47,18 +51,19 @@ def _payload(result: ExportResult) -> dict[str, Any]:
 
 
 def _page(result: ExportResult) -> Iterable[RenderableType]:
-    yield f"{result.chip} on {result.on}: {result.cls}"
+    yield f"{result.chip} on {result.on}, bound for {result.to}: {result.cls}"
     yield f"  {result.decided_by}"
     yield f"  TPP {_figure(result.tpp)}, performance density {_density(result)}"
     for note in result.notes:
         yield f"  note: {note}"
-    rows = tuple((one.topic, " or ".join(one.results), one.decided_by) for one in result.findings)
+    rows = tuple((f.topic, " or ".join(f.results), f.decided_by) for f in result.findings)
     yield rich_table(Sheet("what the rules of that day say", ("topic", "result", "because"), rows))
     yield rich_table(_margins(result))
     yield "rules and their sources"
-    for one in result.findings:
-        yield f"  {one.rule}: {one.title}" + (f"; {one.note}" if one.note else "")
-        yield f"    {one.source}"
+    for finding in result.findings:
+        yield f"  {finding.rule}: {finding.title}" + (f"; {finding.note}" if finding.note else "")
+        yield f"    {finding.source}"
+    yield f"{known_text()}."
     yield f"This is arithmetic on published rules, {DISCLAIMER}."
 
 
@@ -80,8 +85,8 @@ def _margins(result: ExportResult) -> Sheet:
 def _density(result: ExportResult) -> str:
     if result.planar:
         return PLANAR
-    found = result.performance_density
-    return "not known: no die area" if found is None else _figure(found)
+    density = result.performance_density
+    return "not known: no die area" if density is None else _figure(density)
 
 
 def _figure(figure: Figure) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from jiriki.cli.screen import Screen
-from jiriki.export_control.classify import DISCLAIMER
 from jiriki.plan.fleet.demand import load_demand
 from jiriki.plan.fleet.fleet import Plan, plan_fleet
 from jiriki.plan.fleet.page import plan_page
@@ -53,6 +52,5 @@ def _page(made: Plan, files: Mapping[str, str]) -> Iterable[RenderableType]:
     ):  # fmt: skip
         if sheet.rows:
             yield rich_table(sheet)
-    yield f"Export rules are arithmetic on published texts, {DISCLAIMER}."
     for key, path in files.items():
         yield f"{key:<16} {path}"

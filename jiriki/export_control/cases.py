@@ -8,6 +8,7 @@ enough to ask it at the ends of the spans, at its limits and one float beside th
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from itertools import product as pairs
 
 from jiriki.export_control.rules import Clause, Rule, Rulebook
@@ -40,6 +41,11 @@ class Case:
     planar: bool
     hbm: bool
     designer_controlled: bool
+    to: str  # ISO code of the destination
+    groups: frozenset[str]  # of countries, which the destination is in
+    designer: str
+    designer_country: str
+    announced: date
 
 
 VARIABLES = (
@@ -75,8 +81,11 @@ def total_processing_performance(chip: Product) -> Figure:
     )
 
 
-def case_of(chip: Product, book: Rulebook) -> Case:
-    """Return the spans of a product; what is not published spans all that it can be."""
+def case_of(chip: Product, book: Rulebook, to: str) -> Case:
+    """Return the spans of a product that goes to a country (ISO code).
+
+    What is not published spans all that it can be.
+    """
     largest = book.reticle.high * chip.dies
     no_dram = Figure(0, 0, 0, "byte/s", "derived: no DRAM", chip.announced)
     spans = {
@@ -95,6 +104,11 @@ def case_of(chip: Product, book: Rulebook) -> Case:
         planar=chip.planar,
         hbm=chip.dram_kind.startswith("hbm"),
         designer_controlled=chip.designer_country in book.controlled,
+        to=to,
+        groups=frozenset(name for name, countries in book.groups.items() if to in countries),
+        designer=chip.designer,
+        designer_country=chip.designer_country,
+        announced=date.fromisoformat(chip.announced),
     )
 
 
@@ -153,23 +167,41 @@ def clause_at(
 
 
 def _fits(clause: Clause, case: Case, cls: str | None) -> bool:
-    conditions = ("datacenter", "planar", "hbm", "designer_controlled")
-    asked = ((getattr(clause, name), getattr(case, name)) for name in conditions)
-    if any(wanted is not None and wanted != is_so for wanted, is_so in asked):
+    if next(unmet(clause, case), None) is not None:
         return False
     return clause.classes is None or (cls is not None and cls.startswith(clause.classes))
 
 
+SWITCHES = ("datacenter", "planar", "hbm", "designer_controlled")
+
+
+def unmet(clause: Clause, case: Case) -> Iterator[str]:
+    """Yield the conditions of a clause on chip and destination that the case does not meet."""
+    for name in SWITCHES:
+        wanted = getattr(clause, name)
+        if wanted is not None and wanted != getattr(case, name):
+            yield name
+    if clause.to is not None and not case.groups.intersection(clause.to):
+        yield "to"
+    if clause.designers is not None and case.designer not in clause.designers:
+        yield "designers"
+    countries = clause.designer_countries
+    if countries is not None and case.designer_country not in countries:
+        yield "designer_countries"
+    if clause.announced_until is not None and case.announced > clause.announced_until:
+        yield "announced_until"
+
+
 def results(rule: Rule, case: Case, classes: tuple[str | None, ...]) -> tuple[str, ...]:
     """Return every result that the rule gives somewhere in the spans, in the rule's order."""
-    found = set()
+    reached = set()
     for point in points(rule, case):
         values = quantities(point, case.planar)
         for cls in classes:
             clause = clause_at(rule, case, values, cls)
-            found.add(clause.result if clause else rule.otherwise)
+            reached.add(clause.result if clause else rule.otherwise)
     ordered = dict.fromkeys([*(clause.result for clause in rule.clauses), rule.otherwise])
-    return tuple(result for result in ordered if result in found)
+    return tuple(result for result in ordered if result in reached)
 
 
 def points(rule: Rule, case: Case) -> Iterator[dict[str, float]]:

@@ -5,6 +5,7 @@ every class that it allows is given. This reads published rules as arithmetic; i
 advice.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -14,6 +15,7 @@ from jiriki.export_control.cases import (
     results,
     spread,
     total_processing_performance,
+    unmet,
 )
 from jiriki.export_control.errors import ExportControlError
 from jiriki.export_control.rules import TOPICS, Bound, Rule, Rulebook, load_rulebook
@@ -21,8 +23,10 @@ from jiriki.export_control.wording import decided_by
 from jiriki.products.figure import Figure
 from jiriki.products.product import Product
 
+HOME = "CN"  # the destination that is asked about where none is named
 DISCLAIMER = "not legal advice"
 PLANAR = "n/a (planar)"
+_COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class ExportResult:
 
     chip: str
     on: date
+    to: str  # ISO code of the destination; the class itself does not hang on it
+    known_until: date  # later changes of the rules are not in here
     classes: tuple[str, ...]  # strictest first
     tpp: Figure
     performance_density: Figure | None  # None: planar, or die area not published
@@ -87,11 +93,19 @@ class ExportResult:
 
     def finding(self, topic: str) -> Finding | None:
         """Return what the rule of a topic says, None where none holds on the day."""
-        return next((one for one in self.findings if one.topic == topic), None)
+        return next((finding for finding in self.findings if finding.topic == topic), None)
 
 
-def export_check(product: Product, on: date, book: Rulebook | None = None) -> ExportResult:
-    """Return the class of `product` under the rules of the day `on`.
+def known_text(book: Rulebook | None = None) -> str:
+    """Say until when the rules are known."""
+    known = (book or load_rulebook()).known_until
+    return f"Export rules known as of {known}; later changes are not in here"
+
+
+def export_check(
+    product: Product, on: date, book: Rulebook | None = None, *, to: str = HOME
+) -> ExportResult:
+    """Return the class of `product` under the rules of the day `on`, bound for the country `to`.
 
     Raises ExportControlError when the day lies before every rule, or no peak of the chip is known.
     """
@@ -105,7 +119,9 @@ def export_check(product: Product, on: date, book: Rulebook | None = None) -> Ex
         raise ExportControlError(
             f"{on} has no export rule: the data begins on {book.first_day()}; choose a later day"
         )
-    case = case_of(product, book)
+    if not _COUNTRY.fullmatch(to):
+        raise ExportControlError(f"destination {to!r} is no ISO code of two letters, such as AE")
+    case = case_of(product, book, to)
     classes: tuple[str, ...] = results(rule, case, (None,))
     findings = [_finding(rule, case, (None,))]
     others = [book.on(topic, on) for topic in TOPICS if topic != "class"]
@@ -114,26 +130,28 @@ def export_check(product: Product, on: date, book: Rulebook | None = None) -> Ex
     return ExportResult(
         chip=product.id,
         on=on,
+        to=to,
+        known_until=book.known_until,
         classes=classes,
         tpp=total_processing_performance(product),
         performance_density=_density(product),
         planar=product.planar,
         decided_by=findings[0].decided_by,
-        margins=tuple(margin for one in measured for margin in _margins(one, case)),
+        margins=tuple(margin for rule in measured for margin in _margins(rule, case)),
         findings=tuple(findings),
         notes=_notes(product, case, book, rule),
     )
 
 
 def _finding(rule: Rule, case: Case, classes: tuple[str | None, ...]) -> Finding:
-    found = results(rule, case, classes)
+    outcomes = results(rule, case, classes)
     by_class = any(clause.classes for clause in rule.clauses)
     cls = classes[0]
-    if by_class and len(found) > 1 and found != results(rule, case, (cls,)):
+    if by_class and len(outcomes) > 1 and outcomes != results(rule, case, (cls,)):
         why = "follows from the class, which is open"
     else:
-        why = decided_by(rule, case, found, cls)
-    return Finding(rule.topic, rule.id, rule.title, found, why, rule.note, rule.source)
+        why = decided_by(rule, case, outcomes, cls)
+    return Finding(rule.topic, rule.id, rule.title, outcomes, why, rule.note, rule.source)
 
 
 def _density(product: Product) -> Figure | None:
@@ -152,14 +170,16 @@ def _density(product: Product) -> Figure | None:
 
 
 def _margins(rule: Rule, case: Case) -> list[Margin]:
-    made: dict[str, Margin] = {}
+    margins: dict[str, Margin] = {}
     for clause in rule.clauses:
+        if next(unmet(clause, case), None) is not None:
+            continue  # no limit of this chip's, or of this destination
         for bound in clause.bounds:
             limit = _measured_limit(rule, bound)
             if limit is not None:
                 margin = _margin(rule, clause.result, bound, limit, case)
-                made.setdefault(margin.name, margin)
-    return list(made.values())
+                margins.setdefault(margin.name, margin)
+    return list(margins.values())
 
 
 def _measured_limit(rule: Rule, bound: Bound) -> float | None:

@@ -4,8 +4,8 @@ In: the TOML (its head says how a rule reads). Out: `Rulebook`, checked: units f
 no two rules of a topic hold on one day, every rule has a source.
 """
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 from importlib import resources
 from itertools import pairwise
@@ -14,6 +14,7 @@ from jiriki.products.errors import FactError
 from jiriki.products.figure import Figure, convert
 from jiriki.products.table import Table, load_table, parse_table
 
+CONTROLLED = "D:5 and Macau"  # the group whose chips and designers are under control
 # Quantity of a bound -> its unit after load.
 QUANTITIES = {
     "tpp": "TPP",
@@ -24,7 +25,9 @@ QUANTITIES = {
     "transistors": "1",
     "memory_density": "byte/(s mm2)",
 }
-TOPICS = ("class", "exception", "review", "licence", "tariff", "memory", "foundry", "user")
+TOPICS = (
+    "class", "licence", "exception", "review", "letters", "tariff", "memory", "foundry", "user",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class Clause:
     hbm: bool | None = None
     designer_controlled: bool | None = None
     classes: tuple[str, ...] | None = None  # beginnings of classes
+    to: tuple[str, ...] | None = None  # groups of countries, of which the destination is in one
+    designers: tuple[str, ...] | None = None
+    designer_countries: tuple[str, ...] | None = None
+    announced_until: date | None = None  # the chip was announced by this day
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,10 @@ class Rule:
 
     id: str
     topic: str
+    published: date  # when anybody could know of it
     first: date
     last: date | None  # None: still in force
+    end_published: date | None  # when its last day was known; None: with the rule that follows
     title: str
     source: str
     otherwise: str
@@ -95,7 +104,8 @@ class Rulebook:
     """All rules, and the figures that their quantities need."""
 
     rules: tuple[Rule, ...]
-    controlled: frozenset[str]  # countries of Macau and Country Group D:5
+    known_until: date  # the day on which the texts were last read: later rules are not here
+    groups: dict[str, frozenset[str]]  # name of a group of countries -> ISO codes
     reticle: Figure  # mm2, the largest die
     memory_density: dict[str, Figure]  # by kind of memory
     transistor_density: dict[str, Figure]  # by process
@@ -103,6 +113,19 @@ class Rulebook:
     def on(self, topic: str, day: date) -> Rule | None:
         """Return the rule of `topic` that holds on `day`, if any."""
         return next((r for r in self.rules if r.topic == topic and r.holds_on(day)), None)
+
+    @property
+    def controlled(self) -> frozenset[str]:
+        """The countries of Country Group D:5 and Macau."""
+        return self.groups[CONTROLLED]
+
+    def known_on(self, day: date) -> "Rulebook":
+        """Return the rules that anybody could know of on a day: those published by then.
+
+        A rule whose end was not known yet is taken to last.
+        """
+        known = tuple(rule for rule in self.rules if rule.published <= day)
+        return replace(self, rules=tuple(_as_known(rule, known, day) for rule in known))
 
     def first_day(self) -> date:
         """Return the first day for which a class can be told."""
@@ -123,20 +146,58 @@ def parse_rulebook(content: str | bytes) -> Rulebook:
     return _rulebook(parse_table(content, _WHERE))
 
 
+def _as_known(rule: Rule, known: tuple[Rule, ...], day: date) -> Rule:
+    """Return a rule without its last day where that was not known on `day`."""
+    if rule.last is None or rule.last < day:
+        return rule
+    follower = next(
+        (r for r in known if r.topic == rule.topic and r.first == rule.last + timedelta(days=1)),
+        None,
+    )
+    told = rule.end_published is not None and rule.end_published <= day
+    return rule if follower is not None or told else replace(rule, last=None)
+
+
 def _rulebook(table: Table) -> Rulebook:
     rules = tuple(_rule(entry) for entry in table.tables("rule", "export rule"))
     _check_dates(rules)
-    reticle, controlled = table.inner("reticle"), table.inner("controlled")
+    groups = dict(_group(part) for part in table.tables("group", "country group"))
+    if CONTROLLED not in groups:
+        raise FactError(f"{table.where}: no [[group]] has id {CONTROLLED!r}; add it")
+    _check_groups(rules, groups)
+    reticle = table.inner("reticle")
     memory, transistors = table.inner("memory_density"), table.inner("transistor_density")
     book = Rulebook(
         rules,
-        frozenset(controlled.texts("countries")),
+        table.required_day("known_until"),
+        groups,
         reticle.figure("area", "mm2", positive=True),
         memory.figures(dict.fromkeys(memory.table, "byte/(s mm2)")),
         transistors.figures(dict.fromkeys(transistors.table, "1/mm2")),
     )
+    reticle.close()
     table.close()
     return book
+
+
+def _group(table: Table) -> tuple[str, frozenset[str]]:
+    id = table.name("id", "country group")
+    countries = frozenset(table.texts("countries"))
+    table.source()
+    table.required_day("date")
+    table.flag("unverified", False)
+    table.close()
+    return id, countries
+
+
+def _check_groups(rules: tuple[Rule, ...], groups: dict[str, frozenset[str]]) -> None:
+    for rule in rules:
+        for name in (name for clause in rule.clauses for name in clause.to or ()):
+            if name not in groups:
+                raise FactError(
+                    f"export rule {rule.id}: to {name!r} is no country group; "
+                    f"choose {', '.join(groups)}"
+                )
 
 
 def _rule(table: Table) -> Rule:
@@ -150,8 +211,10 @@ def _rule(table: Table) -> Rule:
     rule = Rule(
         id=id,
         topic=topic,
+        published=table.required_day("published"),
         first=first,
         last=last,
+        end_published=table.day("end_published"),
         title=table.text("title"),
         source=table.source(),
         otherwise=table.text("otherwise"),
@@ -166,11 +229,18 @@ _CONDITIONS = ("datacenter", "planar", "hbm", "designer_controlled")
 
 
 def _clause(table: Table) -> Clause:
+    def names(key: str) -> tuple[str, ...] | None:
+        return table.texts(key) if table.has(key) else None
+
     conditions = {key: table.flag(key) for key in _CONDITIONS if table.has(key)}
     clause = Clause(
         table.text("result"),
         tuple(_bound(part) for part in table.tables("bounds", f"{table.where}: bound")),
-        classes=table.texts("classes") if table.has("classes") else None,
+        classes=names("classes"),
+        to=names("to"),
+        designers=names("designers"),
+        designer_countries=names("designer_countries"),
+        announced_until=table.day("announced_until"),
         **conditions,
     )
     table.close()

@@ -15,6 +15,7 @@ from jiriki.export_control.cases import (
     points,
     quantities,
     spread,
+    unmet,
     unpublished,
 )
 from jiriki.export_control.rules import Bound, Clause, Rule
@@ -42,9 +43,9 @@ def show(of: str, value: float) -> str:
     return f"{shown:.4g}{unit}"
 
 
-def decided_by(rule: Rule, case: Case, found: tuple[str, ...], cls: str | None) -> str:
+def decided_by(rule: Rule, case: Case, outcomes: tuple[str, ...], cls: str | None) -> str:
     """Say which number decides a rule's result, or on which number the result hangs."""
-    if len(found) == 1:
+    if len(outcomes) == 1:
         return _certain(rule, case, cls)
     missing = {name: None for of in rule.quantities for name in unpublished(of, case)}
     if len(missing) > 1:
@@ -70,7 +71,7 @@ def _certain(rule: Rule, case: Case, cls: str | None) -> str:
     return " and ".join(_kept(bound, case) for bound in clause.bounds)
 
 
-_CONDITIONS = {
+_SWITCHED = {
     "designer_controlled": (
         "its designer is of Macau or D:5",
         "its designer is not of Macau or D:5",
@@ -82,21 +83,33 @@ _CONDITIONS = {
 
 
 def _because(clause: Clause, case: Case, cls: str | None) -> str:
-    asked = [name for name in _CONDITIONS if getattr(clause, name) is not None]
+    asked = [name for name in _SWITCHED if getattr(clause, name) is not None]
     texts = [f"its class is {cls}"] if clause.classes else []
-    texts += [_CONDITIONS[name][0 if getattr(case, name) else 1] for name in asked]
+    texts += [_SWITCHED[name][0 if getattr(case, name) else 1] for name in asked]
+    texts += [f"it goes to {case.to}"] if clause.to else []
     return " and ".join(texts)
 
 
 def _unfit(rule: Rule, case: Case, cls: str | None) -> str:
-    """Say why no clause fits: a condition of the chip if one speaks, else its class."""
+    """Say why no clause fits: a condition of chip or destination if one speaks, else its class."""
+    if not rule.clauses:
+        return "no rule gives a class on this day"
     for clause in rule.clauses:
-        for name, (yes, no) in _CONDITIONS.items():
-            wanted = getattr(clause, name)
-            in_class = clause.classes is None or (cls or "").startswith(clause.classes)
-            if in_class and wanted is not None and wanted != getattr(case, name):
-                return yes if getattr(case, name) else no
+        if clause.classes is None or (cls or "").startswith(clause.classes):
+            for name in unmet(clause, case):
+                return _unmet_text(name, case)
     return f"its class is {cls}"
+
+
+def _unmet_text(name: str, case: Case) -> str:
+    if name in _SWITCHED:
+        return _SWITCHED[name][0 if getattr(case, name) else 1]
+    return {
+        "to": f"{case.to} is in none of its country groups",
+        "designers": f"{case.designer} is no maker that it names",
+        "designer_countries": f"its designer is of {case.designer_country}",
+        "announced_until": f"it was announced on {case.announced}",
+    }[name]
 
 
 def _range(of: str, case: Case) -> str:
@@ -124,6 +137,8 @@ def _missed(rule: Rule, case: Case, values: dict[str, float | None]) -> list[str
     """Name, for each quantity that fails a clause, the limit it comes nearest to."""
     nearest: dict[str, tuple[float, str]] = {}
     for clause in rule.clauses:
+        if next(unmet(clause, case), None) is not None:
+            continue
         failed = next((b for b in clause.bounds if not b.holds(values[b.of])), None)
         for _, limit in failed.limits if failed else ():
             of, value = failed.of, values[failed.of]  # type: ignore[union-attr]

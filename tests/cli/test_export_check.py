@@ -20,7 +20,7 @@ def test_json_has_the_promised_keys(jiriki: Callable) -> None:
 
 def test_page_says_class_reason_and_that_it_is_no_advice(jiriki: Callable) -> None:
     result = jiriki("export-check", "hanguang-800", "--on", "2026-03-01")
-    assert "hanguang-800 on 2026-03-01: 3A090.a.1" in result.out
+    assert "hanguang-800 on 2026-03-01, bound for CN: 3A090.a.1" in result.out
     assert "TPP 6,600 is at least 4,800" in result.out and "not legal advice" in result.out
     assert "..." not in result.out.split("rules and their sources")[0]
 
@@ -29,8 +29,9 @@ def test_page_says_class_reason_and_that_it_is_no_advice(jiriki: Callable) -> No
     ("arguments", "said"),
     [
         (("export-check", "h21"), "did you mean h20"),
-        (("export-check", "h20", "--on", "2020-01-01"), "the data begins on 2022-10-21"),
+        (("export-check", "h20", "--on", "2020-01-01"), "the data begins on 2022-08-26"),
         (("export-check", "h20", "--on", "31.8.2025"), "is not a date; write it as 2025-01-31"),
+        (("export-check", "h20", "--to", "Dubai"), "'Dubai' is no ISO code of two letters"),
         (("products", "hanguang"), "did you mean hanguang-800"),
     ],
 )

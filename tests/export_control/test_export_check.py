@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jiriki.export_control import export_check
+from jiriki.export_control import export_check, known_text
 from jiriki.export_control.cases import total_processing_performance
 from jiriki.export_control.errors import ExportControlError
-from jiriki.export_control.rules import load_rulebook, parse_rulebook
+from jiriki.export_control.rules import TOPICS, load_rulebook, parse_rulebook
 from jiriki.products.errors import FactError
 from jiriki.products.figure import Figure
 from jiriki.products.product import Product, load_product, load_products
@@ -22,6 +22,8 @@ from jiriki.products.product import Product, load_product, load_products
 TODAY = date(2026, 3, 1)
 RULES = (resources.files("jiriki.export_control") / "rules.toml").read_text("utf-8")
 TOY = load_product("h20")
+FROM_US = "case by case when exported from the United States, else presumption of denial"
+NOT_REVIEWED = "not covered: no 3A090.a for data centers, or no country of D:1, D:4, D:5"
 
 
 def figure(value: float | tuple[float, float], unit: str) -> Figure:
@@ -114,6 +116,7 @@ def test_zhenwu_810e_is_open_between_all_classes_its_sources_allow() -> None:
 @pytest.mark.parametrize(
     ("day", "classes"),
     [
+        ("2022-08-26", {"a100": "none", "h100": "none"}),
         ("2022-10-21", {"a100": "3A090", "a800": "none", "h100": "3A090", "hanguang-800": "none"}),
         ("2023-11-16", {"h100": "3A090", "h800": "none", "a800": "none", "l40s": "none"}),
         ("2023-11-17", {"a800": "3A090.a.1", "h800": "3A090.a.1", "l40s": "3A090.a.1"}),
@@ -127,22 +130,39 @@ def test_rules_of_the_day_decide(day: str, classes: dict[str, str]) -> None:
 
 def test_day_before_any_rule_is_refused() -> None:
     with pytest.raises(
-        ExportControlError, match="2022-10-20 has no export rule: the data begins on 2022-1"
+        ExportControlError, match="2022-08-25 has no export rule: the data begins on 2022-08-26"
     ):
-        export_check(TOY, date(2022, 10, 20))
+        export_check(TOY, date(2022, 8, 25))
 
 
 @pytest.mark.parametrize(
     ("id", "day", "topic", "result"),
     [
-        ("h20", "2025-04-08", "licence", None),
-        ("h20", "2025-04-09", "licence", "licence needed whatever the class"),
-        ("l40s", "2025-04-09", "licence", "below the line"),
+        ("h20", "2025-04-08", "letters", None),
+        ("h20", "2025-04-09", "letters", "licence needed whatever the class"),
+        ("l40s", "2025-04-09", "letters", "below the line"),
         ("h200", "2026-01-14", "review", "presumption of denial"),
-        ("h200", "2026-01-15", "review", "case by case"),
-        ("mi325x", "2026-01-15", "review", "case by case"),
+        ("h200", "2026-01-15", "review", FROM_US),
+        ("mi325x", "2026-01-15", "review", FROM_US),
         ("b200", "2026-01-15", "review", "presumption of denial"),
-        ("h20", "2026-01-15", "review", "not covered: no 3A090.a for data centers"),
+        ("hanguang-800", "2026-01-15", "review", "presumption of denial"),
+        ("ascend-910c", "2026-01-15", "review", "presumption of denial"),
+        ("h20", "2026-01-15", "review", NOT_REVIEWED),
+        ("h20", "2025-04-09", "licence", "no licence by class"),
+        ("h100", "2025-04-09", "licence", "licence needed"),
+        ("a100", "2022-08-26", "letters", "licence needed whatever the class"),
+        ("h100", "2022-10-20", "letters", "licence needed whatever the class"),
+        ("a800", "2022-09-15", "letters", "not named by the letters"),
+        ("hanguang-800", "2022-09-15", "letters", "not named by the letters"),
+        ("a100", "2022-10-21", "letters", None),
+        ("h100", "2022-10-21", "licence", "licence needed"),
+        ("a800", "2023-10-22", "letters", None),
+        ("a800", "2023-10-24", "letters", "licence needed whatever the class"),
+        ("h800", "2023-10-24", "letters", "licence needed whatever the class"),
+        ("l40s", "2023-10-24", "letters", "licence needed whatever the class"),
+        ("l4", "2023-10-24", "letters", "not named by the letter"),
+        ("a800", "2023-11-17", "letters", None),
+        ("jiriki-mature-28", "2024-12-02", "memory", "its memory is not 3A090.c"),
         ("h200", "2026-01-15", "tariff", "25 % tariff"),
         ("mi325x", "2026-01-15", "tariff", "25 % tariff"),
         ("h100", "2026-01-15", "tariff", "outside the bands"),
@@ -160,6 +180,72 @@ def test_day_before_any_rule_is_refused() -> None:
 def test_other_rules_of_the_day(id: str, day: str, topic: str, result: str | None) -> None:
     finding = export_check(load_product(id), date.fromisoformat(day)).finding(topic)
     assert (finding and finding.results) == (result and (result,))
+
+
+# What the rules of June 2024 ask of a chip on its way to a country: licence, how it is judged,
+# exception (CSMS 61882672, Nvidia's form 8-K of 17 October 2023: D:1, D:4 and D:5, not Israel).
+JUNE_2024 = {
+    ("h100", "CN"): ("licence needed", "presumption of denial", None),
+    ("h100", "AE"): ("licence needed", "presumption of approval", None),
+    ("h100", "SA"): ("licence needed", "presumption of approval", None),
+    ("h100", "VN"): ("licence needed", "presumption of approval", None),
+    ("h100", "IL"): ("no licence by class", None, None),
+    ("h100", "SG"): ("no licence by class", None, None),
+    ("h100", "CY"): ("no licence by class", None, None),
+    ("h20", "AE"): ("no licence by class", None, None),
+    ("tpu-v4i", "AE"): ("licence needed", None, "ACA eligible, without notification"),
+    ("tpu-v4i", "MO"): ("licence needed", None, "NAC eligible, with notification"),
+}
+
+
+@pytest.mark.parametrize(("id", "to"), JUNE_2024)
+def test_destination_decides_on_licence_review_and_exception(id: str, to: str) -> None:
+    chip = load_product(id)
+    if id == "tpu-v4i":  # its die area is open; where it is above 373 mm2 the class is .b.2
+        chip = replace(chip, die_area=figure(390, "mm2"))
+    result = export_check(chip, date(2024, 6, 1), to=to)
+    licence, review, exception = JUNE_2024[id, to]
+    findings = {finding.topic: finding.results for finding in result.findings}
+    assert findings["licence"] == (licence,)
+    assert findings["review"] == (review or NOT_REVIEWED,)
+    assert findings["exception"] == (exception or "no licence exception of this rule",)
+
+
+@pytest.mark.parametrize("to", ["china", "cn", "", "C1"])
+def test_destination_is_an_iso_code(to: str) -> None:
+    with pytest.raises(ExportControlError, match="is no ISO code of two letters"):
+        export_check(TOY, TODAY, to=to)
+
+
+# (rule, the day on which it was public, a day on which it holds): 88 FR 73458 was released on
+# 17 October 2023 for 17 November; the letter that replaced it meanwhile was filed on 23 October.
+@pytest.mark.parametrize(
+    ("known_on", "day", "topic", "id"),
+    [
+        ("2023-10-16", "2023-12-01", "class", "3a090-2022"),
+        ("2023-10-17", "2023-12-01", "class", "3a090-2023"),
+        ("2023-10-17", "2023-11-16", "class", "3a090-2022"),
+        ("2022-08-30", "2022-09-01", "letters", None),
+        ("2022-09-01", "2023-09-01", "letters", "letters-2022"),
+        ("2022-10-07", "2023-09-01", "letters", None),
+        ("2026-01-12", "2026-06-01", "review", "review-2023"),
+        ("2026-01-13", "2026-06-01", "review", "review-2026"),
+        ("2025-01-16", "2029-06-01", "foundry", "foundry-2029"),
+    ],
+)
+def test_rules_are_known_from_the_day_they_are_published(
+    known_on: str, day: str, topic: str, id: str | None
+) -> None:
+    rule = load_rulebook().known_on(date.fromisoformat(known_on)).on(topic, date.fromisoformat(day))
+    assert (rule and rule.id) == id
+
+
+def test_rules_say_until_when_they_are_known() -> None:
+    book = load_rulebook()
+    assert max(rule.published for rule in book.rules) <= book.known_until
+    assert known_text() == (
+        f"Export rules known as of {book.known_until}; later changes are not in here"
+    )
 
 
 def foundry(area: float, day: str, kind: str = "lpddr5x", process: str = "smic-14") -> str:
@@ -274,10 +360,10 @@ def test_range_gives_the_classes_of_its_points_and_no_other(
     assert min(RANK[c] for c in found) == min(RANK[c] for c in classes)
 
 
-@given(st.dates(date(2022, 10, 21), date(2035, 1, 1)))
+@given(st.dates(date(2022, 8, 26), date(2035, 1, 1)))
 def test_every_day_from_the_first_has_one_class_rule(day: date) -> None:
     book = load_rulebook()
-    for topic in ("class", "review", "foundry"):
+    for topic in TOPICS:
         assert sum(rule.topic == topic and rule.holds_on(day) for rule in book.rules) <= 1
     assert book.on("class", day) is not None
 
@@ -298,6 +384,13 @@ def test_every_chip_is_classed_on_every_day_a_rule_begins() -> None:
     [
         ("until = 2023-11-16\n", "", "3a090-2022 and 3a090-2023 of topic class both hold on 2023-"),
         ("until = 2026-01-14", "until = 2026-01-15", "review-2023 and review-2026"),
+        ("known_until = 2026-06-16", "", "known_until is missing"),
+        (
+            'to = ["China"]',
+            'to = ["Chine"]',
+            "to 'Chine' is no country group; choose D:5 and Macau",
+        ),
+        ('id = "D:5 and Macau"', 'id = "D:5"', "no [[group]] has id 'D:5 and Macau'"),
         ("from = 2023-11-17\n", 'from = "soon"\n', "3a090-2023: from = soon is not a date"),
         (
             "until = 2023-11-16",

@@ -72,7 +72,7 @@ def test_payload_is_one_plain_object() -> None:
     assert h200["error"] == pytest.approx(h200["predicted"] / h200["published"] - 1)
     assert "bert-large on h100" in h200["calibrated_on"]
     assert h20["published"] is None and h20["error"] is None and h20["export_class"] == "none"
-    assert h20["sourcing"]["licence"] == "licence needed whatever the class"
+    assert h20["sourcing"]["letters"] == "licence needed whatever the class"
     assert hanguang["predicted"] is None and "weights" in hanguang["why_not"]
     low, high = h20["cost_range"]
     assert 0 < low < h20["cost_per_million_usd"] < high and h20["cost_reason"] is None
@@ -86,8 +86,8 @@ def test_export_class_is_that_of_the_day() -> None:
     early, late = (
         compare("resnet50", ["h20"], on=on).rows[0].export for on in (date(2024, 1, 1), DAY)
     )
-    assert early.finding("licence") is None
-    assert late.finding("licence") is not None
+    assert early.finding("letters") is None
+    assert late.finding("letters") is not None
 
 
 def test_named_chips_are_compared_and_no_others() -> None:

@@ -62,6 +62,16 @@ def test_elsewhere_no_licence_is_asked_for() -> None:
     assert found.caps == (0.0, 60.0, 60.0)
 
 
+def test_the_gulf_needs_a_licence_for_what_is_controlled_though_it_is_likely_given() -> None:
+    gulf = [(LICENCE, ""), ('home = "CN"', 'home = "AE"')]
+    gulf += [('start = "2025-09"', 'start = "2024-06"'), ("2025-08-29", "2024-05-01")]
+    market = open_market(demand(*gulf, extra=supply("h100")))
+    assert offer(market, "more").shut[0].why == (
+        "3A090.a.1 needs a licence for AE (presumption of approval)"
+    )
+    assert offer(market, "h20").caps == (0.0, 60.0, 60.0)
+
+
 def test_domestic_chips_need_no_licence_but_may_be_excluded_for_their_risk() -> None:
     assert offer(open_market(demand()), "huawei").caps == (math.inf,) * 3
     excluded = demand(("months = 3", 'months = 3\nuser_risk = "exclude"'))
@@ -89,6 +99,7 @@ def test_licences_are_judged_case_by_case_only_for_who_knows_the_rule() -> None:
     assert [r.id for r in known_rules(date(2025, 8, 29)).rules if r.topic == "review"] == [
         "review-2023"
     ]
+    assert known_rules(date(2023, 10, 17)).on("class", date(2024, 1, 1)).id == "3a090-2023"  # type: ignore[union-attr]
     assert known_rules(date(2025, 8, 29)).on("review", date(2026, 6, 1)).id == "review-2023"  # type: ignore[union-attr]
     assert known_rules(None).on("review", date(2026, 6, 1)).id == "review-2026"  # type: ignore[union-attr]
 

@@ -8,6 +8,8 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from jiriki.export_control import known_text
+from jiriki.export_control.classify import DISCLAIMER
 from jiriki.plan.compare.compare import Comparison, Row
 from jiriki.plan.compare.tables import (
     COST_BASIS,
@@ -56,6 +58,7 @@ def compare_page(made: Comparison) -> str:
         parts.append(f"<h2>Cost</h2>{chart(cost(made, priced))}")
         parts.append(f'<p class="lead">{escape(COST_BASIS.capitalize())} (pale).</p>')
     parts.append(f"<h2>Export class and sourcing</h2>{table(sourcing_sheet(made))}")
+    parts.append(f'<p class="lead">{escape(f"{known_text()}; {DISCLAIMER}.")}</p>')
     title = f"{made.workload.name} on {len(made.rows)} chips"
     return document(title, f"{made.mode.capitalize()}, {made.on}. {summary(made)}", parts)
 

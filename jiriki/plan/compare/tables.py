@@ -5,7 +5,7 @@ In: a Comparison. Out: Sheets for a terminal or a page; a dict of plain values.
 
 from typing import Any
 
-from jiriki.export_control import ExportResult
+from jiriki.export_control import ExportResult, known_text, load_rulebook
 from jiriki.plan.compare.compare import Comparison, Row
 from jiriki.predict.calibrate import Check
 from jiriki.report.quantities import seconds
@@ -16,7 +16,8 @@ COST_BASIS = (
     "that is known, else at what it costs to make, which is far less: do not compare the two"
 )
 ENERGY_BASIS = "the chip's power limit over its throughput: an upper bound; host and cooling apart"
-_TOPICS = ("licence", "review", "memory", "foundry", "user")  # of the export rules, beside class
+# Topics of the export rules beside the class.
+_TOPICS = ("licence", "review", "letters", "memory", "foundry", "user")
 
 
 def result_sheet(made: Comparison) -> Sheet:
@@ -93,7 +94,7 @@ def _brief(value: float) -> str:
 def sourcing_sheet(made: Comparison) -> Sheet:
     """Say where each chip comes from and what the rules of the day say of its supply."""
     heads = (
-        "chip", "designer", "made by", "memory", "April 2025 licence", "foundry rule", "users",
+        "chip", "designer", "made by", "memory", "letters: licence", "foundry rule", "users",
     )  # fmt: skip
     rows = tuple(
         (
@@ -101,7 +102,7 @@ def sourcing_sheet(made: Comparison) -> Sheet:
             f"{row.product.designer} ({row.product.designer_country})",
             f"{row.product.foundry} ({row.product.made_in})",
             row.product.dram_kind,
-            *(_short(row.export, topic) for topic in ("licence", "foundry", "user")),
+            *(_short(row.export, topic) for topic in ("letters", "foundry", "user")),
         )
         for row in made.rows
     )
@@ -112,6 +113,8 @@ def sourcing_sheet(made: Comparison) -> Sheet:
 _SHORT = {
     "licence needed whatever the class": "needed",
     "below the line": "no",
+    "not named by the letters": "no",
+    "not named by the letter": "no",
     "presumed 3A090.a: only an approved or authorised designer's attestation overcomes it":
         "presumed .a",
     "presumption overcome by the packager's attestation of the transistor count": "attestation",
@@ -183,6 +186,8 @@ def payload(made: Comparison) -> dict[str, Any]:
         "unit": f"{made.workload.unit}/s",
         "mode": made.mode,
         "on": made.on.isoformat(),
+        "rules_known_until": load_rulebook().known_until.isoformat(),
+        "rules": known_text(),
         "source": made.workload.source,
         "unverified": list(made.workload.unverified),
         "median_held_out_error": made.held_out_error,

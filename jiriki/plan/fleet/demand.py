@@ -163,7 +163,7 @@ class Demand:
     why: str
     home: str  # ISO country where the chips go
     months: tuple[date, ...]
-    known_on: date | None  # rules that begin later are not foreseen
+    known_on: date | None  # rules published later are not foreseen
     user_risk: str  # of USER_RISK: chips whose use is at risk under United States guidance
     economics: Economics
     limits: Limits

@@ -28,6 +28,7 @@ from jiriki.plan.fleet.demand import Demand, Economics, Event, Service, Supply
 from jiriki.plan.fleet.months import add_months, days_of, pieces
 from jiriki.products.product import Product, load_product
 
+APPROVAL = "presumption of approval"
 YEAR_MONTHS = 12
 YEAR_S = 365.25 * 86400
 
@@ -117,16 +118,9 @@ def open_market(demand: Demand) -> Market:
 
 
 def known_rules(on: date | None) -> Rulebook:
-    """Return the rules as somebody knew them on a day: later ones unknown, held ones for good."""
+    """Return the rules as anybody knew them on a day: those published by then."""
     book = load_rulebook()
-    if on is None:
-        return book
-    kept = tuple(
-        replace(rule, last=None if rule.last is not None and rule.last >= on else rule.last)
-        for rule in book.rules
-        if rule.first <= on
-    )
-    return replace(book, rules=kept)
+    return book if on is None else book.known_on(on)
 
 
 def costs_of(given: Economics) -> Costs:
@@ -405,7 +399,7 @@ class _Gate:
     def _export(self, day: date) -> ExportResult:
         key = tuple(rule.id for rule in self.book.rules if rule.holds_on(day))
         if key not in self._checked:
-            self._checked[key] = export_check(self.made, day, self.book)
+            self._checked[key] = export_check(self.made, day, self.book, to=self.demand.home)
         return self._checked[key]
 
 
@@ -414,21 +408,26 @@ def licence_needed(
 ) -> str | None:
     """Say why a chip needs a licence to reach `home`, None where it does not.
 
-    A chip designed and made within the controlled countries is no export of anyone's who asks for
-    one. Not legal advice.
+    `result` is of a check of the chip bound for `home`. A chip designed and made within the
+    controlled countries is no export of anyone's who asks for one. Not legal advice.
     """
     abroad = [made.designer_country, made.made_in]
-    if home not in book.controlled or all(country in book.controlled for country in abroad):
+    if all(country in book.controlled for country in abroad):
         return None
-    if result.strictest != "none" and not _spared(result, book, day):
-        return f"{result.strictest} needs a licence for {home}"
-    letters = result.finding("licence")
-    if letters is not None and _beyond(letters.results, book, "licence", day):
+    by_class = result.finding("licence")
+    needed = by_class is not None and _beyond(by_class.results, book, "licence", day)
+    if needed and not _spared(result, book, day):
+        review = result.finding("review")
+        likely = review is not None and review.results == (APPROVAL,)
+        judged = f" ({APPROVAL})" if likely else ""
+        return f"{result.strictest} needs a licence for {home}{judged}"
+    letters = result.finding("letters")
+    if letters is not None and _beyond(letters.results, book, "letters", day):
         return f"{letters.rule}: a licence for {home} is needed whatever the class"
     foundry = result.finding("foundry")
     rule = book.on("foundry", day)
-    ours = made.designer_country in book.controlled
-    if ours and foundry is not None and rule is not None and rule.otherwise in foundry.results:
+    asked = made.designer_country in book.controlled and home in book.controlled
+    if asked and foundry is not None and rule is not None and rule.otherwise in foundry.results:
         return f"{foundry.rule}: its foundry abroad may not ship it"
     return None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+from jiriki.export_control import known_text, load_rulebook
 from jiriki.export_control.classify import DISCLAIMER
 from jiriki.plan.fleet.fleet import KINDS, Course, Month, Plan, events_of
 from jiriki.plan.fleet.months import text
@@ -50,6 +51,7 @@ def story(plan: Plan) -> list[str]:
     ]
     said += [f"Not bought: {one.supply}: {one.why}." for one in base.reasons if not one.bought]
     said += [f"{scenario} demand: {why}." for scenario, why in plan.impossible.items()]
+    said.append(f"{known_text()}; {DISCLAIMER}.")
     return said
 
 
@@ -265,6 +267,8 @@ def payload(plan: Plan) -> dict[str, Any]:
         "home": plan.demand.home,
         "months": [text(month) for month in plan.demand.months],
         "known_on": plan.demand.known_on and plan.demand.known_on.isoformat(),
+        "rules_known_until": load_rulebook().known_until.isoformat(),
+        "rules": known_text(),
         "objective": plan.demand.economics.objective,
         "story": story(plan),
         "scenarios": {name: _course(course) for name, course in plan.courses.items()},
