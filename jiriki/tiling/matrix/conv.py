@@ -12,6 +12,7 @@ they fit; else every stripe streams them. The cheapest cut by `_cost` that fits 
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,19 @@ from jiriki.tiling.matrix.epilogue import Epilogue, LoadedEpilogue, finish_tile,
 from jiriki.tiling.tile_program import Area, Buffer, ConvTile, Window
 
 MOST_GROUPS = 1023  # of input channels, that one CONV sums
+LEAST_PAD = -2048  # rows or columns of padding: the window's field
 LONGEST_LINE, MIN_LINE = 256, 32  # pixels of a matrix product's line that need no folding
+
+
+class Walk(NamedTuple):
+    """A window, and how many element groups its base lies beyond the view's first.
+
+    Rows and columns above and left of what is read are left out of a window where their number
+    exceeds its field.
+    """
+
+    window: Window
+    base: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +75,17 @@ class Geometry:
         """Element groups between input rows in the scratchpad."""
         return row_pitch(self.w, self.ow, self.sx, chip)
 
-    def window(
-        self, view: View, first: int, last: int, r0: int, c0: int, c1: int, fill: int
-    ) -> Window:
-        """Window of output rows from r0, columns [c0, c1), over a view of rows [first, last)."""
-        return Window(
-            plane=view.plane, pitch=view.pitch or self.w, h=last - first, w=self.w, ow=c1 - c0,
-            fill=fill,
-            sy=self.sy, sx=self.sx, dy=self.dy, dx=self.dx, py=self.top - (r0 * self.sy - first),
-            px=self.left - c0 * self.sx, kh=self.kh, kw=self.kw,
+    def walk(self, view: View, first: int, last: int, r0: int, c0: int, c1: int, fill: int) -> Walk:
+        """Walk output rows from r0, columns [c0, c1), over a view of rows [first, last)."""
+        pitch = view.pitch or self.w
+        py, px = self.top - (r0 * self.sy - first), self.left - c0 * self.sx
+        rows, columns = (-pad if pad < LEAST_PAD else 0 for pad in (py, px))
+        window = Window(
+            plane=view.plane, pitch=pitch, h=last - first - rows, w=self.w - columns, ow=c1 - c0,
+            fill=fill, sy=self.sy, sx=self.sx, dy=self.dy, dx=self.dx, py=py + rows,
+            px=px + columns, kh=self.kh, kw=self.kw,
         )  # fmt: skip
+        return Walk(window, rows * pitch + columns)
 
 
 def conv_geometry(node: Node, x: Placed, w_shape: tuple[int, ...], oh: int, ow: int) -> Geometry:
@@ -204,8 +218,8 @@ def _stripe_tiles(
         r1 = min(rows[1], r0 + cut.rows)
         for c0 in range(0, geo.ow, cut.columns):
             c1 = min(geo.ow, c0 + cut.columns)
-            window = geo.window(view, *span, r0, c0, c1, d.x_zp)
-            dense_tile(b, d, loaded, view, window, weights, image, (r0, r1), (c0, c1), t0, t1)
+            walk = geo.walk(view, *span, r0, c0, c1, d.x_zp)
+            dense_tile(b, d, loaded, view, walk, weights, image, (r0, r1), (c0, c1), t0, t1)
 
 
 def dense_tile(
@@ -213,7 +227,7 @@ def dense_tile(
     d: Dense,
     loaded: LoadedEpilogue,
     view: View,
-    window: Window,
+    walk: Walk,
     weights: tuple[Buffer, ...],
     image: int,
     rows: tuple[int, int],
@@ -236,8 +250,9 @@ def dense_tile(
         end = min(d.gi1, g + MOST_GROUPS)
         b.emit(
             ConvTile(
-                layer=b.layer, a=view.buffer, a_offset=view.at(g, view.p0), window=window, p=p,
-                groups=end - g, b=weight, b_offset=b_offset + (g - d.gi0) * chip.nu * chip.ku,
+                layer=b.layer, a=view.buffer, a_offset=view.at(g, view.p0 + walk.base),
+                window=walk.window, p=p, groups=end - g, b=weight,
+                b_offset=b_offset + (g - d.gi0) * chip.nu * chip.ku,
                 n_tiles=t1 - t0, acc=acc, acc_stride=stride, accumulate=i > 0,
                 reads=(view.area(g, end, *pixels), Area(weight)),
                 writes=(Area(acc),),
@@ -261,6 +276,13 @@ def _pixels_read(geo: Geometry, view: View, image: int, rows: tuple[int, int]) -
 
 def choose_cut(b: Builder, d: Dense) -> Cut:
     """Return the cheapest cut that fits into the scratchpad bytes available to this operation."""
+    if not _chunk_candidates(b.chip, d):
+        raise TileError(
+            f"layer {b.layers[b.layer].name}: a kernel of {d.geometry.kh}x{d.geometry.kw} over "
+            f"{(d.gi1 - d.gi0) * b.chip.ku} input channels exceeds {MOST_GROUPS * b.chip.ku}, the "
+            f"most that one CONV of chip {b.chip.name} sums; split the channels in the model, or "
+            "choose a chip with a larger ku"
+        )
     cut = _cheapest(b, d, buffers=2) or _cheapest(b, d, buffers=1)
     if cut is None:
         raise TileError(

@@ -169,11 +169,11 @@ def _depthwise_tile(
     tiles = -(-(g1 - g0) // (chip.nu // chip.ku))
     stride = acc_stride_of(chip, p)
     acc = b.accumulators(acc_rows_of(chip, tiles, p))
-    window = geo.window(view, *span, y0, 0, geo.ow, d.x_zp)
+    walk = geo.walk(view, *span, y0, 0, geo.ow, d.x_zp)
     b.emit(
         DepthwiseTile(
-            layer=b.layer, a=view.buffer, a_offset=view.at(g0, view.p0), window=window, p=p,
-            tiles=tiles, acc=acc, acc_stride=stride, writes=(Area(acc),),
+            layer=b.layer, a=view.buffer, a_offset=view.at(g0, view.p0 + walk.base),
+            window=walk.window, p=p, tiles=tiles, acc=acc, acc_stride=stride, writes=(Area(acc),),
             reads=(view.area(g0, g1, view.p0, view.p1),),
         )
     )  # fmt: skip
@@ -217,9 +217,9 @@ def _dense_stripe(
         t1 = min(n_tiles, t0 + chunk)
         for y0 in range(r0, r1, rows):
             y1 = min(r1, y0 + rows)
-            window = geo.window(view, r0, r1, y0, 0, geo.ow, d.x_zp)
+            walk = geo.walk(view, r0, r1, y0, 0, geo.ow, d.x_zp)
             dense_tile(
-                b, d, loaded, view, window, weights, image, (y0, y1), (0, geo.ow), t0, t1,
+                b, d, loaded, view, walk, weights, image, (y0, y1), (0, geo.ow), t0, t1,
                 b_offset=t0 * size, pixels=((y0 - r0) * geo.ow, (y1 - r0) * geo.ow),
             )  # fmt: skip
 

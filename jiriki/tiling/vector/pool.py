@@ -156,12 +156,13 @@ def _read(b: Builder, pool: Pool, at: Piece) -> tuple[View, Stream]:
         rows = (at.image * geo.h + first, at.image * geo.h + last)
         view = b.fetch_columns(pool.x, at.g0, at.g1, rows, (left, left + columns))
         pixel = 0
-    window = geo.window(view, first, last, at.r0, 0, at.c1 - at.c0, pool.fill)
+    spaced = replace(view, pitch=columns)
+    walk = geo.walk(spaced, first, last, at.r0, 0, at.c1 - at.c0, pool.fill)
     window = replace(
-        window, pitch=columns, sy=min(geo.sy, MAX_STRIDE), sx=min(geo.sx, MAX_STRIDE),
+        walk.window, sy=min(geo.sy, MAX_STRIDE), sx=min(geo.sx, MAX_STRIDE),
         w=min(columns, geo.w - left), px=geo.left - at.c0 * geo.sx + left,
     )  # fmt: skip
-    return view, view.stream(at.g0, pixel, window, pool.dtype)
+    return view, view.stream(at.g0, pixel + walk.base, window, pool.dtype)
 
 
 # -- planners ------------------------------------------------------------------------------
