@@ -37,6 +37,7 @@ from jiriki.tiling.matrix.depthwise import Depthwise, pack_depthwise, plan_depth
 from jiriki.tiling.matrix.epilogue import make_epilogue
 from jiriki.tiling.matrix.grouped import corrected_bias, weight_blocks
 from jiriki.tiling.planners import PLANNERS
+from jiriki.tiling.requirements import check_requirements
 from jiriki.tiling.tile_program import (
     Area,
     Buffer,
@@ -63,6 +64,7 @@ class Plan:
 
 def cut_graph(graph: Graph, chip: ChipConfig, plan: Plan) -> TileProgram:
     """Cut a graph to fit a chip. Raises TileError naming the layer that fits in no way."""
+    check_requirements(chip)
     _check_ports(graph, chip)
     steps = make_steps(graph)
     if not plan.stream:
@@ -175,6 +177,11 @@ class _Cutter:
                 PLANNERS[step.node.op](b, step.node)
         except TileError as error:
             victim = max(living, key=lambda n: self.lives[n].size, default=None)
+            if victim is None and step.follow is None and is_depthwise(self.graph, step.node):
+                b.take_ops(start)
+                self._plan_as_dense(step)
+                self.last_start = start
+                return
             if step.follow and self._weight_bytes(step.follow) > self.chip.scratchpad_bytes // 4:
                 victim = None  # give up streaming rather than a resident tensor
             self.tight.append(_Tight(error, step, victim))
@@ -183,6 +190,11 @@ class _Cutter:
             second = b.take_ops(start)
             b.ops.extend(weave(b.take_ops(self.last_start), second))
         self.last_start = start
+
+    def _plan_as_dense(self, step: Step) -> None:
+        """Plan a depthwise conv that fits in no other way as a grouped one. Raises TileError."""
+        for dense in dense_parts(self.b, step):
+            plan_dense(self.b, dense)
 
     def _weave_share(self, i: int) -> float:
         """Return the share of the scratchpad step i gets: less than 1 if woven with a neighbour."""
