@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from jiriki.cli.profile import count_cycles, file_lines, slowest_table, write_pages
+from jiriki.cli.profile import count_cycles, file_lines, slowest_layers, write_pages
 from jiriki.cli.run import TOP, answer, classes_table, compare, differing_text, top_classes
 from jiriki.cli.screen import Screen
 from jiriki.engines import load_engine
@@ -76,5 +76,5 @@ def _show(
         ("utilisation", percent(profile.utilisation)),
     )
     yield rich_table(Sheet(f"{MODEL} on {chip.name}", ("", ""), rows))
-    yield slowest_table(profile)
+    yield from slowest_layers(profile)
     yield from file_lines(files)

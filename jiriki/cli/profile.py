@@ -29,7 +29,14 @@ from jiriki.report import Profile, make_profile, write_text
 from jiriki.report.html import page
 from jiriki.report.payload import profile_payload
 from jiriki.report.perfetto import trace
-from jiriki.report.tables import energy_sheet, layers_sheet, rich_table, summary_sheet, units_sheet
+from jiriki.report.tables import (
+    energy_sheet,
+    layers_sheet,
+    rich_table,
+    spans_note,
+    summary_sheet,
+    units_sheet,
+)
 from jiriki.sim.timing import TimingEngine
 
 SLOWEST = 8
@@ -138,14 +145,16 @@ def _tables(profiles: Sequence[Profile], files: Mapping[str, Path]) -> Iterable[
         yield rich_table(units_sheet(one))
         if one.energy:
             yield rich_table(energy_sheet(one.energy))
-        yield slowest_table(one)
+        yield from slowest_layers(one)
     yield from file_lines(files)
 
 
-def slowest_table(profile: Profile) -> RenderableType:
-    """Return the slowest layers as a table."""
+def slowest_layers(profile: Profile) -> Iterable[RenderableType]:
+    """Yield the slowest layers as a table, and that their spans overlap where they do."""
     title = f"slowest layers on {profile.chip.name}"
-    return rich_table(layers_sheet(title, profile.slowest(SLOWEST), profile.cycles, profile.energy))
+    yield rich_table(layers_sheet(title, profile.slowest(SLOWEST), profile.cycles, profile.energy))
+    if note := spans_note(profile):
+        yield note
 
 
 def file_lines(files: Mapping[str, Path]) -> Iterable[str]:

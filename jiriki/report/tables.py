@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +26,7 @@ from jiriki.report.quantities import (
     spread,
     watts,
 )
+from jiriki.report.table_layout import Block, layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +117,62 @@ def layers_sheet(
     return Sheet(title, (*heads, ">energy") if spent else heads, rows)
 
 
-def rich_table(sheet: Sheet) -> RenderableType:
-    """Return the sheet for a terminal. Names are text: markup in them is not interpreted."""
-    table = Table(
-        box=SIMPLE_HEAD,
-        show_header=any(head.lstrip(">") for head in sheet.heads),
-        header_style="bold",
+def spans_note(profile: Profile) -> str:
+    """Say that the spans of layers overlap, where they do; "" where they do not."""
+    share = sum(row.cycles for row in profile.layers) / profile.cycles
+    if share <= 1:
+        return ""
+    return (
+        f"Layers overlap: each span runs from a layer's first work to its last, and all "
+        f"{len(profile.layers)} together take {percent(share)} of the run."
     )
-    for head in sheet.heads:
-        right = head.startswith(">")
-        table.add_column(Text(head.lstrip(">")), justify="right" if right else "left")
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalTable:
+    """A sheet as a terminal of any width shows it. Names are text: no markup is interpreted."""
+
+    sheet: Sheet
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the title, then the table in as many blocks as the width needs."""
+        yield Text(self.sheet.title, style="bold")
+        blocks = layout(self.sheet.heads, self.sheet.rows, options.max_width)
+        if blocks is None:
+            yield from _records(self.sheet)
+            return
+        for block in blocks:
+            yield _block_table(self.sheet, block)
+
+
+def rich_table(sheet: Sheet) -> TerminalTable:
+    """Return the sheet for a terminal."""
+    return TerminalTable(sheet)
+
+
+def _block_table(sheet: Sheet, block: Block) -> Table:
+    titled = any(head.lstrip(">") for head in sheet.heads)
+    table = Table(box=SIMPLE_HEAD, show_header=titled, header_style="bold")
+    for i, width in zip(block.columns, block.widths, strict=True):
+        head = sheet.heads[i]
+        justify = "right" if head.startswith(">") else "left"
+        table.add_column(Text(head.lstrip(">")), justify=justify, width=width, overflow="fold")
     for row in sheet.rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return Group(Text(sheet.title, style="bold"), table)
+        table.add_row(*(Text(row[i]) for i in block.columns))
+    return table
+
+
+def _records(sheet: Sheet) -> Iterable[RenderableType]:
+    """Yield each row as a list of its fields."""
+    for row in sheet.rows:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(overflow="fold", ratio=1)
+        table.add_column(overflow="fold", ratio=2)
+        for head, cell in zip(sheet.heads, row, strict=True):
+            if cell:
+                table.add_row(Text("  " + head.lstrip(">"), style="bold"), Text(cell))
+        yield table
+        yield ""
 
 
 def markdown(sheet: Sheet) -> str:
