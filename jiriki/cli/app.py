@@ -255,14 +255,20 @@ def disasm(
 def chips(
     name: Annotated[
         str | None,
-        typer.Argument(help="One chip, every size of it.", autocompletion=completion.chips),
+        typer.Argument(
+            help="One chip, or path of a .toml: every size of it.",
+            autocompletion=completion.chips,
+        ),
     ] = None,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print the chip's TOML, to make one of your own.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """List the chips of the catalogue."""
+    """List the chips of the catalogue, or every size of one."""
     from jiriki.cli.catalogue import chips
 
-    chips(name, json)
+    chips(name, json, toml)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=DECISIONS)

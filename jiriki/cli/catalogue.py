@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from jiriki.chip import ChipConfig, chip_names, load_chip
+from jiriki.chip import ChipConfig, chip_names, chip_toml, load_chip
 from jiriki.cli.errors import CliError
 from jiriki.cli.screen import Screen
 from jiriki.report.quantities import count, data, rate
@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from jiriki.frontend.zoo import ModelCard
 
 
-def chips(name: str | None, as_json: bool) -> None:
-    """List the chips, or every size of one."""
+def chips(name: str | None, as_json: bool, as_toml: bool = False) -> None:
+    """List the chips, or every size of one; as TOML it is the start of a chip of one's own."""
+    if as_toml:
+        _print_toml(name, as_json)
+        return
     screen = Screen("chips", as_json)
-    found = [load_chip(one) for one in ([name] if name else chip_names())]
-    payload = {"chips": [_chip_payload(chip) for chip in found]}
-    sheet = _chip_sheet(found[0]) if name else chips_sheet(found)
+    listed = [load_chip(chip) for chip in ([name] if name else chip_names())]
+    payload = {"chips": [_chip_payload(chip) for chip in listed]}
+    sheet = _chip_sheet(listed[0]) if name else chips_sheet(listed)
     screen.result(payload, lambda: [rich_table(sheet)])
+
+
+def _print_toml(name: str | None, as_json: bool) -> None:
+    if name is None:
+        raise CliError(f"--toml prints one chip; name it, such as {chip_names()[0]}")
+    if as_json:
+        raise CliError("--toml and --json are two forms of one chip; leave one of them out")
+    print(chip_toml(load_chip(name)), end="")
 
 
 def _chip_payload(chip: ChipConfig) -> dict[str, Any]:

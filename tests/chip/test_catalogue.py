@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jiriki.chip import ChipError, chip_names, load_chip
-from tests.chip.cases import NANO, nano_lines, toml_of, write
+from jiriki.chip import ChipError, chip_names, chip_toml, load_chip
+from tests.chip.cases import NANO, chip_with, nano_lines, toml_of, write
 
 
 def refuses(source: str, *words: str) -> None:
@@ -32,6 +32,23 @@ def test_a_chip_has_the_name_of_its_file(name: str) -> None:
 @pytest.mark.parametrize("name", chip_names())
 def test_a_chip_s_toml_gives_the_chip(name: str, tmp_path: Path) -> None:
     assert load_chip(write(tmp_path, toml_of(asdict(load_chip(name))))) == load_chip(name)
+
+
+@pytest.mark.parametrize("name", chip_names())
+def test_a_chip_s_own_toml_reads_back_equal(name: str, tmp_path: Path) -> None:
+    chip = load_chip(name)
+    assert load_chip(write(tmp_path, chip_toml(chip))) == chip
+
+
+@pytest.mark.parametrize("summary", ['"quoted" \\ text', "lines\nand\ttabs\x7f\x00", "数 é 🙂", ""])
+def test_any_summary_reads_back_equal(summary: str, tmp_path: Path) -> None:
+    chip = chip_with(summary=summary, clock_hz=123456789.125)
+    assert load_chip(write(tmp_path, chip_toml(chip))) == chip
+
+
+def test_a_chip_s_own_toml_says_the_bounds() -> None:
+    line = next(t for t in chip_toml(load_chip("nano")).splitlines() if t.startswith("columns"))
+    assert line.split("  # ")[1] == "8 to 256, a power of two"
 
 
 def test_a_whole_number_of_hertz_is_a_clock(tmp_path: Path) -> None:

@@ -121,3 +121,18 @@ def test_examples_are_written_and_never_replace_what_is_there(jiriki, tmp_path: 
     done = jiriki("examples", "--out", folder)
     assert (done.code, (folder / "matmul.jk").read_text()) == (1, "mine")
     assert "matmul.jk is there already" in done.err
+
+
+def test_a_chip_s_toml_is_a_chip_of_one_s_own(jiriki, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(jiriki("chips", "nano", "--toml").out)
+    both = [json.loads(jiriki("chips", chip, "--json").out)["chips"] for chip in ("nano", own)]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [((), "name it"), (("nano", "--json"), "leave one of them out")]
+)
+def test_toml_is_of_one_chip_in_one_form(jiriki, words: tuple[str, ...], said: str) -> None:
+    done = jiriki("chips", "--toml", *words)
+    assert done.code == 1 and said in done.err

@@ -1,15 +1,16 @@
 """The named chips: one TOML a chip in this folder, units in the key names.
 
-In: a name, or a path to a TOML of the user's own. Out: a checked `ChipConfig`.
+In: a name, or a path to a TOML of the user's own. Out: a checked `ChipConfig`; its TOML again.
 """
 
+import json
 import tomllib
 from dataclasses import fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from jiriki.chip.config import ChipConfig
+from jiriki.chip.config import LIMITS, POWERS_OF_TWO, ChipConfig
 from jiriki.chip.errors import ChipError
 
 LARGEST_FILE_BYTES = 1 << 20
@@ -75,3 +76,26 @@ def parse_chip(name: str, text: str) -> ChipConfig:
         return ChipConfig(**table)
     except ChipError as error:
         raise ChipError(f"{name}: {error}") from None
+
+
+def chip_toml(chip: ChipConfig) -> str:
+    """Write a chip as the TOML that reads back equal, with each field's bounds as a comment."""
+    lines = [f"{field.name} = {_toml_value(getattr(chip, field.name))}" for field in fields(chip)]
+    width = max(len(line) for line in lines if not line.startswith("summary"))
+    bounds = [_bounds(field.name) for field in fields(chip)]
+    pairs = zip(lines, bounds, strict=True)
+    return "".join(f"{line:<{width}}{bound}".rstrip() + "\n" for line, bound in pairs)
+
+
+def _toml_value(value: str | float) -> str:
+    """Spell a value; JSON's strings are TOML's but for the control character DEL."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
+
+def _bounds(name: str) -> str:
+    if name not in LIMITS:
+        return ""
+    least, greatest, _ = LIMITS[name]
+    return f"  # {least} to {greatest}" + (", a power of two" if name in POWERS_OF_TWO else "")
