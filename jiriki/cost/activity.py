@@ -14,19 +14,10 @@ from jiriki.chip import ChipConfig
 from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
 from jiriki.isa.operations import Operation
-from jiriki.isa.vector.cycles import FUNCTIONS, LUT8_BYTES, SEGMENT_BYTES
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Micro, MicroOp, TableKind
+from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Energy, Micro
 from jiriki.program import Program
 from jiriki.program.stream import work_of
-
-ADDERS = frozenset(
-    (
-        MicroOp.IADD, MicroOp.I2F, MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMAX,
-        MicroOp.FMIN, MicroOp.GT, MicroOp.GE, MicroOp.EQ, MicroOp.FLOOR, MicroOp.RND, MicroOp.QNT,
-    )
-)  # fmt: skip
-TABLES = frozenset((MicroOp.TBL, MicroOp.LUT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +94,7 @@ def of_operation(op: Operation | None, chip: ChipConfig) -> Activity:
     if isinstance(op, VrunOp):
         return _vrun(op, chip)
     if isinstance(op, LdtOp):
-        size = LUT8_BYTES if op.kind is TableKind.LUT8 else SEGMENT_BYTES
-        return Activity(scratchpad_read=size, instructions=1)
+        return Activity(scratchpad_read=op.kind.image_bytes, instructions=1)
     if isinstance(op, LdwOp):
         return Activity(scratchpad_read=op.lines * chip.nu * chip.ku, instructions=1)
     return _matrix(op, chip)
@@ -185,20 +175,12 @@ def _bytes(stream: Stream | None, elements: int, other: DType | None) -> int:
 
 
 def _chain(micros: Sequence[Micro], elements: int) -> Activity:
-    kinds = Counter(_kind(micro.op) for micro in micros)
-    tables = sum(16 if m.op is MicroOp.TBL else 1 for m in micros if m.op in TABLES)
+    kinds = Counter(micro.op.energy for micro in micros)
+    tables = [micro.op.table for micro in micros]
     return Activity(
-        vector_adds=kinds["add"] * elements,
-        vector_multiplies=kinds["multiply"] * elements,
-        vector_functions=kinds["function"] * elements,
-        vector_moves=kinds["move"] * elements,
-        table_read=tables * elements,
+        vector_adds=kinds[Energy.ADD] * elements,
+        vector_multiplies=kinds[Energy.MULTIPLY] * elements,
+        vector_functions=kinds[Energy.FUNCTION] * elements,
+        vector_moves=kinds[Energy.MOVE] * elements,
+        table_read=sum(kind.entry_bytes for kind in tables if kind is not None) * elements,
     )
-
-
-def _kind(op: MicroOp) -> str:
-    if op is MicroOp.FMUL:
-        return "multiply"
-    if op in FUNCTIONS:
-        return "function"
-    return "add" if op in ADDERS else "move"

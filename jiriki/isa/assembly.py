@@ -130,7 +130,7 @@ def _value_text(instruction: Instruction, name: str, spec: Field, value: int) ->
 
 
 def _has_named_operand(op: int) -> bool:
-    return op not in (MicroOp.TBL, MicroOp.LUT, MicroOp.QNT)
+    return op not in MicroOp._value2member_map_ or not MicroOp(op).names_slot
 
 
 def _field(

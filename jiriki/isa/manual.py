@@ -111,10 +111,33 @@ def _values(spec: Field) -> str:
 
 
 def _enumeration(kind: type[IntEnum]) -> str:
+    if kind is words.MicroOp:
+        return _micro_ops()
     comments = {name: comment or "" for name, _, comment in _MEMBER.findall(_source(kind))}
-    rows = "".join(f"| {m.value} | `{m.name}` | {comments.get(m.name, '')} |\n" for m in kind)
+    rows = "".join(
+        f"| {m.value} | `{m.name}` | {getattr(m, 'meaning', comments.get(m.name, ''))} |\n"
+        for m in kind
+    )
     return (
         f"### {kind.__name__}\n\n{_prose(kind)}\n| value | name | meaning |\n|--:|---|---|\n{rows}"
+    )
+
+
+def _cell(text: str) -> str:
+    """Return text that stays in one cell of a Markdown table."""
+    return text.replace("|", "\\|").replace("**", "\\*\\*")
+
+
+def _micro_ops() -> str:
+    kind = words.MicroOp
+    rows = "".join(
+        f"| {op.value} | `{op.name}` | {_cell(op.meaning)} "
+        f"| {op.operand.value} | {op.stage.value} |\n"
+        for op in kind
+    )
+    return (
+        f"### {kind.__name__}\n\n{_prose(kind)}\n"
+        "| value | name | meaning | `src` names | stage |\n|--:|---|---|---|---|\n" + rows
     )
 
 

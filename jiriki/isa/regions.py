@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from jiriki.isa.words import Window
 
+TABLE_SLOTS = 16  # of each kind, as numbered in Space.TABLE
+
 
 class Space(IntEnum):
     """A memory of the tile; its unit of address."""

@@ -7,7 +7,8 @@ means on the chip is said by the instructions that carry it (`dma/`, `matrix/`, 
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
+from typing import Self
 
 
 class DmaMode(IntEnum):
@@ -30,38 +31,142 @@ class DType(IntEnum):
     ACC = 5  # stream 0 only: accumulator rows, raw int32; base is a row, plane rows per group
 
 
-class MicroOp(IntEnum):
-    """What one stage of the chain does; v is the value, t the saved value, x the operand."""
+class TableKind(IntEnum):
+    """What LDT loads."""
 
-    END = 0  # chain ends
-    MOV = 1  # v = x
-    IADD = 2  # v = v + x, int32 modulo 2**32
-    I2F = 3  # v = fp32 nearest to int32 v
-    FADD = 4  # v = v + x
-    FSUB = 5  # v = v - x
-    FRSB = 6  # v = x - v
-    FMUL = 7  # v = v * x
-    FMAX = 8  # v = max(v, x)
-    FMIN = 9  # v = min(v, x)
-    NEG = 10  # v = -v
-    ABS = 11  # v = |v|
-    GT = 12  # v = 1 if v > x else 0
-    GE = 13  # v = 1 if v >= x else 0
-    EQ = 14  # v = 1 if v == x else 0
-    SEL = 15  # v = v if t != 0 else x (a NaN is not 0)
-    EXP2 = 16
-    LOG2 = 17
-    RECIP = 18
-    RSQRT = 19
-    FLOOR = 20  # v = floor(v); like RND it keeps the sign of a zero
-    RND = 21  # v = v rounded half to even to an integer
-    TBL = 22  # v = segment table of slot x at v
-    LUT = 23  # v = 256-entry table of slot x at v rounded and saturated to int8
-    QNT = 24  # v = clamp(rne(v) + zero_point, lo, hi) with quantiser x, as fp32
-    SAVE = 25  # t = v
-    RED = 26  # end of the part that runs before the reduction
-    ROT = 27  # channels (2i, 2i+1) of v = (-v[2i+1], v[2i]); ku of at least 2
-    MASK = 28  # v = v if channel index (g*ku + lane) < x else -infinity
+    image_bytes: int  # the largest image; LDT always reads that much
+    entry_bytes: int  # read in a look-up
+    meaning: str
+
+    def __new__(cls, code: int, image_bytes: int, entry_bytes: int, meaning: str) -> Self:
+        row = int.__new__(cls, code)
+        row._value_ = code
+        row.image_bytes, row.entry_bytes, row.meaning = image_bytes, entry_bytes, meaning
+        return row
+
+    LUT8 = 0, 256, 1, "256 entries of int8"
+    SEGMENT = 1, 16 * 257, 16, "header and up to 256 segments of 16 bytes"
+
+
+class Stage(Enum):
+    """The kind of stage of the chain that does a micro-op, as `vx_stages` of a chip names it."""
+
+    NONE = ""  # a mark in the chain, done by no stage
+    ARITHMETIC = "A"
+    FUNCTION = "F"
+
+
+class Operand(Enum):
+    """What the field `src` of a micro-op names."""
+
+    NONE = "-"
+    VALUE = "x, a Src"
+    LUT8 = "LUT8 slot"
+    SEGMENT = "SEGMENT slot"
+    QUANTISER = "quantiser"
+
+
+class Energy(Enum):
+    """Which figure of a process the energy of a micro-op follows, a lane."""
+
+    NONE = 0
+    MOVE = 1
+    ADD = 2  # adds, compares or converts
+    MULTIPLY = 3
+    FUNCTION = 4
+
+
+_A, _F, _MARK = Stage.ARITHMETIC, Stage.FUNCTION, Stage.NONE
+_NONE, _X, _LUT8 = Operand.NONE, Operand.VALUE, Operand.LUT8
+_SEGMENT, _QUANTISER = Operand.SEGMENT, Operand.QUANTISER
+_FREE, _MOVE, _ADD = Energy.NONE, Energy.MOVE, Energy.ADD
+_MULTIPLY, _FUNCTION = Energy.MULTIPLY, Energy.FUNCTION
+
+
+class MicroOp(IntEnum):
+    """What one stage of the chain does; v is the value, t the saved value, x the operand.
+
+    Stages A and F are those of the chip's `vx_stages`.
+    """
+
+    # A row says all of a micro-op but its value on a lane (`vector/lanes.py`) and its gates; every
+    # other list of micro-ops is derived from the rows.
+
+    stage: Stage
+    operand: Operand
+    energy: Energy
+    meaning: str
+    swapped: str  # name of `exchanged`
+
+    def __new__(
+        cls,
+        code: int,
+        stage: Stage,
+        operand: Operand,
+        energy: Energy,
+        meaning: str,
+        swapped: str = "",
+    ) -> Self:
+        row = int.__new__(cls, code)
+        row._value_ = code
+        row.stage, row.operand, row.energy = stage, operand, energy
+        row.meaning, row.swapped = meaning, swapped
+        return row
+
+    # fmt: off
+    END   = 0,  _MARK, _NONE,      _FREE,     "chain ends"
+    MOV   = 1,  _A,    _X,         _MOVE,     "v = x"
+    IADD  = 2,  _A,    _X,         _ADD,      "v = v + x, int32 modulo 2**32", "IADD"
+    I2F   = 3,  _A,    _NONE,      _ADD,      "v = fp32 nearest to int32 v"
+    FADD  = 4,  _A,    _X,         _ADD,      "v = v + x", "FADD"
+    FSUB  = 5,  _A,    _X,         _ADD,      "v = v - x", "FRSB"
+    FRSB  = 6,  _A,    _X,         _ADD,      "v = x - v", "FSUB"
+    FMUL  = 7,  _A,    _X,         _MULTIPLY, "v = v * x", "FMUL"
+    FMAX  = 8,  _A,    _X,         _ADD,      "v = max(v, x)", "FMAX"
+    FMIN  = 9,  _A,    _X,         _ADD,      "v = min(v, x)", "FMIN"
+    NEG   = 10, _A,    _NONE,      _MOVE,     "v = -v"
+    ABS   = 11, _A,    _NONE,      _MOVE,     "v = |v|"
+    GT    = 12, _A,    _X,         _ADD,      "v = 1 if v > x else 0"
+    GE    = 13, _A,    _X,         _ADD,      "v = 1 if v >= x else 0"
+    EQ    = 14, _A,    _X,         _ADD,      "v = 1 if v == x else 0", "EQ"
+    SEL   = 15, _A,    _X,         _MOVE,     "v = v if t != 0 else x (a NaN is not 0)"
+    EXP2  = 16, _F,    _NONE,      _FUNCTION, "v = 2 ** v"
+    LOG2  = 17, _F,    _NONE,      _FUNCTION, "v = logarithm of v to base 2"
+    RECIP = 18, _F,    _NONE,      _FUNCTION, "v = 1 / v"
+    RSQRT = 19, _F,    _NONE,      _FUNCTION, "v = 1 / square root of v"
+    FLOOR = 20, _A,    _NONE,      _ADD,      "v = floor(v); like RND it keeps the sign of a zero"
+    RND   = 21, _A,    _NONE,      _ADD,      "v = v rounded half to even, to an integer"
+    TBL   = 22, _F,    _SEGMENT,   _FUNCTION, "v = SEGMENT table of the slot at v"
+    LUT   = 23, _F,    _LUT8,      _FUNCTION, "v = LUT8 table of the slot at v as int8, saturated"
+    QNT   = 24, _A,    _QUANTISER, _ADD,      "v = clamp(rne(v) + zero_point, lo, hi), as fp32"
+    SAVE  = 25, _A,    _NONE,      _MOVE,     "t = v"
+    RED   = 26, _MARK, _NONE,      _FREE,     "ends the part that runs before the reduction"
+    ROT   = 27, _A,    _NONE,      _MOVE,     "channels (2i, 2i+1) = (-v[2i+1], v[2i]); ku >= 2"
+    MASK  = 28, _A,    _X,         _MOVE,     "v = v if channel (g*ku + lane) < x else -infinity"
+    # fmt: on
+
+    @property
+    def table(self) -> TableKind | None:
+        """Return the kind of table it looks up, if any."""
+        return _TABLES.get(self.operand)
+
+    @property
+    def names_slot(self) -> bool:
+        """Tell that `src` is the number of a table's slot or of a quantiser."""
+        return self.operand not in (Operand.NONE, Operand.VALUE)
+
+    @property
+    def is_mark(self) -> bool:
+        """Tell that no stage does it: it stands for a place in the chain."""
+        return self.stage is Stage.NONE
+
+    @property
+    def exchanged(self) -> "MicroOp | None":
+        """Return the micro-op that computes the same with v and x exchanged, if any."""
+        return MicroOp[self.swapped] if self.swapped else None
+
+
+_TABLES = {Operand.LUT8: TableKind.LUT8, Operand.SEGMENT: TableKind.SEGMENT}
 
 
 class Src(IntEnum):
@@ -99,13 +204,6 @@ class RedOp(IntEnum):
     MAX = 1
     MIN = 2
     ARGMAX = 3  # CHANNELS only: index of the first greatest channel, as fp32
-
-
-class TableKind(IntEnum):
-    """What LDT loads."""
-
-    LUT8 = 0
-    SEGMENT = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ from jiriki.program.program import Program
 from jiriki.program.races import RaceFinder
 from jiriki.program.stream import work_of
 
+_TABLED = frozenset(op for op in MicroOp if op.table is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
@@ -118,8 +120,7 @@ def _table_slots(instruction: Instruction) -> list[int]:
     if isinstance(instruction, Ldt):
         return [values["slot"]]
     if isinstance(instruction, Chain):
-        tables = (MicroOp.TBL, MicroOp.LUT)
-        return [values[f"src{i}"] for i in range(5) if values[f"op{i}"] in tables]
+        return [values[f"src{i}"] for i in range(5) if values[f"op{i}"] in _TABLED]
     return []
 
 

@@ -26,7 +26,7 @@ from jiriki.isa.fields import OPCODES, Field, Instruction, Unit
 from jiriki.isa.operations import Operation
 from jiriki.isa.vector.instructions import Chain, Vrun
 from jiriki.isa.vector.operations import Stream, VrunOp
-from jiriki.isa.words import DmaMode, DType, Micro, MicroOp, RedOp, Reduce, Src
+from jiriki.isa.words import DmaMode, DType, Micro, MicroOp, Operand, RedOp, Reduce, Src
 from jiriki.program import Event, Program, Run
 from jiriki.program.stream import work_of
 from jiriki.rtl.control.counters import REASONS
@@ -36,11 +36,7 @@ Bin = tuple[str, str, str]  # table, row, column
 TABLES = ("instructions", "fields", "chains", "DMA", "units")
 SYNCS = ("none", "wait", "signal", "both")
 STALLS = ("at once", "held")
-SLOTS = (MicroOp.TBL, MicroOp.LUT, MicroOp.QNT)
-ALONE = (
-    MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP,
-    MicroOp.RSQRT, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.ROT,
-)  # fmt: skip
+DONE = tuple(op for op in MicroOp if not op.is_mark)
 STREAMS = ("in0", "in1", "in2", "out")
 
 
@@ -141,9 +137,9 @@ def _chain_bins(op: VrunOp) -> Iterator[Bin]:
 
 
 def _operand(micro: Micro) -> str:
-    if micro.op in ALONE:
+    if micro.op.operand is Operand.NONE:
         return "-"
-    return f"slot {micro.src}" if micro.op in SLOTS else Src(micro.src).name
+    return f"slot {micro.src}" if micro.op.names_slot else Src(micro.src).name
 
 
 def _dma_bins(op: DmaOp) -> Iterator[Bin]:
@@ -203,18 +199,16 @@ def _all_vrun_modes() -> Iterator[str]:
         if name != "out":
             yield f"{name}=splat"
     yield from ("parameters=none", "parameters=read")
-    yield from (f"op={op.name}" for op in MicroOp if op not in (MicroOp.END, MicroOp.RED))
+    yield from (f"op={op.name}" for op in DONE)
 
 
 def _all_chain_bins() -> Iterator[Bin]:
     for where in ("before", "after"):
-        for op in MicroOp:
-            if op in (MicroOp.END, MicroOp.RED):
-                continue
+        for op in DONE:
             columns = [s.name for s in Src]
-            if op in ALONE:
+            if op.operand is Operand.NONE:
                 columns = ["-"]
-            elif op in SLOTS:
+            elif op.names_slot:
                 columns = [f"slot {slot}" for slot in range(4)]
             for column in columns:
                 yield "chains", f"{where} RED: {op.name}", column

@@ -21,22 +21,20 @@ from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gemv, Gstr, Ldw
 from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
-from jiriki.isa.words import DmaMode, DType, MicroOp, RedOp, Reduce, Src, TableKind
+from jiriki.isa.words import DmaMode, DType, MicroOp, Operand, RedOp, Reduce, Src, TableKind
 
 SOURCE_BYTES = 1 << 16  # random data at DRAM address 0; stores go behind it
 TABLE_BYTES = 8192  # of it, at its end: tables and the index list
 INDEX_ENTRIES = 64
 INDEX_LOW, INDEX_HIGH = -8, 23
 BYTES = {DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4, DType.BF16: 2}
-ARITHMETIC = (MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMUL, MicroOp.FMAX, MicroOp.FMIN)
-PLAIN = (
-    *ARITHMETIC, *ARITHMETIC, MicroOp.GT, MicroOp.GE, MicroOp.EQ, MicroOp.EQ, MicroOp.SEL,
-    MicroOp.MOV, MicroOp.IADD, MicroOp.MASK,
+OFTEN = (  # drawn twice as often as the others
+    MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMUL, MicroOp.FMAX, MicroOp.FMIN,
+    MicroOp.EQ, MicroOp.EXP2,
 )  # fmt: skip
-LONE = (
-    MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.EXP2,
-    MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT,
-)  # fmt: skip
+DRAWN = [op for op in MicroOp if not op.is_mark for _ in range(1 + (op in OFTEN))]
+PLAIN = [op for op in DRAWN if op.operand is Operand.VALUE]
+LONE = [op for op in DRAWN if op.operand is Operand.NONE and op is not MicroOp.ROT]
 _FINE = (DType.F32, DType.F32, DType.BF16, DType.I16)  # results of these differ in fine detail
 KONSTS = (
     1.0,

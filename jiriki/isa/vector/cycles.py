@@ -5,14 +5,9 @@ from dataclasses import dataclass
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.vector.operations import LdtOp, VrunOp
-from jiriki.isa.words import Micro, MicroOp, RedOp, Reduce, TableKind
+from jiriki.isa.words import Micro, RedOp, Reduce
 
-LUT8_BYTES = 256
-SEGMENT_BYTES = 16 * 257  # the largest image; LDT always reads that much
 SUM_CYCLES = 3  # of a step of a SUM reduction
-FUNCTIONS = frozenset(
-    (MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT, MicroOp.TBL, MicroOp.LUT)
-)  # micro-ops done by the F stages of the chain; all others by the A stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +25,7 @@ class Passes:
 
 def table_lines(op: LdtOp, chip: ChipConfig) -> int:
     """Return the lines of vx_lanes * 4 bytes that LDT reads, one a cycle."""
-    size = LUT8_BYTES if op.kind is TableKind.LUT8 else SEGMENT_BYTES
-    return -(-size // (4 * chip.vx_lanes))
+    return -(-op.kind.image_bytes // (4 * chip.vx_lanes))
 
 
 def fold_steps(op: VrunOp, chip: ChipConfig) -> int:
@@ -58,7 +52,7 @@ def _passes(micros: Iterable[Micro], stages: str) -> int:
     """Place micro-ops in order in the next stage that can do them; return the passes."""
     place = 0
     for micro in micros:
-        wanted = "F" if micro.op in FUNCTIONS else "A"
+        wanted = micro.op.stage.value
         while stages[place % len(stages)] != wanted:
             place += 1
         place += 1

@@ -6,21 +6,21 @@ columns unevenly and for LDT of a segment table (the greatest image).
 """
 
 from jiriki.chip.config import ChipConfig
-from jiriki.isa.regions import Effects, Region, Space, region, window_regions
+from jiriki.isa.regions import TABLE_SLOTS, Effects, Region, Space, region, window_regions
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DType, MicroOp, TableKind
-
-SEGMENT_IMAGE_BYTES = 16 * 257
-LUT_IMAGE_BYTES = 256
+from jiriki.isa.words import DTYPE_BYTES, DType, TableKind
 
 
 def ldt_effects(op: LdtOp, chip: ChipConfig) -> Effects:
     """Return what LDT touches."""
-    lut = op.kind is TableKind.LUT8
-    base = op.base * chip.ku
-    size = LUT_IMAGE_BYTES if lut else min(SEGMENT_IMAGE_BYTES, chip.scratchpad_bytes - base)
-    slot = op.slot + (0 if lut else 16)
-    return Effects((Region(Space.SP, base, size),), (Region(Space.TABLE, slot, 1),))
+    base, size = op.base * chip.ku, op.kind.image_bytes
+    if op.kind is TableKind.SEGMENT:
+        size = min(size, chip.scratchpad_bytes - base)
+    return Effects((Region(Space.SP, base, size),), (_table(op.kind, op.slot),))
+
+
+def _table(kind: TableKind, slot: int) -> Region:
+    return Region(Space.TABLE, slot + TABLE_SLOTS * kind, 1)
 
 
 def vrun_effects(op: VrunOp, chip: ChipConfig) -> Effects:
@@ -37,9 +37,8 @@ def vrun_effects(op: VrunOp, chip: ChipConfig) -> Effects:
     if op.params is not None:
         reads.append(Region(Space.SP, op.params * chip.ku, 8 * chip.ku * op.groups))
     for micro in (*op.before, *op.after):
-        if micro.op in (MicroOp.LUT, MicroOp.TBL):
-            slot = micro.src + (16 if micro.op is MicroOp.TBL else 0)
-            reads.append(Region(Space.TABLE, slot, 1))
+        if micro.op.table is not None:
+            reads.append(_table(micro.op.table, micro.src))
     if op.out is None:
         return Effects(tuple(reads), ())
     return Effects(tuple(reads), stream_regions(op.out, *op.result, chip))

@@ -5,9 +5,11 @@ NumPy float32 computes the same wherever no subnormal and no NaN can arise. So e
 `least` and `most`: each element is zero, or `least` <= |element| <= `most`, and a finite `most`
 means that there is no NaN. From them each operation proves its result's bounds; where the proof
 fails the numerics room computes the operation instead.
-In: arrays [groups, lanes] (or scalars). Out: values of the same kind.
+In: arrays [groups, lanes] (or scalars). Out: values of the same kind. `UNARY` and `BINARY` say
+what each micro-op makes of them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import inf
@@ -16,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jiriki import numerics
+from jiriki.isa.words import MicroOp
+from jiriki.numerics import Comparison
 
 _NORMAL = 2.0**-125  # twice the least normal number, so that rounding cannot pass below it
 _HUGE = 2.0**127
@@ -170,3 +174,57 @@ def quantise(a: Lanes, zero_point: int, low: int, high: int) -> Lanes:
     np.minimum(rounded, np.float32(high - zero_point), out=rounded)
     rounded += np.float32(zero_point)  # also turns a -0 into +0
     return integers(rounded, float(max(abs(low), abs(high))))
+
+
+def compare(relation: Comparison) -> Callable[[Lanes, Lanes], Lanes]:
+    """Return the function that gives 1 where the relation holds, else 0."""
+    return lambda a, b: integers(numerics.compare(a.array, b.array, relation), 1.0)
+
+
+def floor(a: Lanes) -> Lanes:
+    """Round towards minus infinity."""
+    return whole(a, np.floor(a.array))
+
+
+def round_even(a: Lanes) -> Lanes:
+    """Round half to even, to an integer."""
+    return whole(a, np.rint(a.array))
+
+
+def rotate(a: Lanes) -> Lanes:
+    """Turn each pair of lanes (x, y) into (-y, x)."""
+    pairs = a.array.reshape(*a.array.shape[:-1], -1, 2)
+    turned = np.stack((negate(unknown(pairs[..., 1])).array, pairs[..., 0]), axis=-1)
+    return Lanes(turned.reshape(a.array.shape), a.least, a.most)
+
+
+def function(
+    of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> Callable[[Lanes], Lanes]:
+    """Return a function of numerics on lanes."""
+    return lambda a: unknown(of(a.array))
+
+
+# What a micro-op does to v alone, and to v and x; `meaning` has those that need more than lanes.
+UNARY: dict[MicroOp, Callable[[Lanes], Lanes]] = {
+    MicroOp.NEG: negate,
+    MicroOp.ABS: absolute,
+    MicroOp.EXP2: function(numerics.exp2),
+    MicroOp.LOG2: function(numerics.log2),
+    MicroOp.RECIP: function(numerics.recip),
+    MicroOp.RSQRT: function(numerics.rsqrt),
+    MicroOp.FLOOR: floor,
+    MicroOp.RND: round_even,
+    MicroOp.ROT: rotate,
+}
+BINARY: dict[MicroOp, Callable[[Lanes, Lanes], Lanes]] = {
+    MicroOp.FADD: add,
+    MicroOp.FSUB: sub,
+    MicroOp.FRSB: lambda v, x: sub(x, v),
+    MicroOp.FMUL: mul,
+    MicroOp.FMAX: maximum,
+    MicroOp.FMIN: minimum,
+    MicroOp.GT: compare(Comparison.GT),
+    MicroOp.GE: compare(Comparison.GE),
+    MicroOp.EQ: compare(Comparison.EQ),
+}

@@ -17,7 +17,7 @@ from jiriki.isa.vector.lanes import Lanes, Value
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
 from jiriki.isa.walk import Walk, repeat_lanes, stream_walk
 from jiriki.isa.words import DType, Micro, MicroOp, Quantiser, RedOp, Reduce, Src, TableKind
-from jiriki.numerics import Comparison, Format, Lut8, SegmentTable
+from jiriki.numerics import Format, Lut8, SegmentTable
 
 _NUMPY = {
     DType.I8: np.dtype(np.int8), DType.I16: np.dtype(np.int16), DType.I32: np.dtype(np.int32),
@@ -95,48 +95,44 @@ class _Run:
         for micro in micros:
             if micro.op is MicroOp.SAVE:
                 saved = value
-            elif micro.op is MicroOp.MOV:
-                value = self._full(self._operand(micro.src, value, saved))
-            elif micro.op is MicroOp.IADD:
-                x = lanes.to_raw(self._operand(micro.src, value, saved))
-                value = lanes.to_raw(value) + x
-            elif micro.op is MicroOp.I2F:
-                value = lanes.int_to_fp32(lanes.to_raw(value))
-            elif micro.op in _BINARY:
-                x = lanes.to_float(self._operand(micro.src, value, saved))
-                value = _BINARY[micro.op](lanes.to_float(value), x)
-            elif micro.op is MicroOp.SEL:
-                x = lanes.to_float(self._operand(micro.src, value, saved))
-                value = lanes.select(lanes.to_float(saved), lanes.to_float(value), x)
-            elif micro.op is MicroOp.MASK:
-                x = lanes.to_float(self._operand(micro.src, value, saved))
-                value = self._mask(lanes.to_float(value), x)
             else:
-                value = self._unary(micro, lanes.to_float(value))
+                value = _MEANING[micro.op](self, micro.src, value, saved)
         return value
 
-    def _unary(self, micro: Micro, v: Lanes) -> Lanes:
-        if micro.op is MicroOp.QNT:
-            quantiser = self.op.quantisers[micro.src]
-            assert quantiser is not None, "resolve refuses a quantiser never set"
-            return lanes.quantise(v, quantiser.zero_point, quantiser.lo, quantiser.hi)
-        if micro.op is MicroOp.LUT:
-            return self._lut(micro.src, v)
-        if micro.op is MicroOp.TBL:
-            table = self.machine.segments[micro.src]
-            if table is None:
-                raise IsaError(f"TBL uses slot {micro.src}, which no LDT loaded; load it first")
-            return lanes.unknown(table(v.array))
-        return _UNARY[micro.op](v)
+    def mov(self, src: int, value: Value, saved: Value) -> Value:
+        return self._full(self.operand(src, value, saved))
 
-    def _lut(self, slot: int, v: Lanes) -> Lanes:
-        table = self.machine.luts[slot]
+    def iadd(self, src: int, value: Value, saved: Value) -> Value:
+        return lanes.to_raw(value) + lanes.to_raw(self.operand(src, value, saved))
+
+    def i2f(self, src: int, value: Value, saved: Value) -> Value:
+        return lanes.int_to_fp32(lanes.to_raw(value))
+
+    def sel(self, src: int, value: Value, saved: Value) -> Value:
+        x = lanes.to_float(self.operand(src, value, saved))
+        return lanes.select(lanes.to_float(saved), lanes.to_float(value), x)
+
+    def qnt(self, src: int, value: Value, saved: Value) -> Value:
+        quantiser = self.op.quantisers[src]
+        assert quantiser is not None, "resolve refuses a quantiser never set"
+        v = lanes.to_float(value)
+        return lanes.quantise(v, quantiser.zero_point, quantiser.lo, quantiser.hi)
+
+    def tbl(self, src: int, value: Value, saved: Value) -> Value:
+        table = self.machine.segments[src]
         if table is None:
-            raise IsaError(f"LUT uses slot {slot}, which no LDT loaded; load it first")
-        codes = numerics.fp32_to_int(v.array, Format.INT8)
+            raise IsaError(f"TBL uses slot {src}, which no LDT loaded; load it first")
+        return lanes.unknown(table(lanes.to_float(value).array))
+
+    def lut(self, src: int, value: Value, saved: Value) -> Value:
+        table = self.machine.luts[src]
+        if table is None:
+            raise IsaError(f"LUT uses slot {src}, which no LDT loaded; load it first")
+        codes = numerics.fp32_to_int(lanes.to_float(value).array, Format.INT8)
         return lanes.integers(table(codes).astype(np.float32), 128.0)
 
-    def _mask(self, v: Lanes, x: Lanes) -> Lanes:
+    def mask(self, src: int, value: Value, saved: Value) -> Value:
+        v, x = lanes.to_float(value), lanes.to_float(self.operand(src, value, saved))
         ku = self.machine.chip.ku
         channel = np.arange(self.groups * ku, dtype=np.float32).reshape(self.groups, ku)
         inside = repeat_lanes(channel, self.p) < x.array
@@ -150,7 +146,8 @@ class _Run:
             return Lanes(array, value.least, value.most, value.minus_zero)
         return np.ascontiguousarray(np.broadcast_to(value, shape))
 
-    def _operand(self, src: int, value: Value, saved: Value) -> Value:
+    def operand(self, src: int, value: Value, saved: Value) -> Value:
+        """Return the operand x of a micro-op."""
         if src == Src.V:
             return value
         if src == Src.T:
@@ -182,53 +179,29 @@ class _Run:
         return Lanes(repeat_lanes(scale.array, self.p), scale.least, scale.most)
 
 
-def _compare(relation: Comparison) -> Callable[[Lanes, Lanes], Lanes]:
-    return lambda a, b: lanes.integers(numerics.compare(a.array, b.array, relation), 1.0)
+_Meaning = Callable[[_Run, int, Value, Value], Value]  # of (run, src, v, t): the new v
 
 
-def _floor(v: Lanes) -> Lanes:
-    return lanes.whole(v, np.floor(v.array))
+def _unary(of: Callable[[Lanes], Lanes]) -> _Meaning:
+    return lambda run, src, value, saved: of(lanes.to_float(value))
 
 
-def _round(v: Lanes) -> Lanes:
-    return lanes.whole(v, np.rint(v.array))
+def _binary(of: Callable[[Lanes, Lanes], Lanes]) -> _Meaning:
+    def meaning(run: _Run, src: int, value: Value, saved: Value) -> Value:
+        x = lanes.to_float(run.operand(src, value, saved))
+        return of(lanes.to_float(value), x)
+
+    return meaning
 
 
-def _function(of: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Callable[[Lanes], Lanes]:
-    return lambda v: lanes.unknown(of(v.array))
-
-
-_BINARY: dict[MicroOp, Callable[[Lanes, Lanes], Lanes]] = {
-    MicroOp.FADD: lanes.add,
-    MicroOp.FSUB: lanes.sub,
-    MicroOp.FRSB: lambda v, x: lanes.sub(x, v),
-    MicroOp.FMUL: lanes.mul,
-    MicroOp.FMAX: lanes.maximum,
-    MicroOp.FMIN: lanes.minimum,
-    MicroOp.GT: _compare(Comparison.GT),
-    MicroOp.GE: _compare(Comparison.GE),
-    MicroOp.EQ: _compare(Comparison.EQ),
-}
-
-
-def _rotate(v: Lanes) -> Lanes:
-    """Turn each pair of lanes (x, y) into (-y, x)."""
-    pairs = v.array.reshape(*v.array.shape[:-1], -1, 2)
-    turned = np.stack((lanes.negate(lanes.unknown(pairs[..., 1])).array, pairs[..., 0]), axis=-1)
-    return Lanes(turned.reshape(v.array.shape), v.least, v.most)
-
-
-_UNARY: dict[MicroOp, Callable[[Lanes], Lanes]] = {
-    MicroOp.NEG: lanes.negate,
-    MicroOp.ABS: lanes.absolute,
-    MicroOp.EXP2: _function(numerics.exp2),
-    MicroOp.LOG2: _function(numerics.log2),
-    MicroOp.RECIP: _function(numerics.recip),
-    MicroOp.RSQRT: _function(numerics.rsqrt),
-    MicroOp.FLOOR: _floor,
-    MicroOp.RND: _round,
-    MicroOp.ROT: _rotate,
-}
+_MEANING: dict[MicroOp, _Meaning] = {
+    MicroOp.MOV: _Run.mov, MicroOp.IADD: _Run.iadd, MicroOp.I2F: _Run.i2f, MicroOp.SEL: _Run.sel,
+    MicroOp.TBL: _Run.tbl, MicroOp.LUT: _Run.lut, MicroOp.QNT: _Run.qnt, MicroOp.MASK: _Run.mask,
+    **{op: _unary(of) for op, of in lanes.UNARY.items()},
+    **{op: _binary(of) for op, of in lanes.BINARY.items()},
+}  # fmt: skip
+_DONE = {op for op in MicroOp if not op.is_mark} - {MicroOp.SAVE}  # `chain` itself saves
+assert _MEANING.keys() == _DONE, f"no meaning or no row: {_MEANING.keys() ^ _DONE}"
 
 
 # Streams -------------------------------------------------------------------------------------

@@ -5,20 +5,12 @@ from jiriki.isa.fields import Handlers, Unit, known, positive
 from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
 from jiriki.isa.windows import Wina, Winb, WindowRegisters
-from jiriki.isa.words import DType, Micro, MicroOp, Quantiser, RedOp, Reduce, Src
+from jiriki.isa.words import DType, Micro, MicroOp, Operand, Quantiser, RedOp, Reduce, Src
 
 LOST = {  # operands without one value beyond the reduction
     Reduce.PIXELS: {Src.IN1, Src.IN2},
     Reduce.CHANNELS: {Src.IN1, Src.IN2, Src.PB, Src.PS},
 }
-_SLOT_OPS = (MicroOp.TBL, MicroOp.LUT, MicroOp.QNT)
-_NO_OPERAND = frozenset(
-    (
-        MicroOp.END, MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.EXP2, MicroOp.LOG2,
-        MicroOp.RECIP, MicroOp.RSQRT, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.RED,
-        MicroOp.ROT,
-    )
-)  # fmt: skip
 _FETCHED = {Src.IN1: "in1", Src.IN2: "in2", Src.PB: "params", Src.PS: "params"}
 
 
@@ -153,21 +145,21 @@ def _check_chain(op: VrunOp) -> None:
         for micro in part:
             if micro.op is MicroOp.SAVE:
                 saved = True
-            if (micro.op is MicroOp.SEL or _operand(micro) == Src.T) and not saved:
+            reads_t = micro.op.operand is Operand.VALUE and micro.src == Src.T
+            if (micro.op is MicroOp.SEL or reads_t) and not saved:
                 raise IsaError(f"{micro.op.name} reads t before SAVE; SAVE on the same side of RED")
             _check_operand(op, micro, hidden)
 
 
-def _operand(micro: Micro) -> int | None:
-    return None if micro.op in _NO_OPERAND or micro.op in _SLOT_OPS else micro.src
-
-
 def _check_operand(op: VrunOp, micro: Micro, hidden: set[Src]) -> None:
-    if micro.op in _NO_OPERAND:
+    kind = micro.op.operand
+    if kind is Operand.NONE:
         return
-    if micro.op in _SLOT_OPS:
-        if micro.op is MicroOp.QNT and (micro.src > 3 or op.quantisers[micro.src] is None):
+    if kind is Operand.QUANTISER:
+        if micro.src > 3 or op.quantisers[micro.src] is None:
             raise IsaError(f"QNT uses quantiser {micro.src}, never set; add a QPAR (0..3)")
+        return
+    if micro.op.table is not None:
         if micro.src > 15:
             raise IsaError(f"{micro.op.name} uses table slot {micro.src}; use 0..15")
         return

@@ -17,7 +17,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from jiriki.isa.vector.instructions import Qpar
-from jiriki.isa.words import MicroOp
+from jiriki.isa.words import MicroOp, Stage
 from jiriki.rtl.vector.fp import (
     BIAS,
     EXPONENT_BITS,
@@ -33,15 +33,16 @@ from jiriki.rtl.vector.fp import (
     rounded,
 )
 
-SIMPLE = (  # done by the bypass alone
-    MicroOp.MOV, MicroOp.IADD, MicroOp.FMAX, MicroOp.FMIN, MicroOp.NEG, MicroOp.ABS, MicroOp.GT,
-    MicroOp.GE, MicroOp.EQ, MicroOp.SEL, MicroOp.ROT,
-)  # fmt: skip
-ARITHMETIC = (
+ARITHMETIC = (  # what needs cycles 2 and 3; the bypass alone does the others
     MicroOp.FADD, MicroOp.FSUB, MicroOp.FRSB, MicroOp.FMUL, MicroOp.I2F, MicroOp.FLOOR,
     MicroOp.RND, MicroOp.QNT, MicroOp.MASK,
 )  # fmt: skip
-ALU_OPS = (*SIMPLE, *ARITHMETIC)  # and SAVE, which leaves v alone
+SIMPLE = tuple(
+    op
+    for op in MicroOp
+    if op.stage is Stage.ARITHMETIC and op not in ARITHMETIC and op is not MicroOp.SAVE
+)  # SAVE leaves v alone
+ALU_OPS = (*SIMPLE, *ARITHMETIC)
 
 QUANTISED_BITS = Qpar.LAYOUT["zero_point"].bits  # 17, signed
 _MARGIN_BITS = QUANTISED_BITS + 2

@@ -16,7 +16,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.isa.words import MicroOp
+from jiriki.isa.words import MicroOp, Stage
 from jiriki.numerics.functions import EXP2_FRACTION_BITS, EXP2_T_BITS, T_BITS, VALUE_BITS
 from jiriki.rtl.vector.fp import (
     BIAS,
@@ -32,9 +32,7 @@ from jiriki.rtl.vector.fp import (
 )
 from jiriki.rtl.vector.function_rom import ROM_BITS, ROM_ROW, ROM_STARTS
 
-FUNCTIONS = (
-    MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP, MicroOp.RSQRT, MicroOp.TBL, MicroOp.LUT,
-)  # fmt: skip
+FUNCTIONS = tuple(op for op in MicroOp if op.stage is Stage.FUNCTION)
 FUNCTION_CONTROL = data.StructLayout({op.name.lower(): 1 for op in FUNCTIONS})
 
 SEGMENT_BITS = 8  # of a segment's number

@@ -14,7 +14,7 @@ from amaranth.lib import data
 from jiriki.isa.words import MicroOp
 from jiriki.rtl.vector.fp import named
 from jiriki.rtl.vector.function_lane import FUNCTIONS
-from jiriki.rtl.vector.records import COUNT_BITS
+from jiriki.rtl.vector.records import COUNT_BITS, is_among
 
 PROGRESS = data.StructLayout(
     {
@@ -34,7 +34,7 @@ def dealt(
     state = start
     for i, op in enumerate(micros):
         after = Signal(PROGRESS, name=f"{name}{i}")
-        is_function = named(m, f"{name}{i}_f", _any(op, FUNCTIONS))
+        is_function = named(m, f"{name}{i}_f", is_among(op, FUNCTIONS))
         used, wraps = Signal(8, name=f"{name}{i}_used"), Signal(name=f"{name}{i}_wraps")
         with m.Switch(state.used):
             for behind in range(1, len(stages) + 1):
@@ -81,10 +81,3 @@ def _place(stages: str, behind: int, kind: str) -> tuple[int, int]:
     if found >= 0:
         return found + 1, 0
     return stages.find(kind) + 1, 1
-
-
-def _any(op: Value, kinds: tuple[MicroOp, ...]) -> Value:
-    found = op == kinds[0]
-    for kind in kinds[1:]:
-        found = found | (op == kind)
-    return found

@@ -7,13 +7,13 @@ In: a chip. Out: layouts; `Shape` holds the derived numbers under their names.
 
 from dataclasses import dataclass
 
-from amaranth.hdl import signed
+from amaranth.hdl import Value, signed
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.vector.instructions import Qpar, Red, Vrun
-from jiriki.isa.words import DType, MicroOp, RedOp, Reduce, Src
+from jiriki.isa.words import DType, MicroOp, RedOp, Reduce, Src, TableKind
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.interfaces import word_bits
 from jiriki.rtl.vector.alu import QUANTISER
@@ -25,8 +25,8 @@ MICRO_OPS = 10  # of a chain register
 COUNT_BITS = 4  # counts up to MICRO_OPS + 2: passes, positions in a chain, rounds
 ENTRY_CYCLES = 3  # from a beat's sending to its place at the head of the chain
 PARAMETER_WORDS = 8
-LUT_BYTES = 256
-SEGMENT_ROWS = 257  # of 16 bytes: the header, then the segments
+LUT_BYTES = TableKind.LUT8.image_bytes
+SEGMENT_ROWS = TableKind.SEGMENT.image_bytes // 16  # the header, then the segments
 SLOT_BITS = 4
 LEAST_LANES = 4  # a row of a segment table must fit a line
 
@@ -108,6 +108,14 @@ class Shape:
 
 
 MICRO = data.StructLayout({"op": MicroOp, "src": 5})
+
+
+def is_among(op: Value, kinds: tuple[MicroOp, ...]) -> Value:
+    """Say whether a micro-op is one of `kinds`."""
+    among = op == kinds[0]
+    for kind in kinds[1:]:
+        among = among | (op == kind)
+    return among
 
 
 def lanes_layout(shape: Shape) -> data.ArrayLayout:

@@ -27,10 +27,12 @@ from jiriki.rtl.vector.records import (
     MICRO,
     SLOT_BITS,
     Shape,
+    is_among,
     sent_layout,
     tag_layout,
 )
 
+MARKS = tuple(op for op in MicroOp if op.is_mark)
 STAGE_LAYOUT = {"A": ALU_STAGE, "F": FUNCTION_STAGE}
 STAGE_CYCLES = {"A": alu_stage.CYCLES, "F": function_stage.CYCLES}
 
@@ -119,8 +121,8 @@ class Steering(wiring.Component):
         chosen = [Signal(MICRO, name=f"micro{index}_{n + 1}") for n in range(2, cycles)]
         does = Signal(name=f"does{index}")
         works = named(m, f"works{index}", tag.beat.valid & ~tag.beat.line & (tag.still == 0))
-        is_function = Mux(works, _is_function(micro.op), 0)
-        is_alu = works & ~_is_function(micro.op) & ~_stops(micro.op)
+        is_function = Mux(works, is_among(micro.op, FUNCTIONS), 0)
+        is_alu = works & ~is_among(micro.op, FUNCTIONS) & ~_stops(micro.op)
         m.d.sync += [tags[0].eq(tag), does.eq(is_function if kind == "F" else is_alu)]
         context = self.contexts[tags[0].beat.context]
         m.d.sync += tags[1].eq(tags[0])
@@ -226,13 +228,6 @@ def prepared(quantiser: Value) -> dict[str, Value]:
     }  # fmt: skip
 
 
-def _is_function(op: Value) -> Value:
-    found = op == FUNCTIONS[0]
-    for other in FUNCTIONS[1:]:
-        found = found | (op == other)
-    return found
-
-
 def _stops(op: Value) -> Value:
     """Say whether nothing is left to do: END, or a RED that was not passed over."""
-    return (op == MicroOp.END) | (op == MicroOp.RED)
+    return is_among(op, MARKS)

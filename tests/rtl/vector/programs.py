@@ -14,14 +14,12 @@ from jiriki.isa.sequence import Step
 from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.vector.operations import Stream, VrunOp
 from jiriki.isa.windows import Wina, Winb
-from jiriki.isa.words import DTYPE_BYTES, DType, MicroOp, RedOp, Reduce, Src, TableKind
+from jiriki.isa.words import DTYPE_BYTES, DType, MicroOp, Operand, RedOp, Reduce, Src, TableKind
 from jiriki.numerics import SegmentTable
 from tests.rtl.vector.bench import LIMIT, Case
 
 SEGMENT_BYTES = 4112
-NO_OPERAND = (MicroOp.I2F, MicroOp.NEG, MicroOp.ABS, MicroOp.EXP2, MicroOp.LOG2, MicroOp.RECIP,
-              MicroOp.RSQRT, MicroOp.FLOOR, MicroOp.RND, MicroOp.SAVE, MicroOp.ROT)  # fmt: skip
-PLAIN = [op for op in MicroOp if op not in (MicroOp.END, MicroOp.RED, MicroOp.TBL, MicroOp.LUT)]
+PLAIN = [op for op in MicroOp if not op.is_mark and op.table is None]
 SPECIALS = np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-39, 3e38, 0.5, -2.5], "f4")
 
 
@@ -83,7 +81,7 @@ class Maker:
             op = MicroOp.NEG
         if op is MicroOp.QNT:
             return op, self.n(0, 3)
-        if op in NO_OPERAND:
+        if op.operand is Operand.NONE:
             return op, 0
         return op, int(self.rng.choice(list(Src)))
 
