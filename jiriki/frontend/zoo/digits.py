@@ -83,8 +83,14 @@ def calibration_digits() -> Iterator[np.ndarray]:
 
 def build_digits() -> onnx.ModelProto:
     """Train the network and return it; the same on every machine up to rounding."""
+    return _as_onnx(_trained())
+
+
+@cache
+def _trained() -> Parameters:
+    """Train on the first pictures, once a process."""
     images, labels = pictures()
-    return _as_onnx(_train(images[:TRAINED], labels[:TRAINED]))
+    return _train(images[:TRAINED], labels[:TRAINED])
 
 
 def _train(images: np.ndarray, labels: np.ndarray) -> Parameters:
