@@ -1,16 +1,18 @@
-"""Writes the generated pages of docs/: chips, command line, errors, instructions, the index.
+"""Writes the generated pages of docs/: API, chips, command line, errors, instructions, the index.
 
-In: the catalogue, the typer app, the source of the package. Out: the pages; `--check` only compares
-them and exits 1 when one is stale; `--demo` runs the demo and puts its output in the README.
-Run by `make docs`; tests/house holds the pages fresh.
+In: the face, the catalogue, the typer app, the source of the package. Out: the pages; `--check`
+only compares them and exits 1 when one is stale; `--demo` runs the demo and puts its output in the
+README. Run by `make docs`; tests/house holds the pages fresh.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -206,6 +208,105 @@ def readme_with(block: str) -> str:
     return f"{before}{MARKS[0]}{block}{MARKS[1]}{rest.split(MARKS[1])[1]}"
 
 
+def api_page() -> str:
+    """Return the page of `import jiriki`: every name of the face, then what it returns."""
+    import jiriki
+    from jiriki.agreement import Verification
+    from jiriki.chip import ChipConfig
+    from jiriki.models import Model
+    from jiriki.report import Profile
+
+    face = {name: getattr(jiriki, name) for name in jiriki.__all__}
+    functions = {n: v for n, v in face.items() if not isinstance(v, type)}
+    classes = {n: v for n, v in face.items() if isinstance(v, type)}
+    returned = {c.__name__: c for c in (Model, Profile, Verification, ChipConfig)}
+    parts = [
+        f"{MADE}# API\n\nEverything is reached by `import jiriki`. Types are exported (`py.typed`);"
+        " sizes are in elements, times in cycles or seconds, energies in joules, as names and "
+        "comments say. In a notebook a Run and a Profile show as tables. The examples are run by "
+        "the tests.\n",
+        *(_function(name, value) for name, value in functions.items()),
+        *(_class(f"jiriki.{name}", value) for name, value in classes.items()),
+        "## What the functions return besides\n",
+        *(_class(f"{value.__module__}.{name}", value, "###") for name, value in returned.items()),
+    ]
+    return "\n".join(parts)
+
+
+def _function(name: str, value: Callable[..., object]) -> str:
+    """Return the section of a function: its head as written, its docstring."""
+    (node,) = ast.parse(inspect.getsource(value)).body
+    assert isinstance(node, ast.FunctionDef)
+    lines = _arguments(node.args)
+    result = ast.unparse(node.returns) if node.returns else "None"
+    head = "\n".join((f"{name}(", *(f"    {line}," for line in lines), f") -> {result}"))
+    return f"## jiriki.{name}\n\n```python\n{head}\n```\n\n{_prose(value)}\n"
+
+
+def _arguments(arguments: ast.arguments) -> list[str]:
+    """Return the arguments one a line, `*` before those passed by name."""
+    plain, named = arguments.args, arguments.kwonlyargs
+    first = [None] * (len(plain) - len(arguments.defaults))
+    pairs = [*zip(plain, [*first, *arguments.defaults], strict=True)]
+    lines = [_argument_text(a, d) for a, d in pairs]
+    marks = ["*"] if named else []
+    by_name = zip(named, arguments.kw_defaults, strict=True)
+    return [*lines, *marks, *(_argument_text(a, d) for a, d in by_name)]
+
+
+def _argument_text(argument: ast.arg, default: ast.expr | None) -> str:
+    text = ast.unparse(argument)
+    return text if default is None else f"{text} = {ast.unparse(default)}"
+
+
+def _class(title: str, value: type, mark: str = "##") -> str:
+    """Return the section of a class: its docstring, its public fields, properties and methods."""
+    rows = [*_fields(value), *_members(value)]
+    from jiriki.report.tables import Sheet, markdown
+
+    table = markdown(Sheet("", ("name", "type", "meaning"), tuple(rows))) if rows else ""
+    return f"{mark} {title}\n\n{_prose(value)}\n\n{table}"
+
+
+def _fields(value: type) -> Iterator[tuple[str, str, str]]:
+    """Yield name, type and the comment behind it of every public field."""
+    source = textwrap.dedent(inspect.getsource(value))
+    lines = source.splitlines()
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.ClassDef)
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and (name := ast.unparse(item.target))[0] != "_":
+            comment = lines[item.lineno - 1].partition("  # ")[2]
+            yield f"`{name}`", f"`{ast.unparse(item.annotation)}`", comment
+
+
+def _members(value: type) -> Iterator[tuple[str, str, str]]:
+    """Yield every public property and method with the first line of its docstring."""
+    for name, member in vars(value).items():
+        if name.startswith("_") or name in getattr(value, "__dataclass_fields__", {}):
+            continue
+        call = "" if isinstance(member, property) else "()"
+        if call and not inspect.isfunction(member):
+            continue
+        function = member.fget if isinstance(member, property) else member
+        result = inspect.getsource(function).partition("->")[2].partition(":\n")[0].strip()
+        first = (inspect.getdoc(member) or "").partition("\n")[0]
+        yield f"`{name}{call}`", f"`{result}`", first
+
+
+def _prose(value: object) -> str:
+    """Return a docstring as Markdown: its examples in fences."""
+    text = inspect.getdoc(value) or ""
+    fenced, inside = [], False
+    for line in text.splitlines():
+        if line.startswith(">>>") and not inside:
+            fenced, inside = [*fenced, "```pycon"], True
+        elif inside and not line:
+            fenced, inside = [*fenced, "```"], False
+        fenced.append(line)
+    return "\n".join([*fenced, "```"] if inside else fenced)
+
+
 def isa_page() -> str:
     """Return the manual of the instruction set, made from its classes."""
     from jiriki.isa.manual import manual
@@ -214,6 +315,7 @@ def isa_page() -> str:
 
 
 PAGES = {
+    "reference/api.md": api_page,
     "reference/chips.md": chips_page,
     "reference/cli.md": cli_page,
     "reference/errors.md": errors_page,

@@ -1,7 +1,8 @@
 """Three engines on one Program, side by side: values element by element, cycles by instruction.
 
-In: the Runs of the functional simulator (values), the timing simulator (cycles) and the gates
-(both), with events. Out: a `Verification`: what differs, and the first place where it does.
+In: a Program and inputs to run it on; or the Runs of the functional simulator (values), the timing
+simulator (cycles) and the gates (both), with events. Out: a `Verification`: what differs, and the
+first place where it does.
 """
 
 from collections.abc import Sequence
@@ -9,11 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jiriki.chip import ChipConfig
 from jiriki.errors import JirikiError
 from jiriki.isa.assembly import format_instruction
 from jiriki.program import Event, Program, Run
+from jiriki.program.host import Inputs
 from jiriki.program.layer_names import with_layer_names
+from jiriki.sim.functional import FunctionalEngine
+from jiriki.sim.timing import TimingEngine
 
+PATIENCE = 4  # times the predicted cycles: gates that take longer do not end
 WINDOW_BEFORE, WINDOW_AFTER = 200, 100  # cycles of waveform around a difference
 
 
@@ -50,17 +56,30 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the comparison found."""
+    """What a comparison of the functional simulator, the timing simulator and the gates says."""
 
-    elements: int
-    differing_elements: int
-    wrong: Wrong | None
-    timing_cycles: int
-    rtl_cycles: int
-    instructions: int
+    elements: int  # of all outputs
+    differing_elements: int  # whose bits on the gates are not the functional simulator's
+    wrong: Wrong | None  # the first of them
+    timing_cycles: int  # predicted
+    rtl_cycles: int  # of the gates
+    instructions: int  # executed
     instructions_off: int  # issue, start or end in another cycle than predicted
-    first_off: Difference | None
+    first_off: Difference | None  # the first of them
     counters_off: tuple[str, ...]  # "UNIT reason: predicted n, found m"
+
+    def __repr__(self) -> str:
+        """Return one line: what agrees, or how much does not."""
+        if self.agrees:
+            return (
+                f"<Verification agrees: {self.elements:,} elements, {self.rtl_cycles:,} cycles, "
+                f"{self.instructions:,} instructions>"
+            )
+        return (
+            f"<Verification differs: {self.differing_elements:,} of {self.elements:,} elements, "
+            f"{self.rtl_cycles:,} cycles for {self.timing_cycles:,}, {self.instructions_off:,} of "
+            f"{self.instructions:,} instructions, {len(self.counters_off)} counters>"
+        )
 
     @property
     def agrees(self) -> bool:
@@ -71,6 +90,22 @@ class Verification:
             or self.counters_off
             or self.timing_cycles != self.rtl_cycles
         )
+
+
+def run_engines(program: Program, chip: ChipConfig, inputs: Inputs) -> Verification:
+    """Run the two simulators and the gates on the same inputs, and compare.
+
+    Needs the packages of the extra `rtl`; the first use of a chip compiles its gates. Raises
+    ProgramError for inputs that are not the program's, RtlError for gates that do not end.
+    """
+    from jiriki.rtl.engine import GatesEngine
+    from jiriki.rtl.simulate.tile import QUIET_CYCLES
+
+    functional = FunctionalEngine(chip).run(program, inputs)
+    timing = TimingEngine(chip).run(program, inputs, events=True)
+    limit = PATIENCE * (timing.cycles or 0) + 2 * QUIET_CYCLES
+    gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
+    return compare_runs(program, functional, timing, gates)
 
 
 def compare_runs(program: Program, functional: Run, timing: Run, gates: Run) -> Verification:

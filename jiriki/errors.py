@@ -6,4 +6,12 @@ object, what rule, what value and what to do.
 
 
 class JirikiError(Exception):
-    """Root of every error raised on purpose by Jiriki."""
+    """Root of every error raised on purpose by Jiriki: one line that says what to mend.
+
+    >>> import jiriki
+    >>> try:
+    ...     jiriki.load_chip("e257")
+    ... except jiriki.JirikiError as error:
+    ...     print(error)
+    chip 'e257' is not in the catalogue; choose e1024, ..., or a path to a .toml
+    """

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jiriki.graph import Graph
 
 Feed = Mapping[str, np.ndarray]
+Shapes = Mapping[str, tuple[int, ...]]
 DEFAULT_CHIP = "e256"
 OnnxModel: TypeAlias = Any  # onnx.ModelProto, which only frontend/ may import
 
@@ -65,12 +66,17 @@ class Model:
     """A model ready to compile, or a program already compiled; `onnx` and `original` are protos."""
 
     name: str
-    program: Program | None = None
+    program: Program | None = None  # that a program file or text holds
     by_hand: bool = False  # the program was written as text: no compiler vouches for it
     onnx: OnnxModel | None = None  # what is compiled: quantised, or with nothing to quantise
     original: OnnxModel | None = None  # the float model it was quantised from, if it was
-    zoo: ZooModel | None = None
-    wall_s: Mapping[str, float] = field(default_factory=dict)
+    zoo: ZooModel | None = None  # its card, samples, photos, class names
+    wall_s: Mapping[str, float] = field(default_factory=dict)  # seconds a step
+
+    def __repr__(self) -> str:
+        """Return one line without weights."""
+        kind = "program" if self.program else "quantised from float" if self.original else "ONNX"
+        return f"<Model {self.name}: {kind}{', of the zoo' if self.zoo else ''}>"
 
     def graph(self) -> "Graph":
         """Import the model."""
@@ -88,7 +94,7 @@ class Reading:
     """How to read an ONNX file: calibration samples, and sizes of its open dimensions."""
 
     calibration: Path | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shapes: Shapes = field(default_factory=dict)
 
 
 def open_model(text: str, reading: Reading, progress: Progress) -> Model:
@@ -134,16 +140,29 @@ def _starts_with(path: Path, mark: bytes) -> bool:
 
 
 def _open_onnx(path: Path, reading: Reading, progress: Progress) -> Model:
+    file = reading.calibration
+    samples = None if file is None else lambda model: read_samples(file)
+    return take_onnx(path, path.stem, reading.shapes, samples, progress)
+
+
+def take_onnx(
+    source: Path | bytes | OnnxModel,
+    name: str,
+    shapes: Shapes,
+    samples: Callable[[OnnxModel], Iterable[Feed]] | None,
+    progress: Progress,
+) -> Model:
+    """Return a model of a file, of its bytes or of a proto, quantised on samples if there are.
+
+    Raises FrontendError for what is no ONNX model; `samples` is called with the model read.
+    """
     began = perf_counter()
-    with progress.step(f"reading {path.name}"):
-        model = load_model(path, reading.shapes)
+    with progress.step(f"reading {name}"):
+        model = load_model(source, shapes)
     original = None
-    if reading.calibration:
-        feeds = [dict(feed) for feed in read_samples(reading.calibration)]
-        original, model = model, quantised(path.stem, model, feeds, progress)
-    return Model(
-        path.stem, onnx=model, original=original, wall_s={"prepare": perf_counter() - began}
-    )
+    if samples is not None:
+        original, model = model, quantised(name, model, map(dict, samples(model)), progress)
+    return Model(name, onnx=model, original=original, wall_s={"prepare": perf_counter() - began})
 
 
 def quantised(name: str, model: OnnxModel, feeds: Iterable[Feed], progress: Progress) -> OnnxModel:
@@ -191,11 +210,15 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def read_samples(path: Path) -> list[Feed]:
     """Read calibration samples: for each input an array of samples along its first axis."""
-    arrays = read_arrays(path)
+    return split_samples(str(path), read_arrays(path))
+
+
+def split_samples(label: str, arrays: Mapping[str, np.ndarray]) -> list[Feed]:
+    """Return the samples that lie along the first axis of every array; ModelError unless equal."""
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if not counts or len(set(counts.values())) != 1 or 0 in counts.values():
         raise ModelError(
-            f"{path}: samples are {counts}; give every input the same number of samples along an "
+            f"{label}: samples are {counts}; give every input the same number of samples along an "
             "added first axis"
         )
     (count,) = set(counts.values())

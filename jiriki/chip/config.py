@@ -58,33 +58,40 @@ LIMITS = {  # field: least, greatest, why
 class ChipConfig:
     """Sizes and latencies of one tile; see the module docstring for the vocabulary."""
 
-    name: str
-    summary: str
+    name: str  # of the catalogue, or of a TOML of your own
+    summary: str  # one line for people
     mu: int  # rows of the dot-product array (pixels or tokens)
     nu: int  # columns of the dot-product array (output channels)
     ku: int  # terms of each dot product; bytes of a word
     vx_lanes: int  # fp32 lanes of the vector unit; int32 values in an accumulator row
-    scratchpad_bytes: int
-    banks: int
+    scratchpad_bytes: int  # on-chip memory of activations and weights
+    banks: int  # regions of consecutive addresses in it
     columns: int  # word-wide memories in a bank
     acc_rows: int  # accumulator rows of vx_lanes int32
     weight_file_lines: int  # lines of nu*ku bytes in the matrix unit's register file
-    semaphores: int
-    semaphore_max: int
+    semaphores: int  # counters by which the units wait for one another
+    semaphore_max: int  # greatest count of one
     queue_depth: int  # instructions waiting in each unit's queue
-    address_registers: int
-    loop_depth: int
-    clock_hz: float
-    dram_bytes: int
-    dram_bytes_per_cycle: int
-    dram_burst_bytes: int
-    dram_latency_cycles: int
-    dram_bursts_in_flight: int
+    address_registers: int  # of the sequencer
+    loop_depth: int  # LOOPs inside one another
+    clock_hz: float  # of the whole tile
+    dram_bytes: int  # its size
+    dram_bytes_per_cycle: int  # a beat of its port
+    dram_burst_bytes: int  # largest request
+    dram_latency_cycles: int  # from a request's grant to its first byte
+    dram_bursts_in_flight: int  # requests that may wait for their bytes
     mx_latency_cycles: int  # last operand fetched -> result readable in the accumulators
     vx_latency_cycles: int  # operands of a beat fetched -> its result written, one pass
     vx_stages: str  # the vector unit's chain: A an ALU a lane, F a function unit a lane
     vx_contexts: int  # vector instructions that may be in work at once
     table_slots: int  # of each kind of table; every lane's function unit reads its own copy
+
+    def __repr__(self) -> str:
+        """Return one line with what sets a chip's speed."""
+        return (
+            f"<ChipConfig {self.name}: {self.macs_per_cycle:,} MAC/cycle at "
+            f"{self.clock_hz / 1e9:g} GHz, {self.scratchpad_bytes / 1024:,g} KiB of scratchpad>"
+        )
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -202,10 +209,12 @@ class ChipConfig:
 
     @property
     def scratchpad_words(self) -> int:
+        """Words of ku bytes in the scratchpad."""
         return self.scratchpad_bytes // self.ku
 
     @property
     def bank_words(self) -> int:
+        """Words of ku bytes in a bank."""
         return self.scratchpad_words // self.banks
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from rich.console import RenderableType
 
-from jiriki.agreement import Verification, compare_runs
+from jiriki.agreement import PATIENCE, Verification, compare_runs
 from jiriki.chip import ChipConfig
 from jiriki.cli.errors import CliError
 from jiriki.cli.extras import need_extra
@@ -25,8 +25,6 @@ from jiriki.program import Run
 from jiriki.report.tables import Sheet, rich_table
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
-
-PATIENCE = 4  # times the predicted cycles: gates that take longer do not end
 
 
 @dataclass(frozen=True)

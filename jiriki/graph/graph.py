@@ -54,6 +54,15 @@ class Graph:
     constants: Mapping[str, np.ndarray]
     nodes: tuple[Node, ...]
 
+    def __repr__(self) -> str:
+        """Return one line without arrays."""
+        ports = ", ".join(f"{p.name} {p.external}{list(p.shape)}" for p in self.inputs) or "none"
+        results = ", ".join(f"{p.name} {p.external}{list(p.shape)}" for p in self.outputs)
+        return (
+            f"<Graph {self.name}: {len(self.nodes):,} nodes, {len(self.constants):,} constants, "
+            f"inputs {ports}, outputs {results or 'none'}>"
+        )
+
     def verify(self) -> None:
         """Raise GraphError, naming the object and rule, unless the document is well formed."""
         defined = self._verify_sources()

@@ -68,19 +68,27 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A verified list of instructions for one chip, with its data."""
+    """A verified list of instructions for one chip, with its data.
 
-    name: str
+    `jiriki.compile` returns one; `jiriki.run`, `profile` and `verify` take it. It does not change.
+
+    >>> import jiriki
+    >>> jiriki.compile("digits", chip="nano")
+    <Program digits for nano: ... instructions, ... bytes of DRAM, inputs image float32[1, 1, 8, 8],
+    outputs logits float32[1, 10]>
+    """
+
+    name: str  # of the model
     chip: str  # catalogue name
     chip_hash: str  # ChipConfig.content_hash() it was emitted for
     instructions: tuple[Instruction, ...]
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...]  # constants: weights, parameters, tables
     dram_bytes: int  # extent of the image: segments, inputs, outputs, spilled tensors
-    inputs: tuple[Binding, ...]
-    outputs: tuple[Binding, ...]
+    inputs: tuple[Binding, ...]  # name, shape and type of each input
+    outputs: tuple[Binding, ...]  # name, shape and type of each output
     notes: tuple[Note, ...] = ()  # Instruction.note indexes this
     parameters: tuple[str, ...] = ()  # names of host parameters read by PARM
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict)  # free text, kept in the file
     _hash: str = field(default="", init=False, repr=False, compare=False)  # "": not computed yet
 
     def __repr__(self) -> str:
@@ -93,6 +101,7 @@ class Program:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
         return sum(note.macs for note in self.notes)
 
     def image(self) -> np.ndarray:

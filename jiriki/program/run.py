@@ -1,4 +1,7 @@
-"""Run: what an engine returns, and the protocol every engine keeps."""
+"""Run: what an engine returns, and the protocol every engine keeps.
+
+A Run prints as one line and shows as a small table in a notebook.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from jiriki.program.notebook import html_table
 from jiriki.program.program import Program
 
 
@@ -36,19 +40,27 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Outputs and counts of one execution. Fields an engine cannot know are None or empty."""
+    """Outputs and counts of one execution. Fields an engine cannot know are None or empty.
 
-    engine: str
-    program_hash: str
+    >>> import jiriki
+    >>> run = jiriki.run(jiriki.compile("digits", chip="nano"), engine="timing")
+    >>> run
+    <Run timing; program ...; ... cycles>
+    >>> run.outputs is None, sorted(run.units)
+    (True, ['LD', 'MX', 'ST', 'VX'])
+    """
+
+    engine: str  # name of the engine
+    program_hash: str  # Program.content_hash()
     parameters: Mapping[str, int] = field(default_factory=dict)  # the host's, by name
-    outputs: Mapping[str, np.ndarray] | None = None
-    cycles: int | None = None
-    dram_read_bytes: int | None = None
-    dram_write_bytes: int | None = None
-    units: Mapping[str, UnitCounters] = field(default_factory=dict)
-    events: tuple[Event, ...] = ()
+    outputs: Mapping[str, np.ndarray] | None = None  # by name, in the host's shapes and types
+    cycles: int | None = None  # from the start to HALT
+    dram_read_bytes: int | None = None  # over the DRAM port
+    dram_write_bytes: int | None = None  # over the DRAM port
+    units: Mapping[str, UnitCounters] = field(default_factory=dict)  # cycles by unit
+    events: tuple[Event, ...] = ()  # an instruction each, when they were asked for
     layer_cycles: Mapping[str, int] = field(default_factory=dict)  # layer -> MX+VX span in cycles
-    wall_s: float = 0.0
+    wall_s: float = 0.0  # seconds that the engine took on this machine
 
     def __repr__(self) -> str:
         """Return one line without arrays."""
@@ -59,10 +71,34 @@ class Run:
             told.append("outputs " + ", ".join(map(_described, self.outputs.items())))
         return f"<Run {'; '.join(told)}>"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, the outputs, the units."""
+        counts = (
+            ("cycles", self.cycles), ("DRAM bytes read", self.dram_read_bytes),
+            ("DRAM bytes written", self.dram_write_bytes),
+        )  # fmt: skip
+        rows = [("program", self.program_hash[:12])]
+        rows += [(name, f"{number:,}") for name, number in counts if number is not None]
+        rows += [(f"parameter {name}", f"{value:,}") for name, value in self.parameters.items()]
+        outputs = (self.outputs or {}).items()
+        rows += [(f"output {name}", f"{v.dtype}{list(v.shape)}") for name, v in outputs]
+        return html_table(f"Run on engine {self.engine}", ("", ">"), rows) + _units_html(self)
+
 
 def _described(output: tuple[str, np.ndarray]) -> str:
     name, values = output
     return f"{name} {values.dtype}{list(values.shape)}"
+
+
+def _units_html(run: Run) -> str:
+    """Return the table of the units' cycles, or nothing for an engine without."""
+    if not run.units:
+        return ""
+    rows = [
+        (name, f"{unit.busy:,}", f"{unit.starved:,}", f"{unit.blocked:,}")
+        for name, unit in run.units.items()
+    ]
+    return html_table("cycles of the units", ("unit", ">busy", ">starved", ">blocked"), rows)
 
 
 class Engine(Protocol):

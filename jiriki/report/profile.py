@@ -22,6 +22,7 @@ from jiriki.program.layer_names import layer_names, with_layer_names
 from jiriki.program.stream import work_of
 from jiriki.report.bounds import LayerBound, layer_bounds
 from jiriki.report.errors import ReportError
+from jiriki.report.quantities import percent, seconds
 from jiriki.report.scratchpad import ScratchpadUse, scratchpad_use
 from jiriki.report.tokens import signallers
 
@@ -45,20 +46,33 @@ class LayerRow:
 class Profile:
     """A Program's Run on a chip, joined."""
 
-    model: str
-    chip: ChipConfig
-    program_hash: str
-    macs: int
-    cycles: int
-    dram_read_bytes: int
-    dram_write_bytes: int
-    units: Mapping[str, UnitCounters]
+    model: str  # its name
+    chip: ChipConfig  # that the cycles are of
+    program_hash: str  # Program.content_hash()
+    macs: int  # multiply-accumulates of one inference
+    cycles: int  # from the start to HALT
+    dram_read_bytes: int  # over the DRAM port
+    dram_write_bytes: int  # over the DRAM port
+    units: Mapping[str, UnitCounters]  # cycles by unit
     layers: tuple[LayerRow, ...]  # in the order of the program
     energy: EnergyEstimate | None = None  # of one inference; an estimate with its range
-    events: tuple[Event, ...] = ()
+    events: tuple[Event, ...] = ()  # an instruction each
     suppliers: tuple[tuple[int, ...], ...] = ()  # of each event, as in `tokens.signallers`
-    scratchpad: ScratchpadUse | None = field(default=None, compare=False)
-    wall_s: Mapping[str, float] = field(default_factory=dict)
+    scratchpad: ScratchpadUse | None = field(default=None, compare=False)  # what lay in it when
+    wall_s: Mapping[str, float] = field(default_factory=dict)  # seconds a step, where measured
+
+    def __repr__(self) -> str:
+        """Return one line: cycles, time, how well the multipliers were used."""
+        return (
+            f"<Profile {self.model} on {self.chip.name}: {self.cycles:,} cycles, "
+            f"{seconds(self.latency_s)}, {percent(self.utilisation)} of the MAC/cycle>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the counts, the units, the slowest layers."""
+        from jiriki.report.notebook import profile_html  # which reads Profiles
+
+        return profile_html(self)
 
     @property
     def utilisation(self) -> float:
@@ -67,6 +81,7 @@ class Profile:
 
     @property
     def dram_bytes(self) -> int:
+        """Bytes read and written over the DRAM port."""
         return self.dram_read_bytes + self.dram_write_bytes
 
     @property

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import fields
 from functools import cache
 from importlib import resources
+from os import PathLike, fspath
 from pathlib import Path
 
 from jiriki.chip.config import LIMITS, POWERS_OF_TWO, ChipConfig
@@ -22,11 +23,19 @@ def chip_names() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
-def load_chip(name: str) -> ChipConfig:
+def load_chip(name: str | PathLike[str]) -> ChipConfig:
     """Read a chip by catalogue name or by path to a TOML file.
 
     Raises ChipError when there is no such chip, the file is not TOML, or a rule is broken.
+
+    >>> import jiriki
+    >>> chip = jiriki.load_chip("nano")
+    >>> chip
+    <ChipConfig nano: 64 MAC/cycle at 1 GHz, 64 KiB of scratchpad>
+    >>> chip.macs_per_cycle
+    64
     """
+    name = fspath(name)
     if name in chip_names():
         return _catalogue_chip(name)
     path = Path(name)
