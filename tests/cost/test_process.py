@@ -16,6 +16,7 @@ from jiriki.cost.process import (
     parse_process,
     process_ids,
 )
+from jiriki.cost.yields import YieldModel, die_yield
 from jiriki.products.errors import FactError
 
 NODES = [load_process(id) for id in process_ids()]
@@ -97,6 +98,16 @@ def test_sram_energy_is_that_of_the_published_sizes() -> None:
 def test_a_product_s_name_of_a_node_finds_it() -> None:
     assert load_process("tsmc-12").id == "12nm"
     assert load_process("smic-n+2").id == "smic-n2"
+
+
+def test_domestic_7_nm_has_the_yields_that_are_reported() -> None:
+    """Of dies of 665.6 mm2 not above 50 %, about 40 %, 30 % a year before."""
+    density = load_process("smic-n2").defect_density
+    yields = [
+        die_yield(665.6, defects, YieldModel.MURPHY)
+        for defects in (density.low, density.base, density.high)
+    ]
+    assert yields == pytest.approx([0.50, 0.40, 0.30], abs=0.01)
 
 
 NODE_TEXT = (resources.files("jiriki.cost.process") / "14nm.toml").read_text("utf-8")

@@ -127,8 +127,8 @@ def test_our_own_chip_costs_what_it_takes_to_make_and_its_masks_once() -> None:
 def test_wafers_bound_chips_by_the_yield_model() -> None:
     foundry = '[[foundry]]\nid = "f"\nwafers = { value = 10, unit = "wafers/month" }\n'
     found = open_market(demand(extra=foundry + supply("ascend-910c", 'foundry = "f"')))
-    # 80 dies of 665.6 mm2 a wafer, three in ten good, two a package
-    assert 10 < offer(found, "more").per_wafer < 15
+    # 80 dies of 665.6 mm2 a wafer, four in ten good, two a package; some packages are lost
+    assert 14 < offer(found, "more").per_wafer < 16
     assert found.wafers["f"] == (10.0, 10.0, 10.0)
 
 

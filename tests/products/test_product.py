@@ -44,6 +44,35 @@ def test_figures_of_hanguang_800_are_those_of_hot_chips_2020() -> None:
     assert chip.dram is None and chip.dram_bandwidth is None and chip.made_in == "TW"
 
 
+# (low, base, high) as the pages that `source` names have them, in the units that they use.
+READ = {
+    ("ascend-910c", "fp16"): (752, 752, 800),  # 6,688 / 4.45 TFLOPS are 1,503 in int8
+    ("ascend-910c", "int8"): (1503, 1504, 1600),
+    ("h20", "price"): (10_000, 12_000, 15_000),
+    ("h200", "price"): (24_000, 27_000, 38_000),
+    ("b300", "tdp"): (1000, 1400, 1400),
+    ("b300", "fp8"): (4500, 4500, 7000),
+    ("b300", "fp16"): (2250, 2250, 3500),
+    ("tpu-v5e", "io_bandwidth"): (400, 400, 400),
+    ("tpu-v5e", "dram_bandwidth"): (819, 819, 859),  # 800 GiB/s are 859
+    ("tpu-v6e", "io_bandwidth"): (800, 800, 800),
+    ("inferentia2", "dram_bandwidth"): (820, 820, 880.5),
+    ("l40s", "sram"): (48, 96, 96),
+    ("l40s", "tdp"): (300, 350, 350),
+    ("l40s", "fp16"): (362, 362, 366.5),
+}
+SCALE = {"fp16": 1e12, "fp8": 1e12, "int8": 1e12, "sram": 1e6, "price": 1, "tdp": 1}
+
+
+@pytest.mark.parametrize(("id", "key"), READ)
+def test_figures_are_those_of_their_sources(id: str, key: str) -> None:
+    chip = load_product(id)
+    figure = chip.peak[key] if key in chip.peak else getattr(chip, key)
+    scale = SCALE.get(key, 1e9)
+    read = tuple(end / scale for end in (figure.low, figure.base, figure.high))
+    assert read == pytest.approx(READ[id, key], rel=1e-3)
+
+
 def test_sources_that_differ_are_ranges() -> None:
     chip = load_product("b200")
     assert (chip.peak["int8"].low, chip.peak["int8"].high) == (2500e12, 4500e12)

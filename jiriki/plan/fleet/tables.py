@@ -75,10 +75,16 @@ def _binding_texts(course: Course) -> list[str]:
     dearest = [next(one for one in course.bindings if one.kind == kind) for kind in kinds]
     ranked = sorted(dearest, key=lambda one: -len(one.months))[:_SHOWN_BINDINGS]
     return [
-        f"{one.text} in {months_text(one.months)} (one more of {one.unit} in every month saves "
-        f"{one.saving:,.0f} USD, in the dearest month alone {one.month_saving:,.0f})"
-        for one in ranked
+        f"{binding.text} in {months_text(binding.months)} (relaxed by {_step(binding.unit)} in "
+        f"every month it saves {binding.saving:,.0f} USD, in the dearest month alone "
+        f"{binding.month_saving:,.0f})"
+        for binding in ranked
     ]
+
+
+def _step(unit: str) -> str:
+    """Return one of a unit: "1 chip a month" of "chips a month"."""
+    return f"1 {unit.replace('chips', 'chip').replace('wafers', 'wafer')}"
 
 
 def summary_sheet(plan: Plan) -> Sheet:
@@ -190,15 +196,17 @@ def services_sheet(course: Course) -> Sheet:
 
 
 def bindings_sheet(course: Course) -> Sheet:
+    """List what binds, and what giving way by one unit saves."""
     heads = (
-        "constraint", "months", ">one more saves, USD", ">in one month alone", "one of",
+        "constraint", "binds in", "relaxed by", ">in every month saves, USD",
+        ">in its dearest month alone",
     )  # fmt: skip
     rows = tuple(
         (
-            one.text, months_text(one.months), f"{one.saving:,.0f}", f"{one.month_saving:,.0f}",
-            one.unit,
+            binding.text, months_text(binding.months), _step(binding.unit),
+            f"{binding.saving:,.0f}", f"{binding.month_saving:,.0f}",
         )
-        for one in course.bindings
+        for binding in course.bindings
     )  # fmt: skip
     return Sheet("constraints that bind", heads, rows)
 
