@@ -392,12 +392,20 @@ def cost(
             "--assumptions", metavar="FILE.toml", help="What replaces the package's assumptions."
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            metavar="FILE.toml",
+            help="What replaces the package's factors, such as [units] as synthesised.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Estimate area, energy and price of a tile or of a product, low, base and high."""
     from jiriki.cli.cost import Request, cost
 
-    cost(Request(name, process, scaling, assumptions), json)
+    cost(Request(name, process, scaling, assumptions, calibration), json)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=CATALOGUES)

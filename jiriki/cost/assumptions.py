@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from jiriki.cost.yields import YieldModel
 from jiriki.products.errors import FactError
@@ -25,7 +24,6 @@ _SERVER = {
     "pue": "1", "utilisation": "1", "idle_power": "1",
 }  # fmt: skip
 _SHARES = ("assembly_yield", "server.utilisation", "server.idle_power")
-_OF_A_FIGURE = {"value", "low", "base", "high", "unit", "source", "date", "unverified"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,7 @@ def load_assumptions(path: Path | None = None) -> Assumptions:
     """
     if path is None:
         return _packaged()
-    where = f"assumptions {path}"
-    own = load_table(path, where)
-    return _assumptions(Table(_merged(_package_table().table, own.table), where))
+    return _assumptions(load_table(path, f"assumptions {path}").over(_package_table()))
 
 
 @cache
@@ -62,16 +58,6 @@ def _packaged() -> Assumptions:
 
 def _package_table() -> Table:
     return load_table(resources.files("jiriki.cost") / "assumptions.toml", "assumptions.toml")
-
-
-def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the figures and values of `own`; tables are merged key by key."""
-    merged = dict(base)
-    for key, value in own.items():
-        old = merged.get(key)
-        is_table = isinstance(value, dict) and not value.keys() & _OF_A_FIGURE
-        merged[key] = _merged(old, value) if is_table and isinstance(old, dict) else value
-    return merged
 
 
 def _assumptions(table: Table) -> Assumptions:

@@ -1,11 +1,12 @@
 """`Calibration`: the factors that join synthesis and published dies to the area and energy models.
 
-In: `calibration.toml`, or a table of the same form with the gate counts of a real synthesis. Out:
-figures by name, and what they were calibrated on, which every estimate carries along.
+In: `calibration.toml`, or a TOML of the user's that replaces some of its entries, such as with the
+gate counts of a real synthesis. Out: figures by name, and what they were calibrated on, which every
+estimate carries along.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -52,20 +53,27 @@ class Calibration:
 
 
 def load_calibration(path: Path | None = None) -> Calibration:
-    """Read a calibration of the user's own; without a path the one of the package.
+    """Read a user's calibration; what it leaves out, or all without a path, is as in the package.
 
     `[units.NAME]` gives the transistors of a unit of the tile (`mx`, `vx`, ...) as synthesised.
     Raises FactError.
     """
     if path is None:
         return _packaged()
-    return _calibration(load_table(path, f"calibration {path}"))
+    own = load_table(path, f"calibration {path}")
+    calibration = _calibration(own.over(_package_table()))
+    return replace(
+        calibration, calibrated_on=(*calibration.calibrated_on, f"{', '.join(own.table)} of {path}")
+    )
 
 
 @cache
 def _packaged() -> Calibration:
-    file = resources.files("jiriki.cost") / "calibration.toml"
-    return _calibration(load_table(file, "calibration.toml"))
+    return _calibration(_package_table())
+
+
+def _package_table() -> Table:
+    return load_table(resources.files("jiriki.cost") / "calibration.toml", "calibration.toml")
 
 
 def parse_calibration(where: str, content: str | bytes) -> Calibration:

@@ -6,17 +6,18 @@ masks are spread over the units; engineering, margin and the choice of working p
 chips are left out. A buyer pays more.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jiriki.cost.area import die_area
 from jiriki.cost.assumptions import Assumptions, load_assumptions
-from jiriki.cost.calibration import load_calibration
+from jiriki.cost.calibration import Calibration, load_calibration
 from jiriki.cost.design import Design, load_designs
 from jiriki.cost.errors import CostError
 from jiriki.cost.interfaces import load_memory
 from jiriki.cost.process import Process, load_process
-from jiriki.cost.yields import YieldModel, die_yield, dies_per_wafer, repaired_yield
+from jiriki.cost.yields import WAFER_MM, YieldModel, die_yield, dies_per_wafer, repaired_yield
 from jiriki.products.errors import FactError
 from jiriki.products.figure import Figure
 from jiriki.products.product import Product
@@ -80,43 +81,66 @@ def _share(value: Range) -> Range:
     return value.through(lambda share: min(1.0, share))
 
 
-def product_die(made: Product, given: Assumptions) -> DieCost:
+def tile_silicon(area: Range, node: Process, model: YieldModel) -> Range:
+    """Return USD of a tile's silicon: its share of a wafer's area, over the share that is good.
+
+    area: mm2. The wafer's edge, masks, package and test come with the die that holds the tile.
+    """
+
+    def cost(mm2: float, defects: float, wafer: float) -> float:
+        return wafer * mm2 / (math.pi * (WAFER_MM / 2) ** 2) / die_yield(mm2, defects, model)
+
+    return vary(cost, area, Range.of(node.defect_density), Range.of(node.wafer_price))
+
+
+def product_die(
+    product: Product, assumptions: Assumptions, factors: Calibration | None = None
+) -> DieCost:
     """Return the cost of a die of a product; our own repair by spare tiles."""
-    if made.ours:
-        plan = _design(made)
-        return design_die(plan, given)
-    if made.die_area is None:
-        raise CostError(f"{made.id}: its die area is not published, so no price follows from it")
-    area = Range.of(made.die_area) / made.dies
-    return die_cost(area, _node(made), given.yield_model)
+    if product.ours:
+        return design_die(_design(product), assumptions, factors)
+    if product.die_area is None:
+        raise CostError(f"{product.id}: its die area is not published, so no price follows from it")
+    area = Range.of(product.die_area) / product.dies
+    return die_cost(area, _node(product), assumptions.yield_model)
 
 
-def design_die(plan: Design, given: Assumptions) -> DieCost:
+def design_die(
+    design: Design, assumptions: Assumptions, factors: Calibration | None = None
+) -> DieCost:
     """Return the cost of a die of our own, repaired by its spare tiles."""
-    estimate = die_area(plan)
+    estimate = die_area(design, factors)
     share = estimate.units["tiles"].base / estimate.total.base
     return die_cost(
-        Range.of(estimate.total), plan.node, given.yield_model,
-        plan.tiles_per_die, plan.spare_tiles_per_die, share,
+        Range.of(estimate.total), design.node, assumptions.yield_model,
+        design.tiles_per_die, design.spare_tiles_per_die, share,
     )  # fmt: skip
 
 
-def price(made: Product, given: Assumptions | None = None) -> PriceEstimate:
-    """Estimate what one good chip costs. Raises CostError where its silicon is not known."""
-    given = given or load_assumptions()
-    die = product_die(made, given)
-    kind = _design(made).package if made.ours else DEFAULT_PACKAGE["hbm" in made.dram_kind]
-    area = die.area * made.dies
+def price(
+    product: Product,
+    assumptions: Assumptions | None = None,
+    factors: Calibration | None = None,
+) -> PriceEstimate:
+    """Estimate what one good chip costs to make.
+
+    Raises CostError where its silicon is not known. `factors` are for areas of our own.
+    """
+    assumptions = assumptions or load_assumptions()
+    die = product_die(product, assumptions, factors)
+    kind = _design(product).package if product.ours else DEFAULT_PACKAGE["hbm" in product.dram_kind]
+    package = f"package.{kind}"
+    area = die.area * product.dies
     parts = {
-        "silicon": die.cost * made.dies,
-        "package": given[f"package.{kind}.fixed"] + given[f"package.{kind}.per_area"] * area,
-        "memory": _memory(made),
-        "test": given["test_per_die"] * made.dies,
+        "silicon": die.cost * product.dies,
+        "package": assumptions[f"{package}.fixed"] + assumptions[f"{package}.per_area"] * area,
+        "memory": _memory(product),
+        "test": assumptions["test_per_die"] * product.dies,
     }
-    bought = Range.total(parts.values())
-    parts["assembly loss"] = bought * given["assembly_yield"].through(_loss)
-    parts["masks"] = Range.of(_node(made).mask_set) / given["units"]
-    return _estimate(made, parts, die, given)
+    assembled = Range.total(parts.values())
+    parts["assembly loss"] = assembled * assumptions["assembly_yield"].through(_loss)
+    parts["masks"] = Range.of(_node(product).mask_set) / assumptions["units"]
+    return _estimate(product, parts, die, assumptions)
 
 
 def _loss(good: float) -> float:
@@ -124,45 +148,49 @@ def _loss(good: float) -> float:
     return max(1 / good - 1, 1e-9)
 
 
-def _memory(made: Product) -> Range:
-    if made.dram is None:
+def _memory(product: Product) -> Range:
+    if product.dram is None:
         return ZERO
     try:
-        kind = load_memory(made.dram_kind)
+        kind = load_memory(product.dram_kind)
     except FactError as error:
-        raise CostError(f"{made.id}: no price follows, for its memory has none ({error})") from None
-    return Range.of(kind.price) * Range.of(made.dram)
+        raise CostError(
+            f"{product.id}: no price follows, for its memory has none ({error})"
+        ) from None
+    return Range.of(kind.price) * Range.of(product.dram)
 
 
-def _node(made: Product) -> Process:
+def _node(product: Product) -> Process:
     try:
-        return load_process(made.process)
+        return load_process(product.process)
     except FactError:
         raise CostError(
-            f"{made.id}: its process {made.process!r} has no wafer price, so no price follows"
+            f"{product.id}: its process {product.process!r} has no wafer price, so no price follows"
         ) from None
 
 
-def _design(made: Product) -> Design:
-    if made.id not in load_designs():
-        raise CostError(f"{made.id} is ours but family.toml does not tell how it is built; add it")
-    return load_designs()[made.id]
+def _design(product: Product) -> Design:
+    if product.id not in load_designs():
+        raise CostError(
+            f"{product.id} is ours but family.toml does not tell how it is built; add it"
+        )
+    return load_designs()[product.id]
 
 
 def _estimate(
-    made: Product, parts: Mapping[str, Range], die: DieCost, given: Assumptions
+    product: Product, parts: Mapping[str, Range], die: DieCost, assumptions: Assumptions
 ) -> PriceEstimate:
-    why, date = f"price model of {made.id}", load_calibration().date
+    why, date = f"price model of {product.id}", load_calibration().date
 
     def dollars(value: Range) -> Figure:
         return value.figure("USD", why, date, unverified=True)
 
     return PriceEstimate(
-        product=made.id,
+        product=product.id,
         parts={name: dollars(value) for name, value in parts.items()},
         total=dollars(Range.total(parts.values())),
         yield_share=die.good.figure("1", why, date, unverified=True),
-        assumptions=given,
+        assumptions=assumptions,
     )
 
 
@@ -177,48 +205,51 @@ class ServerHour:
 
 
 def server_hour(
-    made: Product, given: Assumptions | None = None, purchase: Figure | None = None
+    product: Product,
+    assumptions: Assumptions | None = None,
+    purchase: Figure | None = None,
+    factors: Calibration | None = None,
 ) -> ServerHour:
     """Estimate what a server of these chips costs a second, bought at `purchase` a chip.
 
     Without `purchase` a chip costs its published price, else what it costs to make. Raises
     CostError where neither is known, or the chip's power is not.
     """
-    given = given or load_assumptions()
-    if made.tdp is None:
-        raise CostError(f"{made.id}: its power is not published, so no server follows from it")
-    paid = purchase or made.price or price(made, given).total
-    power = Range.of(made.tdp)
-    board = given["board.fixed"] + given["board.per_watt"] * power
-    chips = given.chips_per_server
-    capital = (Range.of(paid) + board) * chips + given["server.host_price"]
-    load, idle = given["server.utilisation"], given["server.idle_power"]
+    assumptions = assumptions or load_assumptions()
+    if product.tdp is None:
+        raise CostError(f"{product.id}: its power is not published, so no server follows from it")
+    paid = purchase or product.price or price(product, assumptions, factors).total
+    power = Range.of(product.tdp)
+    board = assumptions["board.fixed"] + assumptions["board.per_watt"] * power
+    chips = assumptions.chips_per_server
+    capital = (Range.of(paid) + board) * chips + assumptions["server.host_price"]
+    load, idle = assumptions["server.utilisation"], assumptions["server.idle_power"]
     share = vary(lambda busy, rest: busy + (1 - busy) * rest, load, idle)
-    drawn = power * share * chips + given["server.host_power"]
+    drawn = power * share * chips + assumptions["server.host_power"]
     parts = {
-        "capital": capital / given["server.life"],
-        "upkeep": capital * given["server.upkeep"] / YEAR_S,
-        "electricity": drawn * given["server.pue"] * given["server.electricity"],
+        "capital": capital / assumptions["server.life"],
+        "upkeep": capital * assumptions["server.upkeep"] / YEAR_S,
+        "electricity": drawn * assumptions["server.pue"] * assumptions["server.electricity"],
     }
-    why, date = f"server of {chips} {made.id}", load_calibration().date
+    why, date = f"server of {chips} {product.id}", load_calibration().date
     figures = {k: v.figure("USD/s", why, date, unverified=True) for k, v in parts.items()}
     total = Range.total(parts.values()).figure("USD/s", why, date, unverified=True)
-    return ServerHour(made.id, chips, figures, total)
+    return ServerHour(product.id, chips, figures, total)
 
 
 YEAR_S = 365.25 * 86400
 
 
 def per_million(
-    made: Product,
+    product: Product,
     rate_per_chip: Range,
-    given: Assumptions | None = None,
+    assumptions: Assumptions | None = None,
     purchase: Figure | None = None,
 ) -> Figure:
     """Return USD of a million tokens or images at `rate_per_chip` a second while a chip works."""
-    given = given or load_assumptions()
-    hour = server_hour(made, given, purchase)
-    rate = rate_per_chip * given["server.utilisation"] * hour.chips
+    assumptions = assumptions or load_assumptions()
+    hour = server_hour(product, assumptions, purchase)
+    rate = rate_per_chip * assumptions["server.utilisation"] * hour.chips
     cost = Range.of(hour.total) / rate * MILLION
     why = f"a million at {rate_per_chip.base:g}/s a chip, {hour.total.source}"
     return cost.figure("USD", why, load_calibration().date, unverified=True)

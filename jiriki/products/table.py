@@ -74,6 +74,10 @@ class Table:
             known = ", ".join(sorted(self.asked))
             raise self.error(f"{self.where}: unknown key {key!r}; known are {known}")
 
+    def over(self, base: "Table") -> "Table":
+        """Return this table; what it leaves out, key by key of inner tables, is as in `base`."""
+        return self._part(_merged(base.table, self.table), self.where)
+
     def has(self, key: str) -> bool:
         self.asked.add(key)
         return key in self.table
@@ -340,3 +344,17 @@ def load_sources() -> dict[str, str]:
     """Return source key -> citation that a reader can open."""
     table = load_table(resources.files("jiriki.products") / "sources.toml", "sources.toml")
     return {key: table.text(key) for key in table.table}
+
+
+_OF_A_FIGURE = {"value", "low", "base", "high", "unit", "source", "date", "unverified"}
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        inherited = merged.get(key)
+        is_table = isinstance(value, dict) and not value.keys() & _OF_A_FIGURE
+        merged[key] = (
+            _merged(inherited, value) if is_table and isinstance(inherited, dict) else value
+        )
+    return merged

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from jiriki.chip import load_chip
+from jiriki.cost.process import load_process
+from jiriki.cost.validate.synthesis import checks
 from tests.cli.conftest import Result
 
 Command = Callable[..., Result]
@@ -48,10 +53,62 @@ def test_cost_of_our_product_is_area_power_and_price(jiriki: Command) -> None:
     assert payload["server_hour_usd"]["total"]["base"] > 0
 
 
+def test_a_price_is_told_first_with_its_range_and_unit(jiriki: Command) -> None:
+    first = jiriki("cost", "h20").out.split("\n\n")[0]
+    words = " ".join(first.split())
+    assert re.search(r"one h20 costs [\d,]+ USD \([\d,]+ to [\d,]+ USD\) to make", words)
+    assert words.endswith("buyers pay 12,000 USD (10,000 to 15,000 USD), as of 2025-05-25.")
+
+
+def test_silicon_of_a_tile_is_its_share_of_a_good_wafer(jiriki: Command) -> None:
+    payload = json.loads(jiriki("cost", "nano", "--json").out)
+    area, node = payload["area_mm2"]["total"]["base"], load_process("14nm")
+    share = area / (math.pi * 150**2)  # of a wafer of 300 mm; hardly any tile of 1 mm2 is lost
+    usd = payload["price_usd"]["total"]
+    assert usd["base"] == pytest.approx(share * node.wafer_price.base, rel=2e-3)
+    assert usd["low"] < usd["base"] < usd["high"]
+    assert f"{usd['base']:.3g} USD" in jiriki("cost", "nano").out
+
+
+def test_synthesised_units_of_one_s_own_change_area_and_price(
+    jiriki: Command, tmp_path: Path
+) -> None:
+    """The page on methods tells what `nano` is with the counts of synthesis: 1.15 mm2, not 0.93."""
+    units = [check for check in checks(load_chip("nano")) if check.unit != "all"]
+    lines = [
+        f'{c.unit} = {{ value = {4 * (c.logic + c.memory)}, unit = "1", source = "own", '
+        'date = "2026-11-30" }'
+        for c in units
+    ]
+    path = tmp_path / "own.toml"
+    path.write_text("[units]\n" + "\n".join(lines), "utf-8")
+    usual = json.loads(jiriki("cost", "nano", "--json").out)
+    own = json.loads(jiriki("cost", "nano", "--calibration", path, "--json").out)
+    areas = [payload["area_mm2"]["total"]["base"] for payload in (usual, own)]
+    assert areas == pytest.approx([0.93, 1.15], abs=0.01)
+    assert own["price_usd"]["total"]["base"] > usual["price_usd"]["total"]["base"]
+    assert own["calibrated_on"][-1] == f"units of {path}"
+
+
+def test_calibration_reaches_the_price_of_our_own_chips_only(
+    jiriki: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        '[units]\nmx = { value = 1e8, unit = "1", source = "own", date = "2026-11-30" }'
+    )
+    usual = json.loads(jiriki("cost", "jiriki-open-14", "--json").out)
+    own = json.loads(jiriki("cost", "jiriki-open-14", "--calibration", path, "--json").out)
+    for key in ("die_area_mm2", "power_w", "price_usd"):
+        assert own[key]["total"]["base"] > usual[key]["total"]["base"], key
+    done = jiriki("cost", "h100", "--calibration", path)
+    assert done.code == 1 and "--calibration is for tiles and chips of ours" in done.err
+
+
 def test_cost_in_words_names_ranges_and_calibration(jiriki: Command) -> None:
     done = jiriki("cost", "h100")
     assert done.code == 0
-    for said in ("price of making one h100", "low", "high", "silicon", "calibrated on"):
+    for said in ("cost of making one h100", "low", "high", "silicon", "calibrated on"):
         assert said in done.out
 
 

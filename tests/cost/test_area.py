@@ -90,7 +90,7 @@ def test_synthesis_of_an_unknown_unit_is_refused() -> None:
     [
         ("low = 1003", "low = 9003", "do not ascend"),
         ("[fit]\n", '[fit]\nmood = { value = 1, unit = "1" }\n', "unknown key 'mood'"),
-        ("[cells]", "[cell]", "per_gate is missing"),
+        ("[cells]", "[cell]", "unknown key 'cell'"),
         ('unit = "KiB"', 'unit = "mm2"', "no measure of byte"),
         ("date = 2026-11-25\ncal", "date = 5\ncal", "is not a date"),
         ("[cells]", "[cells", "not valid TOML"),

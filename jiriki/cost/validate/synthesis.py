@@ -75,7 +75,7 @@ def _synthesised(table: Table) -> Synthesised:
 
 
 def checks(chip: ChipConfig, factors: Calibration | None = None) -> list[Check]:
-    """Compare unit by unit, then all. The chip must be in `synthesised()`."""
+    """Compare unit by unit, then all. The chip must be in `load_synthesis()`."""
     factors = factors or load_calibration()
     parts, units = load_synthesis()[chip.name], inventory(chip, factors)
     gate, latch = factors.value("per_gate"), factors.value("latch_bit")
