@@ -14,4 +14,10 @@ class JirikiError(Exception):
     ... except jiriki.JirikiError as error:
     ...     print(error)
     chip 'e257' is not in the catalogue; choose e1024, ..., or a path to a .toml
+
+    shell: the message for users of the command line, where its remedy is an option there.
     """
+
+    def __init__(self, message: str = "", *, shell: str | None = None) -> None:
+        super().__init__(message)
+        self.in_shell = shell or message

@@ -28,7 +28,7 @@ def main() -> None:
     try:
         sys.exit(app(prog_name="jiriki", standalone_mode=False))
     except JirikiError as error:
-        _report(type(error).__name__, str(error), debug)
+        _report(type(error).__name__, error.in_shell, debug)
         sys.exit(EXIT_USER)
     except UsageError as error:
         _report_usage(error, debug)
