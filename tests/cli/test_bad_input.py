@@ -78,9 +78,19 @@ def too_long_sum(path: Path) -> None:
 
 
 def too_large_tensor(path: Path) -> None:
-    """Two tensors of 4 GiB each, more than the DRAM of the chip."""
+    """A tensor of 4 GiB, more than is computed."""
     node = helper.make_node("Relu", ["x"], ["y"], "huge")
     onnx.save(model([node], (1, 16, 8192, 8192)), path)
+
+
+def too_many_tensors(path: Path) -> None:
+    """Ten tensors of 512 MiB each, more than the DRAM of the chip."""
+    shape = (1, 16, 2048, 4096)
+    nodes = [helper.make_node("Relu", ["x"], [f"y{i}"], f"large{i}") for i in range(8)]
+    net = model([*nodes, helper.make_node("Sigmoid", ["x"], ["y"], "last")], shape)
+    outputs = (helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, shape) for i in range(8))
+    net.graph.output.extend(outputs)
+    onnx.save(net, path)
 
 
 def wrong_channels(path: Path) -> None:
@@ -101,7 +111,8 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "unsupported operator": (unsupported, "determinant"),
     "unknown domain": (unknown_domain, "Flash"),
     "k too large for int32": (too_long_sum, "int32"),
-    "tensor larger than DRAM": (too_large_tensor, "DRAM"),
+    "tensor larger than is computed": (too_large_tensor, "1,073,741,824 elements, more than"),
+    "tensors larger than DRAM": (too_many_tensors, "DRAM"),
     "shapes that do not fit": (wrong_channels, "[1, 4, 9, 11]"),
     "float without calibration": (float_model, "--calibration"),
 }

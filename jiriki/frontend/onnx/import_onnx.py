@@ -33,6 +33,7 @@ from jiriki.frontend.onnx.ort_requant import QParam
 from jiriki.frontend.onnx.reference import executed_model
 from jiriki.frontend.onnx.registry import find_handler
 from jiriki.frontend.onnx.scales import check_scales
+from jiriki.frontend.onnx.shapes import Sizes
 from jiriki.graph import Graph, Port, TensorType
 from jiriki.graph.passes import simplify
 
@@ -47,14 +48,18 @@ TAKERS = (
 
 
 def import_onnx(
-    model: ModelSource, *, input_shapes: Mapping[str, tuple[int, ...]] | None = None
+    model: ModelSource,
+    *,
+    input_shapes: Sizes | None = None,
+    input_values: Mapping[str, object] | None = None,
 ) -> Graph:
     """Return the Graph of an ONNX model.
 
-    input_shapes fixes open dimensions. Raises ModelFileError, OpenShapeError,
+    input_shapes: shapes of inputs, or sizes of open dimensions, by name. input_values: numbers or
+    arrays at which inputs are fixed, by name. Raises ModelFileError, OpenShapeError,
     UnsupportedOperatorError or NotQuantisedError, each with one line saying what to do.
     """
-    loaded = load_model(model, input_shapes)
+    loaded = load_model(model, input_shapes, input_values=input_values)
     check_scales(loaded)
     executed = executed_model(loaded)
     context = _start(executed)

@@ -28,6 +28,7 @@ from onnxruntime.quantization import (
 from jiriki.frontend.errors import FrontendError
 from jiriki.frontend.onnx.load import ModelSource, load_model
 from jiriki.frontend.onnx.reference import folded_model, run_plain
+from jiriki.frontend.onnx.shapes import Sizes
 from jiriki.frontend.quantise.bias_headroom import tame_biases
 from jiriki.frontend.quantise.calibration import check_samples
 from jiriki.frontend.quantise.float_rewrites import (
@@ -57,17 +58,23 @@ def quantise_onnx(
     model: ModelSource,
     calibration: Iterable[Mapping[str, np.ndarray]],
     *,
-    input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+    input_shapes: Sizes | None = None,
+    input_values: Mapping[str, object] | None = None,
     exclude: Iterable[str] = (),
     method: CalibrationMethod = CalibrationMethod.MinMax,
 ) -> onnx.ModelProto:
     """Return the model in QDQ form, calibrated on the feeds.
 
+    input_shapes: shapes of inputs, or sizes of open dimensions, by name; what it leaves open, the
+    first sample decides. input_values: what inputs are fixed at, by name.
     exclude: names of nodes to leave in float. Raises CalibrationError when the feeds are empty or
     not what the model takes, ReferenceRunError when the float model does not run on them.
     """
-    loaded = load_model(model, input_shapes)
-    feeds = check_samples(loaded, calibration)
+    samples = list(calibration)
+    loaded = load_model(
+        model, input_shapes, input_values=input_values, sample=next(iter(samples), None)
+    )
+    feeds = check_samples(loaded, samples)
     run_plain(loaded, feeds[0])  # the calibration below would fail in words of the quantiser's own
     prepared = prepare_float(loaded)
     overrides = _overrides(prepared) | _range_overrides(softmax_ranges(prepared, feeds))
