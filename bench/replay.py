@@ -174,8 +174,8 @@ def _record_program(graph: Any, chip: Any, effort: int) -> Iterator[tuple[str, s
 def _verilog_writer() -> Any:  # noqa: ANN401
     try:
         from jiriki.rtl.build.verilate import verilog_text
-    except ModuleNotFoundError:
-        from jiriki.rtl.build.verilate import verilog_text
+    except ModuleNotFoundError:  # revisions before the second edition
+        from jiriki.rtl.verilate import verilog_text  # pyright: ignore[reportMissingImports]
     return verilog_text
 
 
