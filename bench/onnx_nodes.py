@@ -63,6 +63,8 @@ STORED: dict[str, tuple[int, ...]] = {
     "ReduceMin": (1,), "ReduceSum": (1,), "ReduceSumSquare": (1,), "Reshape": (1,),
     "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Tile": (1,),
     "Unsqueeze": (1,), "Upsample": (1,),
+    "CumSum": (1,), "GatherElements": (1,), "ReduceL1": (1,), "ReduceLogSum": (1,),
+    "ReduceLogSumExp": (1,), "TopK": (1,),
 }  # fmt: skip
 NUMPY_TYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",

@@ -19,11 +19,13 @@ from jiriki.frontend.errors import OpenShapeError, UnsupportedOperatorError
 from jiriki.frontend.onnx import ops_conv as take_conv
 from jiriki.frontend.onnx import ops_dynamic as take_dynamic
 from jiriki.frontend.onnx import ops_float as take_float
+from jiriki.frontend.onnx import ops_index as take_index
 from jiriki.frontend.onnx import ops_linear as take_linear
 from jiriki.frontend.onnx import ops_move as take_move
 from jiriki.frontend.onnx import ops_pool as take_pool
 from jiriki.frontend.onnx import ops_quant as take_quant
 from jiriki.frontend.onnx import ops_resize as take_resize
+from jiriki.frontend.onnx import ops_series as take_series
 from jiriki.frontend.onnx import ops_training as take_training
 from jiriki.frontend.onnx.context import INSIDE, Context, Value
 from jiriki.frontend.onnx.empty_tensors import empty_value, fold_empty_extreme, settle_empty
@@ -42,8 +44,8 @@ FOLDS = (fold_empty_extreme, fold_constant, fold_moved_weights)
 
 # Importing these fills the registry.
 TAKERS = (
-    take_conv, take_dynamic, take_float, take_linear, take_move, take_pool, take_quant,
-    take_resize, take_training,
+    take_conv, take_dynamic, take_float, take_index, take_linear, take_move, take_pool,
+    take_quant, take_resize, take_series, take_training,
 )  # fmt: skip
 
 
