@@ -19,7 +19,7 @@ import onnx
 from onnx import numpy_helper
 
 from jiriki.frontend.onnx.context import int_attribute
-from jiriki.frontend.onnx.reference import plain_session, run_reference
+from jiriki.frontend.quantise.observe import observe
 
 REACH = 16.0  # how far below the largest score of its row one still counts
 MASKED = 1000.0  # rows this far below the largest score of all are masked as a whole
@@ -53,10 +53,8 @@ def softmax_ranges(
     sites = _sites(model)
     if not sites:
         return {}
-    watched = _watched_model(model, sites)
-    session, seen = plain_session(watched), [Seen() for _ in sites]
-    for feed in feeds:
-        values = run_reference(session, feed)
+    seen = [Seen() for _ in sites]
+    for values in observe(model, _watched(sites), feeds):
         for site, record in zip(sites, seen, strict=True):
             _watch(site, record, values)
     ranges: Ranges = {}
@@ -88,21 +86,13 @@ def _sites(model: onnx.ModelProto) -> list[Site]:
     return sites
 
 
-def _watched_model(model: onnx.ModelProto, sites: list[Site]) -> onnx.ModelProto:
-    """Return the model with the tensors of the sites among its outputs."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    stored = {tensor.name for tensor in model.graph.initializer}
-    known = {output.name for output in model.graph.output} | stored
+def _watched(sites: Iterable[Site]) -> list[str]:
+    """Return the names of the tensors to look at."""
+    names = []
     for site in sites:
-        names = [site.softmax.input[0], site.softmax.output[0]]
-        if site.masked is not None:
-            names += list(site.masked.input)
-        for name in names:
-            if name and name not in known:
-                known.add(name)
-                copy.graph.output.append(onnx.ValueInfoProto(name=name))
-    return copy
+        names += [site.softmax.input[0], site.softmax.output[0]]
+        names += site.masked.input if site.masked is not None else ()
+    return names
 
 
 def _watch(site: Site, record: Seen, values: Mapping[str, np.ndarray]) -> None:

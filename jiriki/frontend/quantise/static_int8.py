@@ -39,6 +39,7 @@ from jiriki.frontend.quantise.float_rewrites import (
     split_matrix_biases,
 )
 from jiriki.frontend.quantise.names import tidy_names
+from jiriki.frontend.quantise.outliers import nodes_around, release, split_outliers
 from jiriki.frontend.quantise.softmax_ranges import softmax_ranges
 
 QDQ_OPSET = 13  # per-axis DequantizeLinear
@@ -77,6 +78,7 @@ def quantise_onnx(
     feeds = check_samples(loaded, samples)
     run_plain(loaded, feeds[0])  # the calibration below would fail in words of the quantiser's own
     prepared = prepare_float(loaded)
+    in_float = split_outliers(prepared, feeds)
     overrides = _overrides(prepared) | _range_overrides(softmax_ranges(prepared, feeds))
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "qdq.onnx"
@@ -90,10 +92,15 @@ def quantise_onnx(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=method,
-            nodes_to_exclude=[*exclude, *infinite_nodes(prepared)],
+            nodes_to_exclude=[
+                *exclude,
+                *infinite_nodes(prepared),
+                *nodes_around(prepared, in_float),
+            ],
             extra_options={"TensorQuantOverrides": overrides},
         )
         quantised = onnx.load(target)
+    release(quantised, in_float)
     tame_biases(quantised, prepared)
     return quantised
 
