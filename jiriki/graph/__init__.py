@@ -1,5 +1,6 @@
 """The tensor graph: op table, document, references and hardware-free passes."""
 
+from jiriki.graph.builder import GraphBuilder
 from jiriki.graph.errors import GraphError
 from jiriki.graph.evaluate import evaluate, evaluate_tensors
 from jiriki.graph.graph import Graph, Port
@@ -13,6 +14,7 @@ __all__ = [
     "Attr",
     "DType",
     "Graph",
+    "GraphBuilder",
     "GraphError",
     "Node",
     "Op",

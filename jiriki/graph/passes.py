@@ -6,14 +6,13 @@ functions of one int8 become one table, unused nodes and constants go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from jiriki.graph.graph import Graph
 from jiriki.graph.ops import OPS
-from jiriki.graph.tensor import DType, Node, TensorType
+from jiriki.graph.tensor import DType, Node, TensorType, fresh_name
 
 LEVELS = np.arange(-128, 128, dtype=np.int16).astype(np.int8)
 
@@ -114,7 +113,7 @@ def fold_tables(graph: Graph) -> Graph:
         if found is not None:
             root, table = found
             tables[node.outputs[0]] = found
-            name = _new_name(tensors, f"{node.outputs[0]}/table")
+            name = fresh_name(f"{node.outputs[0]}/table", tensors)
             constants[name] = table
             tensors[name] = TensorType((256,), DType.I8)
             node = replace(node, op="lut", inputs=(root, name), attrs={})
@@ -146,11 +145,3 @@ def _as_table(
             operands.append(tables[name][1] if name in tables else LEVELS)
     (table,) = OPS[node.op].reference(operands, node.attrs)
     return root, table
-
-
-def _new_name(taken: Iterable[str], base: str) -> str:
-    names, name, count = set(taken), base, 1
-    while name in names:
-        count += 1
-        name = f"{base}.{count}"
-    return name

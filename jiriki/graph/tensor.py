@@ -7,7 +7,7 @@ types (i64, bool, f16, u8) that a model's own inputs and outputs may have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
@@ -109,3 +109,12 @@ class Node:
     outputs: tuple[str, ...]
     attrs: Mapping[str, Attr]
     source: str  # the node(s) of the model it came from, for messages and reports
+
+
+def fresh_name(base: str, taken: Container[str]) -> str:
+    """Return a name that starts with `base` and is not taken."""
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}.{count}"
+    return name

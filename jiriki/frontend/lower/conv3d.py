@@ -8,11 +8,9 @@ match. One accumulator then sums all taps, so the result is exact and is requant
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
-from jiriki.frontend.onnx.context import Context, label
-from jiriki.frontend.onnx.window import Span
-from jiriki.graph import Attr
+from jiriki.frontend.lower.window import Span
+from jiriki.graph import Attr, GraphBuilder
 
 Taps = list[list[int]]  # per output depth, the slice that each tap reads; outside 0..D-1: padding
 
@@ -35,44 +33,37 @@ def _source(span: Span, position: int) -> int:
 
 
 def stack_slices(
-    context: Context, node: onnx.NodeProto, x: str, taps: Taps, fill: int, group: int
+    builder: GraphBuilder, x: str, taps: Taps, fill: int, group: int, output: str, source: str
 ) -> str:
     """Return x [N,C,D,H,W] as [N*D',taps*C,H,W], channels in the order [group][tap][C/group].
 
-    fill: what padding holds.
+    fill: what padding holds; taps: of one output depth at least.
     """
-    batch, channels, depth, *plane = context.tensors[x].shape
-    source, base = label(node), f"{node.output[0]}/slices"
-    if not taps:
-        raise context.unsupported(
-            node,
-            f"the kernel does not fit into depth {depth}",
-            "pad the input or use a smaller one",
-        )
-    y = context.emit("transpose", [x], {"perm": (0, 2, 1, 3, 4)}, base, source)
+    batch, channels, depth, *plane = builder.tensors[x].shape
+    base = f"{output}/slices"
+    y = builder.emit("transpose", [x], {"perm": (0, 2, 1, 3, 4)}, base, source)
     flat = [tap if 0 <= tap < depth else depth for row in taps for tap in row]
     if depth in flat:
         pads = (0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
         attrs: dict[str, Attr] = {"pads": pads, "mode": "constant", "value": float(fill)}
-        y = context.emit("pad", [y], attrs, base, source)
+        y = builder.emit("pad", [y], attrs, base, source)
     if flat != list(range(depth)):
-        y = context.emit("gather", [y], {"axis": 1, "indices": tuple(flat)}, base, source)
+        y = builder.emit("gather", [y], {"axis": 1, "indices": tuple(flat)}, base, source)
     images, count = batch * len(taps), len(taps[0])
     if group > 1 and count > 1:
         inner = (images, count, group, channels // group, plane[0] * plane[1])
-        y = context.emit("reshape", [y], {"shape": inner}, base, source)
-        y = context.emit("transpose", [y], {"perm": (0, 2, 1, 3, 4)}, base, source)
+        y = builder.emit("reshape", [y], {"shape": inner}, base, source)
+        y = builder.emit("transpose", [y], {"perm": (0, 2, 1, 3, 4)}, base, source)
     shape = (images, count * channels, *plane)
-    return context.emit("reshape", [y], {"shape": shape}, base, source)
+    return builder.emit("reshape", [y], {"shape": shape}, base, source)
 
 
-def unstack_slices(context: Context, node: onnx.NodeProto, y: str, batch: int) -> str:
+def unstack_slices(builder: GraphBuilder, y: str, batch: int, output: str, source: str) -> str:
     """Return images [N*D',O,H,W] as [N,O,D',H,W]."""
-    images, *rest = context.tensors[y].shape
-    source, base = label(node), node.output[0]
+    images, *rest = builder.tensors[y].shape
     attrs: dict[str, Attr] = {"shape": (batch, images // batch, *rest)}
-    y = context.emit("reshape", [y], attrs, base, source)
-    return context.emit("transpose", [y], {"perm": (0, 2, 1, 3, 4)}, base, source)
+    y = builder.emit("reshape", [y], attrs, output, source)
+    return builder.emit("transpose", [y], {"perm": (0, 2, 1, 3, 4)}, output, source)
 
 
 def stack_weights(w: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Arithmetic and comparisons of 8- and 16-bit integers, exact in float32.
+"""Arithmetic of 8- and 16-bit integers, exact in float32.
 
 In: operands of one type, int8, uint8, int16 or uint16. Bytes are int8 tensors (uint8 minus 128),
 16-bit integers are float32 tensors of whole numbers. Out: float32 operations. Sums and differences
@@ -8,75 +8,64 @@ type's range wraps around, as in ONNX Runtime.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import onnx
 
-from jiriki.frontend.onnx.context import Context, label
-from jiriki.graph import Attr
+from jiriki.graph import Attr, GraphBuilder
 
-f32 = np.float32
 BYTES = ("int8", "uint8")
 WORDS = ("int16", "uint16")
 SMALL = (*BYTES, *WORDS)
 WRAPPING = {"Add": "add", "Sub": "sub", "Mul": "mul"}
 
 
-def is_small(context: Context, node: onnx.NodeProto) -> bool:
-    """Tell whether the node computes on 8- or 16-bit integers."""
-    return context.value(node, 0).dtype in SMALL
+@dataclass(frozen=True)
+class Integers:
+    """Emission of operations on whole numbers of one type, named after what they compute."""
 
+    builder: GraphBuilder
+    dtype: str  # one of SMALL
+    output: str
+    source: str
 
-def whole_operands(context: Context, node: onnx.NodeProto) -> list[str]:
-    """Return all operands as float32 tensors; uint8 ones are 128 less than their values."""
-    return [_whole(context, node, index) for index in range(len(node.input))]
+    @property
+    def shift(self) -> int:
+        """What the tensors are less than their values: 128 for uint8."""
+        return 128 if self.dtype == "uint8" else 0
 
+    def widened(self, tensor: str) -> str:
+        """Return a tensor as float32, less the shift."""
+        return self._step("cast", tensor, to="f32") if self.dtype in BYTES else tensor
 
-def _whole(context: Context, node: onnx.NodeProto, index: int) -> str:
-    value = context.value(node, index)
-    if value.array is not None:
-        array = value.array.astype(f32) - f32(value.shift)
-        return context.add_constant(f"{node.output[0]}/constant", array)
-    tensor = context.tensor(node, index)
-    return _step(context, node, "cast", tensor, to="f32") if value.dtype in BYTES else tensor
+    def constant(self, array: np.ndarray) -> str:
+        """Store an array of the type as float32, less the shift."""
+        held = array.astype(np.float32) - np.float32(self.shift)
+        return self.builder.add_constant(f"{self.output}/constant", held)
 
+    def narrowed(self, tensor: str) -> str:
+        """Return float32 whole numbers, less the shift, as tensors of the type are held."""
+        return self._step("cast", tensor, to="i8") if self.dtype in BYTES else tensor
 
-def bind_whole(context: Context, node: onnx.NodeProto, tensor: str) -> None:
-    """Bind the node's output to whole numbers, of its first input's type, as operands are."""
-    dtype = context.value(node, 0).dtype
-    if dtype in BYTES:
-        tensor = _step(context, node, "cast", tensor, to="i8")
-    context.bind(node, tensor, dtype)
+    def wrapped(self, op: str, a: str, b: str) -> str:
+        """Return a + b, a - b or a * b, wide operands and result, brought into the range."""
+        a, b = self._shifted(a, self.shift), self._shifted(b, self.shift)
+        exact = self._step(op, a, b)
+        limits = np.iinfo(self.dtype)
+        turn = float(limits.max) - float(limits.min) + 1
+        above = self._shifted(exact, -float(limits.min))
+        turns = self._step("floor", self._times(above, 1 / turn))
+        result = self._step("sub", exact, self._times(turns, turn))
+        return self._shifted(result, -self.shift)
 
+    def _shifted(self, x: str, by: float) -> str:
+        return self._step("add", x, self._number(by)) if by else x
 
-def wrapping(context: Context, node: onnx.NodeProto) -> None:
-    """Add, Sub or Mul: the exact result, brought back into the type's range."""
-    dtype = context.value(node, 0).dtype
-    if node.op_type == "Mul" and dtype in WORDS:
-        raise context.unsupported(
-            node, "products of 16-bit integers exceed float32's 2^24", "cast to float32 first"
-        )
-    shift = context.value(node, 0).shift
-    a, b = (_shifted(context, node, x, shift) for x in whole_operands(context, node))
-    exact = _step(context, node, WRAPPING[node.op_type], a, b)
-    limits = np.iinfo(dtype)
-    turn = float(limits.max) - float(limits.min) + 1
-    above = _shifted(context, node, exact, -float(limits.min))
-    turns = _step(context, node, "floor", _times(context, node, above, 1 / turn))
-    result = _step(context, node, "sub", exact, _times(context, node, turns, turn))
-    bind_whole(context, node, _shifted(context, node, result, -shift))
+    def _times(self, x: str, factor: float) -> str:
+        return self._step("mul", x, self._number(factor))
 
+    def _number(self, value: float) -> str:
+        return self.builder.add_constant(f"{self.output}/number", np.array(value, np.float32))
 
-def _shifted(context: Context, node: onnx.NodeProto, x: str, by: float) -> str:
-    return _step(context, node, "add", x, _number(context, node, by)) if by else x
-
-
-def _times(context: Context, node: onnx.NodeProto, x: str, factor: float) -> str:
-    return _step(context, node, "mul", x, _number(context, node, factor))
-
-
-def _number(context: Context, node: onnx.NodeProto, value: float) -> str:
-    return context.add_constant(f"{node.output[0]}/number", np.array(value, f32))
-
-
-def _step(context: Context, node: onnx.NodeProto, op: str, *inputs: str, **attrs: Attr) -> str:
-    return context.emit(op, list(inputs), attrs, f"{node.output[0]}/{op}", label(node))
+    def _step(self, op: str, *inputs: str, **attrs: Attr) -> str:
+        return self.builder.emit(op, inputs, attrs, f"{self.output}/{op}", self.source)

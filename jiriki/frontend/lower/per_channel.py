@@ -8,72 +8,70 @@ sub, mul one way (exact); mul, round, add, cast the other, within decision 0004'
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
-from jiriki.frontend.onnx.context import Context, int_attribute, label
-from jiriki.graph import Attr, DType
+from jiriki.graph import Attr, DType, GraphBuilder
 
 f32 = np.float32
 
 
-def spread(
-    context: Context, node: onnx.NodeProto, array: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Return scales or zero points so that they broadcast over a tensor of this shape."""
+def spreads(array: np.ndarray, shape: tuple[int, ...], axis: int, block: int) -> bool:
+    """Tell whether scales are one, one per element of the axis, or one per block (0: none)."""
+    if array.size == 1 or (array.ndim == 1 and array.size == shape[axis] and not block):
+        return True
+    blocks = tuple(-(-n // block) if i == axis else n for i, n in enumerate(shape)) if block else ()
+    return array.shape == blocks
+
+
+def spread(array: np.ndarray, shape: tuple[int, ...], axis: int, block: int) -> np.ndarray:
+    """Return scales or zero points, of which `spreads` holds, so that they broadcast."""
     if array.size == 1:
         return array.reshape([1] * len(shape))
-    axis = int_attribute(node, "axis", 1) % len(shape)
-    block = int_attribute(node, "block_size", 0)
-    if array.ndim == 1 and array.size == shape[axis] and not block:
+    if not block:
         return array.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    blocks = tuple(-(-n // block) if i == axis else n for i, n in enumerate(shape)) if block else ()
-    if array.shape != blocks:
-        raise context.unsupported(
-            node,
-            f"scale of shape {array.shape} is neither one per element of axis {axis} nor one per "
-            f"block of {block}",
-            "give one scale, a vector along the axis, or one per block",
-        )
     return np.repeat(array, block, axis=axis).take(range(shape[axis]), axis=axis)
 
 
 def dequantise_spread(
-    context: Context, node: onnx.NodeProto, x: str, scale: np.ndarray, zero_point: np.ndarray
+    builder: GraphBuilder,
+    x: str,
+    scale: np.ndarray,
+    zero_point: np.ndarray,
+    base: str,
+    source: str,
 ) -> str:
     """Emit (x - zero_point) * scale, both spread; zero_point as the int8 tensor holds it."""
-    base, source = node.output[0], label(node)
     wide = x
-    if context.tensors[x].dtype is DType.I8:
-        wide = context.emit("cast", [x], {"to": "f32"}, f"{base}/cast", source)
+    if builder.tensors[x].dtype is DType.I8:
+        wide = builder.emit("cast", [x], {"to": "f32"}, f"{base}/cast", source)
     if zero_point.any():
-        middle = context.add_constant(f"{base}/zero_point", zero_point.astype(f32))
-        wide = context.emit("sub", [wide, middle], {}, f"{base}/sub", source)
-    factor = context.add_constant(f"{base}/scale", scale.astype(f32))
-    return context.emit("mul", [wide, factor], {}, f"{base}/mul", source)
+        middle = builder.add_constant(f"{base}/zero_point", zero_point.astype(f32))
+        wide = builder.emit("sub", [wide, middle], {}, f"{base}/sub", source)
+    factor = builder.add_constant(f"{base}/scale", scale.astype(f32))
+    return builder.emit("mul", [wide, factor], {}, f"{base}/mul", source)
 
 
 def quantise_spread(
-    context: Context,
-    node: onnx.NodeProto,
+    builder: GraphBuilder,
     x: str,
     scale: np.ndarray,
     zero_point: np.ndarray,
     dtype: str,
+    base: str,
+    source: str,
 ) -> str:
     """Emit sat(rne(x / scale) + zero_point), both spread, to 8 or 16 bits.
 
     zero_point is in the type itself; a uint8 result is held less 128.
     """
-    base, source = node.output[0], label(node)
-    inverse = context.add_constant(f"{base}/inverse", f32(1) / scale.astype(f32))
-    steps = context.emit("mul", [x, inverse], {}, f"{base}/mul", source)
-    steps = context.emit("round", [steps], {}, f"{base}/round", source)
+    inverse = builder.add_constant(f"{base}/inverse", f32(1) / scale.astype(f32))
+    steps = builder.emit("mul", [x, inverse], {}, f"{base}/mul", source)
+    steps = builder.emit("round", [steps], {}, f"{base}/round", source)
     held = zero_point - (128 if dtype == "uint8" else 0)
     if held.any():
-        middle = context.add_constant(f"{base}/zero_point", held.astype(f32))
-        steps = context.emit("add", [steps, middle], {}, f"{base}/add", source)
+        middle = builder.add_constant(f"{base}/zero_point", held.astype(f32))
+        steps = builder.emit("add", [steps, middle], {}, f"{base}/add", source)
     if dtype in ("int8", "uint8"):
-        return context.emit("cast", [steps], {"to": "i8"}, base, source)
+        return builder.emit("cast", [steps], {"to": "i8"}, base, source)
     limits = np.iinfo(dtype)
     bounds: dict[str, Attr] = {"lo": float(limits.min), "hi": float(limits.max)}
-    return context.emit("clip", [steps], bounds, base, source)
+    return builder.emit("clip", [steps], bounds, base, source)

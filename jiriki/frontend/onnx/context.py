@@ -1,8 +1,9 @@
 """The state of one import: what each ONNX value has become in the Graph so far.
 
-In: nodes of the executed model, one by one. Out: graph nodes, tensor types and constants.
-A `Value` is a constant array, or a graph tensor, or a DequantizeLinear not yet carried out (its
-consumers often want the int8 tensor itself). uint8 values are int8 tensors inside, minus 128.
+In: nodes of the executed model, one by one. Out: graph nodes, tensor types and constants, in the
+builder that every source format emits through. A `Value` is a constant array, or a graph tensor, or
+a DequantizeLinear not yet carried out (its consumers often want the int8 tensor itself). uint8
+values are int8 tensors inside, minus 128.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import onnx
 
 from jiriki.frontend.errors import FrontendError, UnsupportedOperatorError
 from jiriki.frontend.onnx.ort_requant import QParam
-from jiriki.graph import OPS, Attr, DType, GraphError, Node, TensorType
+from jiriki.graph import Attr, DType, GraphBuilder, GraphError
 
 # What the model's formats are inside the graph; int64 constants stay NumPy arrays.
 INSIDE: Mapping[str, DType] = {
@@ -63,14 +64,6 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Linear:
-    """An emitted conv or matmul with float output, so that a QuantizeLinear can absorb it."""
-
-    node: Node
-    source: str
-
-
-@dataclass(frozen=True)
 class Carrier:
     """A tensor to move, and the quantisation that its value has around it."""
 
@@ -91,16 +84,12 @@ class Carrier:
         return float(level) if steps * scale == value and -128 <= level <= 127 else None
 
 
-@dataclass
-class Context:
+@dataclass(kw_only=True)
+class Context(GraphBuilder):
     """Everything known while importing one model."""
 
-    name: str
     opset: int
     values: dict[str, Value] = field(default_factory=dict)
-    tensors: dict[str, TensorType] = field(default_factory=dict)
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
     producers: dict[str, onnx.NodeProto] = field(default_factory=dict)
     boundary: dict[str, QParam] = field(default_factory=dict)
     opsets: list[onnx.OperatorSetIdProto] = field(default_factory=list)
@@ -161,23 +150,6 @@ class Context:
 
     # -- writing ---------------------------------------------------------------------------
 
-    def fresh(self, base: str) -> str:
-        """Return an unused tensor name that starts with `base`."""
-        name, count = base, 1
-        while name in self.tensors:
-            count += 1
-            name = f"{base}.{count}"
-        return name
-
-    def add_constant(self, base: str, array: np.ndarray) -> str:
-        """Store an array in its internal format; return its tensor name."""
-        name = self.fresh(base)
-        array = np.array(array, order="C")  # a copy; keeps shape ()
-        array.flags.writeable = False
-        self.constants[name] = array
-        self.tensors[name] = TensorType(array.shape, DType.of(array.dtype))
-        return name
-
     def tensor_of(self, value: Value, base: str) -> str:
         """Return a graph tensor that holds the value, emitting what is needed."""
         if value.tensor is not None:
@@ -220,16 +192,14 @@ class Context:
     def emit(
         self, op: str, inputs: Sequence[str], attrs: Mapping[str, Attr], output: str, source: str
     ) -> str:
-        """Append a graph node; return the name of its output tensor."""
-        types = [self.tensors[name] for name in inputs]
+        """Append a graph node; return the name of its output tensor.
+
+        What the op table refuses is an operator that is not supported.
+        """
         try:
-            (type_,) = OPS[op].check(output, types, attrs)
+            return super().emit(op, inputs, attrs, output, source)
         except GraphError as error:
             raise UnsupportedOperatorError(f"{source}: {error}") from None
-        name = self.fresh(output)
-        self.tensors[name] = type_
-        self.nodes.append(Node(op, name, tuple(inputs), (name,), dict(attrs), source))
-        return name
 
     def bind(self, node: onnx.NodeProto, tensor: str, dtype: str, index: int = 0) -> None:
         """Say that output `index` of the ONNX node is this graph tensor."""

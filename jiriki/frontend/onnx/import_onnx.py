@@ -37,7 +37,6 @@ from jiriki.frontend.onnx.registry import find_handler
 from jiriki.frontend.onnx.scales import check_scales
 from jiriki.frontend.onnx.shapes import Sizes
 from jiriki.graph import Graph, Port, TensorType
-from jiriki.graph.passes import simplify
 
 # What is known before the chip runs.
 FOLDS = (fold_empty_extreme, fold_constant, fold_moved_weights)
@@ -69,22 +68,13 @@ def import_onnx(
     for node in executed.graph.node:
         _take(context, node)
     outputs = _output_ports(context, executed)
-    graph = Graph(
-        context.name,
-        tuple(port for port in inputs if port is not None),
-        tuple(outputs),
-        context.tensors,
-        context.constants,
-        tuple(context.nodes),
-    )
-    graph = simplify(graph)
-    graph.verify()
-    return graph
+    return context.build([port for port in inputs if port is not None], outputs)
 
 
 def _start(model: onnx.ModelProto) -> Context:
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-    context = Context(model.graph.name or "model", opset, opsets=list(model.opset_import))
+    name = model.graph.name or "model"
+    context = Context(name, opset=opset, opsets=list(model.opset_import))
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
         context.values[tensor.name] = Value(array.dtype.name, tuple(array.shape), array=array)
@@ -205,15 +195,7 @@ def _rename(context: Context, tensor: str, name: str) -> str:
 
 def _move_aside(context: Context, name: str) -> None:
     """Rename an inner tensor that carries an output's name."""
-    inner = context.fresh(f"{name}/inner")
-    context.tensors[inner] = context.tensors.pop(name)
-    if name in context.constants:
-        context.constants[inner] = context.constants.pop(name)
-    for index, node in enumerate(context.nodes):
-        inputs = tuple(inner if n == name else n for n in node.inputs)
-        outputs = tuple(inner if n == name else n for n in node.outputs)
-        own = inner if node.name == name else node.name
-        context.nodes[index] = type(node)(node.op, own, inputs, outputs, node.attrs, node.source)
+    inner = context.move_aside(name)
     for key, value in context.values.items():
         if value.tensor == name:
             context.values[key] = replace(value, tensor=inner)

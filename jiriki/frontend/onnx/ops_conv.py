@@ -11,12 +11,11 @@ import numpy as np
 import onnx
 
 from jiriki.frontend.lower.conv3d import (
-    stack_slices,
     stack_transposed_weights,
     stack_weights,
     transposed_taps,
-    unstack_slices,
 )
+from jiriki.frontend.lower.window import Span, Window, make_window
 from jiriki.frontend.onnx.context import Context, int_attribute, label, list_attribute
 from jiriki.frontend.onnx.ops_linear import (
     Epilogue,
@@ -31,7 +30,7 @@ from jiriki.frontend.onnx.ops_linear import (
     scale_of,
 )
 from jiriki.frontend.onnx.registry import takes
-from jiriki.frontend.onnx.window import Span, Window, lift, lower, make_window, read_window
+from jiriki.frontend.onnx.window import lift, lift_depth, lower, lower_depth, read_window
 from jiriki.graph import Attr
 
 f32 = np.float32
@@ -64,7 +63,7 @@ def emit_conv(
         **epilogue.attrs(),
     }
     if window.depth is not None:
-        images = stack_slices(context, node, x[0], window.depth.taps(), x[1], group)
+        images = lift_depth(context, node, x[0], window.depth.taps(), x[1], group)
         array = stack_weights(array)
     else:
         images = lift(context, node, x[0])
@@ -84,7 +83,7 @@ def _check_rank(context: Context, node: onnx.NodeProto, rank: int) -> None:
 def _in_rank(context: Context, node: onnx.NodeProto, out: str, rank: int, batch: int) -> str:
     """Return a convolution's images in the rank of the ONNX node."""
     if rank == 5:
-        return unstack_slices(context, node, out, batch)
+        return lower_depth(context, node, out, batch)
     return lower(context, node, out, rank)
 
 
@@ -187,7 +186,7 @@ def conv_transpose(context: Context, node: onnx.NodeProto) -> None:
     tensor = context.tensor_of(x.value, f"{node.output[0]}/x")
     if window.depth is not None:
         taps = transposed_taps(window.depth, extra[0])
-        tensor = stack_slices(context, node, tensor, taps, x_zp, group)
+        tensor = lift_depth(context, node, tensor, taps, x_zp, group)
         weights = stack_transposed_weights(weights, group)
     else:
         tensor = lift(context, node, tensor)

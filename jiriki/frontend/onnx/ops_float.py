@@ -12,14 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from jiriki.frontend.lower.int8_int16 import (
-    WORDS,
-    WRAPPING,
-    bind_whole,
-    is_small,
-    whole_operands,
-    wrapping,
-)
+from jiriki.frontend.lower.int8_int16 import WORDS, WRAPPING
 from jiriki.frontend.onnx.context import (
     Context,
     Value,
@@ -32,6 +25,7 @@ from jiriki.frontend.onnx.ops_linear import clip_bounds
 from jiriki.frontend.onnx.ops_move import axes_of
 from jiriki.frontend.onnx.ops_resize import truncate
 from jiriki.frontend.onnx.registry import takes
+from jiriki.frontend.onnx.small_integers import bind_whole, is_small, whole_operands, wrapping
 from jiriki.graph import Attr
 
 f32 = np.float32

@@ -17,22 +17,14 @@ from math import prod
 import numpy as np
 import onnx
 
-from jiriki.frontend.lower.conv3d import stack_slices, unstack_slices
+from jiriki.frontend.lower.window import POINT, Span, Window, make_window
 from jiriki.frontend.onnx.context import Context, int_attribute, label, list_attribute
 from jiriki.frontend.onnx.ops_float import finish, float_input, number, step
 from jiriki.frontend.onnx.ops_move import slice_attrs
 from jiriki.frontend.onnx.ops_quant import LIMITS, MS, read_param
 from jiriki.frontend.onnx.ort_requant import QParam
 from jiriki.frontend.onnx.registry import takes
-from jiriki.frontend.onnx.window import (
-    POINT,
-    Span,
-    Window,
-    lift,
-    lower,
-    make_window,
-    read_spans,
-)
+from jiriki.frontend.onnx.window import lift, lift_depth, lower, lower_depth, read_spans
 from jiriki.graph import Attr
 
 EXACT_INTEGERS = 1 << 24  # float32 holds every integer up to here
@@ -256,7 +248,7 @@ def _mean_over_depth(
     tensor = context.tensor(node, 0)
     batch, channels = context.tensors[tensor].shape[:2]
     taps = spans[0].taps()
-    images = stack_slices(context, node, tensor, taps, a.zero_point, channels)
+    images = lift_depth(context, node, tensor, taps, a.zero_point, channels)
     weights = np.ones((channels, spans[0].kernel, *window.kernel), np.int8)
     attrs: dict[str, Attr] = {
         "strides": window.strides,
@@ -286,7 +278,7 @@ def _mean_over_depth(
     rounded = step(
         context, node, "quantize", means, inv_scale=1.0, zp=c.zero_point, lo=-128, hi=127
     )
-    return unstack_slices(context, node, rounded, batch)
+    return lower_depth(context, node, rounded, batch)
 
 
 def _counts(span: Span, include: bool) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from jiriki.frontend.lower.int8_int16 import SMALL, WORDS
-from jiriki.frontend.lower.per_channel import dequantise_spread, quantise_spread, spread
+from jiriki.frontend.lower.per_channel import dequantise_spread, quantise_spread, spread, spreads
 from jiriki.frontend.onnx.context import (
     Context,
     Quant,
@@ -79,14 +79,31 @@ def _dequantise_now(
     context: Context, node: onnx.NodeProto, x: Value, scale: np.ndarray, zero_point: np.ndarray
 ) -> None:
     """Carry out a DequantizeLinear whose scales or zero points vary."""
-    scale, zero_point = (spread(context, node, a, x.shape) for a in (scale, zero_point))
+    scale, zero_point = (_spread(context, node, a, x.shape) for a in (scale, zero_point))
     if x.array is not None:
         array = (x.array.astype(np.int32) - zero_point).astype(np.float32) * scale
         context.values[node.output[0]] = Value("float32", x.shape, array=array)
         return
     inner = zero_point - x.shift
-    tensor = dequantise_spread(context, node, context.tensor(node, 0), scale, inner)
+    out, source = node.output[0], label(node)
+    tensor = dequantise_spread(context, context.tensor(node, 0), scale, inner, out, source)
     context.bind(node, tensor, "float32")
+
+
+def _spread(
+    context: Context, node: onnx.NodeProto, array: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return the node's scales or zero points so that they broadcast over the tensor."""
+    axis, block = int_attribute(node, "axis", 1), int_attribute(node, "block_size", 0)
+    axis = axis % len(shape) if shape else 0
+    if not spreads(array, shape, axis, block):
+        raise context.unsupported(
+            node,
+            f"scale of shape {array.shape} is neither one per element of axis {axis} nor one per "
+            f"block of {block}",
+            "give one scale, a vector along the axis, or one per block",
+        )
+    return spread(array, shape, axis, block)
 
 
 @takes("QuantizeLinear")
@@ -138,7 +155,7 @@ def _quantise_spread(context: Context, node: onnx.NodeProto, dtype: str) -> None
     scale = context.constant(node, 1)
     given = context.optional(node, 2)
     zero_point = np.zeros(scale.shape, np.int32) if given is None else given.astype(np.int32)
-    scale, zero_point = (spread(context, node, a, x.shape) for a in (scale, zero_point))
+    scale, zero_point = (_spread(context, node, a, x.shape) for a in (scale, zero_point))
     constant = context.array_of(x)
     if constant is not None:
         limits = np.iinfo(dtype)
@@ -146,7 +163,10 @@ def _quantise_spread(context: Context, node: onnx.NodeProto, dtype: str) -> None
         array = np.clip(steps, limits.min, limits.max).astype(dtype)
         context.values[node.output[0]] = Value(dtype, x.shape, array=array)
         return
-    tensor = quantise_spread(context, node, context.tensor(node, 0), scale, zero_point, dtype)
+    out, source = node.output[0], label(node)
+    tensor = quantise_spread(
+        context, context.tensor(node, 0), scale, zero_point, dtype, out, source
+    )
     context.bind(node, tensor, dtype)
 
 
