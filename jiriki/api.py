@@ -6,6 +6,7 @@ documents of the house (Program, Run) and what is said of them (Profile, Verific
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -25,10 +26,11 @@ from jiriki.models import (
     DEFAULT_CHIP,
     Feed,
     Model,
-    OnnxModel,
     Quiet,
     Reading,
+    Sampler,
     Shapes,
+    Values,
     open_model,
     read_arrays,
     read_samples,
@@ -69,6 +71,7 @@ def load_model(
     *,
     calibration: Samples | None = None,
     shapes: Shapes | None = None,
+    values: Values | None = None,
 ) -> Model:
     """Read a model, and quantise it to int8 when calibration samples are passed.
 
@@ -77,7 +80,9 @@ def load_model(
     - `calibration`: samples of the inputs in the model's own types, for a float model: a list of
       dicts (one a sample), a dict of arrays that hold the samples along an added first axis, such
       an array alone for a model of one input, or the path of an .npz of such arrays.
-    - `shapes`: sizes of inputs with open dimensions, by name: `{"x": (1, 3, 224, 224)}`.
+    - `shapes`: sizes of inputs with open dimensions, by name: `{"x": (1, 3, 224, 224)}`, or of a
+      dimension: `{"batch": 1}`. What stays open has the sizes of the first sample.
+    - `values`: numbers or arrays at which inputs are fixed, by name: `{"sr": 16000}`.
 
     Returns a `Model`, which `jiriki.compile` takes; `Model.graph()` is its Graph. Raises
     ModelError when the name or file is nothing, FrontendError for a model or samples that cannot
@@ -87,24 +92,24 @@ def load_model(
     >>> jiriki.load_model("digits")
     <Model digits: quantised from float, of the zoo>
     """
-    reading = Reading(shapes=shapes or {})
+    reading = Reading(shapes=shapes or {}, values=values or {})
     if isinstance(model, str | PathLike):
         text = model if isinstance(model, str) else str(Path(model).absolute())
         if isinstance(calibration, str | PathLike):
-            return open_model(text, Reading(Path(calibration), reading.shapes), Quiet())
+            return open_model(text, replace(reading, calibration=Path(calibration)), Quiet())
         if calibration is None:
             return open_model(text, reading, Quiet())
         path = Path(text)
         if not path.is_file():
-            return open_model(text, Reading(path, reading.shapes), Quiet())  # which refuses it
-        return take_onnx(path, path.stem, reading.shapes, _sampler(calibration), Quiet())
+            return open_model(text, replace(reading, calibration=path), Quiet())  # which refuses it
+        return take_onnx(path, path.stem, reading, _sampler(calibration), Quiet())
     if not (isinstance(model, bytes) or hasattr(model, "SerializeToString")):
         raise ApiError(
             f"model is {type(model).__name__}; pass a path, a name of the zoo, the bytes of an "
             "ONNX file or an onnx.ModelProto"
         )
     samples = None if calibration is None else _sampler(calibration)
-    return take_onnx(model, _proto_name(model), reading.shapes, samples, Quiet())
+    return take_onnx(model, _proto_name(model), reading, samples, Quiet())
 
 
 def compile(
@@ -114,12 +119,13 @@ def compile(
     *,
     effort: int = 1,
     shapes: Shapes | None = None,
+    values: Values | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Program:
     """Compile a model for a chip.
 
-    - `model`, `calibration`, `shapes`: as `jiriki.load_model` takes them; or a `Model` that it
-      returned, or a `Graph`.
+    - `model`, `calibration`, `shapes`, `values`: as `jiriki.load_model` takes them; or a `Model`
+      that it returned, or a `Graph`.
     - `chip`: a name of the catalogue, the path of a TOML of your own, or what `jiriki.load_chip`
       returned.
     - `effort`: how many plans to try, from 1; the one of fewest cycles is kept.
@@ -137,12 +143,13 @@ def compile(
         raise ApiError(f"effort = {effort} is below 1, the number of plans to try; raise it")
     config = _chip(chip)
     if isinstance(model, Model | Graph):
-        if calibration is not None or shapes:
+        if calibration is not None or shapes or values:
             raise ApiError(
-                f"{model!r} is loaded already; pass calibration and shapes to jiriki.load_model"
+                f"{model!r} is loaded already; pass calibration, shapes and values to "
+                "jiriki.load_model"
             )
     else:
-        model = load_model(model, calibration=calibration, shapes=shapes)
+        model = load_model(model, calibration=calibration, shapes=shapes, values=values)
     if isinstance(model, Model):
         if model.program is not None:
             raise ApiError(f"{model.name} is a program already; pass it to jiriki.run as it is")
@@ -305,17 +312,17 @@ def _feed(program: Program, inputs: Inputs | None) -> dict[str, Any]:
     return dict(zip(names, arrays, strict=True))
 
 
-def _sampler(calibration: Samples) -> Callable[[OnnxModel], Iterable[Feed]]:
-    """Return what takes calibration samples apart for a model."""
+def _sampler(calibration: Samples) -> Sampler:
+    """Return what takes calibration samples apart for inputs of some names."""
 
-    def samples(model: OnnxModel) -> Iterable[Feed]:
+    def samples(names: Sequence[str]) -> Iterable[Feed]:
         if isinstance(calibration, str | PathLike):
             return read_samples(Path(calibration))
         if isinstance(calibration, Mapping):
             arrays = {name: np.asarray(array) for name, array in calibration.items()}
             return split_samples("calibration", arrays)
         if isinstance(calibration, np.ndarray):
-            return split_samples("calibration", {_only_input(model): calibration})
+            return split_samples("calibration", {_only_input(names): calibration})
         if isinstance(calibration, list | tuple) and all(
             isinstance(sample, Mapping) for sample in calibration
         ):
@@ -328,9 +335,7 @@ def _sampler(calibration: Samples) -> Callable[[OnnxModel], Iterable[Feed]]:
     return samples
 
 
-def _only_input(model: OnnxModel) -> str:
-    stored = {tensor.name for tensor in model.graph.initializer}
-    names = [value.name for value in model.graph.input if value.name not in stored]
+def _only_input(names: Sequence[str]) -> str:
     if len(names) != 1:
         raise ApiError(
             f"calibration is one array, the model's inputs are {', '.join(names)}; pass a dict of "

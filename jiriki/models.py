@@ -6,7 +6,7 @@ the content of everything it depends on.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from jiriki.graph import Graph
 
 Feed = Mapping[str, np.ndarray]
-Shapes = Mapping[str, tuple[int, ...]]
+Shapes = Mapping[str, int | Sequence[int]]  # of inputs, or sizes of open dimensions
+Values = Mapping[str, Any]
+Sampler = Callable[[Sequence[str]], Iterable[Feed]]  # samples for the inputs of these names
 DEFAULT_CHIP = "e256"
 OnnxModel: TypeAlias = Any  # onnx.ModelProto, which only frontend/ may import
 
@@ -71,6 +73,7 @@ class Model:
     onnx: OnnxModel | None = None  # what is compiled: quantised, or with nothing to quantise
     original: OnnxModel | None = None  # the float model it was quantised from, if it was
     zoo: ZooModel | None = None  # its card, samples, photos, class names
+    sample: Feed | None = None  # the first that it was quantised on
     wall_s: Mapping[str, float] = field(default_factory=dict)  # seconds a step
 
     def __repr__(self) -> str:
@@ -91,10 +94,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read an ONNX file: calibration samples, and sizes of its open dimensions."""
+    """How to read an ONNX file: calibration samples, sizes of open dimensions, fixed inputs."""
 
     calibration: Path | None = None
     shapes: Shapes = field(default_factory=dict)
+    values: Values = field(default_factory=dict)  # at which inputs are fixed, by name
+    arrays: Path | None = None  # an .npz of inputs, whose sizes fix what is still open
 
 
 def open_model(text: str, reading: Reading, progress: Progress) -> Model:
@@ -108,7 +113,7 @@ def open_model(text: str, reading: Reading, progress: Progress) -> Model:
             original = load_model(found.onnx_bytes)
         onnx = quantised(text, original, feeds, progress)
         wall_s = {"prepare": perf_counter() - began}
-        return Model(text, onnx=onnx, original=original, zoo=found, wall_s=wall_s)
+        return Model(text, onnx=onnx, original=original, zoo=found, wall_s=wall_s, sample=feeds[0])
     path = Path(text)
     if not path.is_file():
         names = ", ".join(card.name for card in list_models())
@@ -124,10 +129,10 @@ def open_model(text: str, reading: Reading, progress: Progress) -> Model:
 
 
 def _refuse_reading(name: str, reading: Reading) -> None:
-    if reading.calibration or reading.shapes:
+    if reading.calibration or reading.shapes or reading.values:
         raise ModelError(
-            f"model {name} of the zoo has its own calibration and shapes; leave --calibration and "
-            "--shape out"
+            f"model {name} of the zoo has its own calibration and shapes; leave --calibration, "
+            "--shape and --set out"
         )
 
 
@@ -141,28 +146,36 @@ def _starts_with(path: Path, mark: bytes) -> bool:
 
 def _open_onnx(path: Path, reading: Reading, progress: Progress) -> Model:
     file = reading.calibration
-    samples = None if file is None else lambda model: read_samples(file)
-    return take_onnx(path, path.stem, reading.shapes, samples, progress)
+    samples = None if file is None else lambda names: read_samples(file)
+    return take_onnx(path, path.stem, reading, samples, progress)
 
 
 def take_onnx(
     source: Path | bytes | OnnxModel,
     name: str,
-    shapes: Shapes,
-    samples: Callable[[OnnxModel], Iterable[Feed]] | None,
+    reading: Reading,
+    samples: Sampler | None,
     progress: Progress,
 ) -> Model:
     """Return a model of a file, of its bytes or of a proto, quantised on samples if there are.
 
-    Raises FrontendError for what is no ONNX model; `samples` is called with the model read.
+    Sizes that the reading leaves open are those of its arrays or of the first sample. Raises
+    FrontendError for what is no ONNX model; `samples` is called with the names of the inputs.
     """
     began = perf_counter()
+    feeds: list[Feed] = []
+
+    def sample(names: Sequence[str]) -> Feed | None:
+        feeds.extend(dict(feed) for feed in (samples(names) if samples else ()))
+        return read_arrays(reading.arrays) if reading.arrays else next(iter(feeds), None)
+
     with progress.step(f"reading {name}"):
-        model = load_model(source, shapes)
+        model = load_model(source, reading.shapes, input_values=reading.values, sample=sample)
     original = None
     if samples is not None:
-        original, model = model, quantised(name, model, map(dict, samples(model)), progress)
-    return Model(name, onnx=model, original=original, wall_s={"prepare": perf_counter() - began})
+        original, model = model, quantised(name, model, feeds, progress)
+    wall_s = {"prepare": perf_counter() - began}
+    return Model(name, onnx=model, original=original, wall_s=wall_s, sample=next(iter(feeds), None))
 
 
 def quantised(name: str, model: OnnxModel, feeds: Iterable[Feed], progress: Progress) -> OnnxModel:

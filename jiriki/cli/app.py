@@ -22,7 +22,10 @@ from jiriki.cli.options import (
     ModelName,
     ProcessName,
     Shapes,
+    Values,
+    arrays_of,
     parse_shapes,
+    parse_values,
 )
 from jiriki.cli.overwrite import keep_inputs
 
@@ -84,6 +87,7 @@ def run(
     output: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
     calibration: Calibration = None,
     shape: Shapes = None,
+    fix: Values = None,
     effort: Effort = 1,
     process: ProcessName = "14nm",
     port: Annotated[
@@ -97,7 +101,7 @@ def run(
     from jiriki.models import Reading
 
     keep_inputs((model, chip, calibration, input), (output,))
-    reading = Reading(calibration, parse_shapes(shape))
+    reading = Reading(calibration, parse_shapes(shape), parse_values(fix), arrays_of(input))
     run(Request(model, reading, chip, engine, effort, photos, input, output, process, port), json)
 
 
@@ -108,6 +112,7 @@ def compile(
     chip: ChipName = None,
     calibration: Calibration = None,
     shape: Shapes = None,
+    fix: Values = None,
     effort: Effort = 1,
     json: Json = False,
 ) -> None:
@@ -116,7 +121,14 @@ def compile(
     from jiriki.models import Reading
 
     keep_inputs((model, chip, calibration), (output,))
-    compile_model(model, Reading(calibration, parse_shapes(shape)), chip, effort, output, json)
+    compile_model(
+        model,
+        Reading(calibration, parse_shapes(shape), parse_values(fix)),
+        chip,
+        effort,
+        output,
+        json,
+    )
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=GATES)
@@ -136,6 +148,7 @@ def verify(
     ] = False,
     calibration: Calibration = None,
     shape: Shapes = None,
+    fix: Values = None,
     effort: Effort = 1,
     json: Json = False,
 ) -> None:
@@ -144,7 +157,7 @@ def verify(
     from jiriki.models import Reading
 
     keep_inputs((model, chip, calibration, input), (vcd,))
-    reading = Reading(calibration, parse_shapes(shape))
+    reading = Reading(calibration, parse_shapes(shape), parse_values(fix), arrays_of(input))
     verify(Request(model, reading, chip, effort, input, vcd, window, layers), json)
 
 
@@ -228,6 +241,7 @@ def profile(
     ] = None,
     calibration: Calibration = None,
     shape: Shapes = None,
+    fix: Values = None,
     effort: Effort = 1,
     process: ProcessName = "14nm",
     json: Json = False,
@@ -236,7 +250,7 @@ def profile(
     from jiriki.cli.profile import profile
     from jiriki.models import Reading
 
-    reading = Reading(calibration, parse_shapes(shape))
+    reading = Reading(calibration, parse_shapes(shape), parse_values(fix))
     profile(model, reading, chip or [], effort, out, json, process, input)
 
 

@@ -54,12 +54,48 @@ Calibration = Annotated[
 ]
 Shapes = Annotated[
     list[str] | None,
-    typer.Option("--shape", metavar="NAME=N,N,...", help="Sizes of an input with open dimensions."),
+    typer.Option(
+        "--shape",
+        metavar="NAME=N,N,...",
+        help="Sizes of an input with open dimensions, or of one dimension: batch=1.",
+    ),
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Fix an input at a number: sr=16000."),
 ]
 
 
+def parse_values(texts: Sequence[str] | None) -> dict[str, int | float | bool]:
+    """Parse `NAME=16000`, a decimal, `true` or `false`. Raises CliError."""
+    values: dict[str, int | float | bool] = {}
+    for text in texts or ():
+        name, _, number = text.rpartition("=")
+        if not name:
+            raise CliError(f"--set {text}: the input's name is missing; write NAME=VALUE")
+        try:
+            values[name] = _number(number)
+        except ValueError:
+            raise CliError(f"--set {text}: {number!r} is no number; write NAME=16000") from None
+    return values
+
+
+def _number(text: str) -> int | float | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def arrays_of(path: Path | None) -> Path | None:
+    """Return an input file that holds arrays: their sizes fix what a model leaves open."""
+    return path if path is not None and path.suffix == ".npz" else None
+
+
 def parse_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
-    """Parse `NAME=1,3,224,224`. Raises CliError."""
+    """Parse `NAME=1,3,224,224`, or `batch=1` for one dimension. Raises CliError."""
     shapes = {}
     for text in texts or ():
         name, _, sizes = text.rpartition("=")

@@ -103,9 +103,9 @@ def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
             )
         return [(photo.name, model.zoo.prepare(photo.data)) for photo in model.zoo.photos()]
     if request.input is None:
-        if model.zoo is None:
+        if model.sample is None:
             raise CliError(f"{model.name} needs inputs; pass --input FILE.npz")
-        return [("the first calibration sample", model.zoo.calibration()[0])]
+        return [("the first calibration sample", model.sample)]
     if request.input.suffix == ".npz" or model.zoo is None:
         return [(request.input.name, read_arrays(request.input))]
     try:

@@ -14,6 +14,7 @@ from jiriki.frontend import reference_session, run_reference
 from jiriki.models import Model
 from jiriki.program.file import save
 from jiriki.sim.timing import TimingEngine
+from tests.frontend import nets
 
 CHIPS = Path(load_chip.__code__.co_filename).parent
 MATMUL = Path(__file__).parents[2] / "examples" / "matmul.jk"
@@ -145,3 +146,14 @@ def test_samples_that_do_not_fit_are_refused(digits: Model):
     ):
         with pytest.raises(jiriki.JirikiError, match=line):
             FACE.compile(digits.original, "nano", calibration=samples)
+
+
+def test_an_open_dimension_is_fixed_by_a_sample_and_an_input_by_a_value():
+    net = nets.model([nets.node("Mul", ["x", "gain"])], {"x": (1, 3), "gain": (1,)})
+    net.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    program = jiriki.compile(net, chip="nano", shapes={"batch": 2}, values={"gain": 0.5})
+    (y,) = (jiriki.run(program, x).outputs or {}).values()
+    assert y.tolist() == [[0, 0.5, 1], [1.5, 2, 2.5]]
+    model = jiriki.load_model(net, calibration=x[None], values={"gain": 0.5})
+    assert [port.shape for port in model.graph().inputs] == [(2, 3)]

@@ -9,7 +9,7 @@ worked on, so a model may exceed 2 GiB.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -25,11 +25,12 @@ from jiriki.frontend.onnx.normalise import (
     name_everything,
     raise_opset,
 )
-from jiriki.frontend.onnx.shapes import Feed, Sizes, fix_shapes
+from jiriki.frontend.onnx.shapes import Feed, Sizes, fix_shapes, graph_inputs
 from jiriki.frontend.onnx.sizes import infer_sizes
 from jiriki.frontend.onnx.weights import EXTERNAL, Weights, attach_weights, densify, detach_weights
 
 ModelSource = str | Path | bytes | onnx.ModelProto
+Sampler = Callable[[Sequence[str]], Feed | None]  # arrays for the inputs of these names
 
 
 def load_model(
@@ -37,12 +38,13 @@ def load_model(
     input_shapes: Sizes | None = None,
     *,
     input_values: Mapping[str, object] | None = None,
-    sample: Feed | None = None,
+    sample: Feed | Sampler | None = None,
 ) -> onnx.ModelProto:
     """Return the model, checked, with every input shape static.
 
     input_shapes: the shape of an input or the size of an open dimension, by name. input_values:
-    what inputs are fixed at, by name. sample: arrays whose sizes fix what is still open.
+    what inputs are fixed at, by name. sample: arrays whose sizes fix what is still open, or what
+    returns them for the names of the inputs.
     """
     model, label = _read(source)
     _need_graph(model, label)
@@ -62,12 +64,14 @@ def _structure(
     label: str,
     input_shapes: Sizes,
     input_values: Mapping[str, object],
-    sample: Feed | None,
+    sample: Feed | Sampler | None,
 ) -> onnx.ModelProto:
     """Return the model without its large weights, written as the import wants it, checked."""
     model = inline_functions(model, label)
     detached = weights.large.keys()
     fix_inputs(model, input_values, detached)
+    if callable(sample):
+        sample = sample([value.name for value in graph_inputs(model, detached)])
     fix_shapes(model, input_shapes, sample, detached)
     if not is_read(model):
         model = raise_opset(infer_sizes(model, label, detached), label)
