@@ -76,9 +76,9 @@ def activity(
         if op not in seen:
             seen[op] = _numbers(of_operation(op, chip))
         rows[layer].append(tuple(number * times for number in seen[op]))
-    sums = {layer: _sum(found) for layer, found in rows.items()}
-    total = _sum([_numbers(one) for one in sums.values()])
-    return ProgramActivity(total, {name: one for name, one in sums.items() if name is not None})
+    sums = {layer: _sum(counts) for layer, counts in rows.items()}
+    total = _sum([_numbers(sum_) for sum_ in sums.values()])
+    return ProgramActivity(total, {name: sum_ for name, sum_ in sums.items() if name is not None})
 
 
 def _sum(rows: Sequence[tuple[int, ...]]) -> Activity:

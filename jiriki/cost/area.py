@@ -110,8 +110,8 @@ def die_area(design: Design, factors: Calibration | None = None) -> AreaEstimate
 
 def product_area(design: Design, factors: Calibration | None = None) -> Figure:
     """Return mm2 of all dies of the package."""
-    one = die_area(design, factors).total
-    return one.scaled(design.dies, "mm2", f"{design.dies} x {one.source}")
+    die = die_area(design, factors).total
+    return die.scaled(design.dies, "mm2", f"{design.dies} x {die.source}")
 
 
 def _estimate(

@@ -68,16 +68,16 @@ class _Counter:
 def inventory(chip: ChipConfig, factors: Calibration) -> dict[str, Inventory]:
     """Return unit -> what it is made of. Raises CostError for a calibrated unit unknown here."""
     counter = _Counter(chip, factors)
-    found = {name: count(counter) for name, count in _UNITS.items()}
+    units = {name: count(counter) for name, count in _UNITS.items()}
     for name, figure in factors.units.items():
-        if name not in found:
+        if name not in units:
             raise CostError(
-                f"calibration: unit {name!r} is no unit of a tile; use one of {', '.join(found)}"
+                f"calibration: unit {name!r} is no unit of a tile; use one of {', '.join(units)}"
             )
-        found[name] = replace(
-            found[name], transistors=Range.of(figure), what=f"synthesis: {figure.source}"
+        units[name] = replace(
+            units[name], transistors=Range.of(figure), what=f"synthesis: {figure.source}"
         )
-    return found
+    return units
 
 
 def _mx(count: _Counter) -> Inventory:

@@ -263,11 +263,11 @@ def _bound(table: Table) -> Bound:
 def _check_dates(rules: tuple[Rule, ...]) -> None:
     for topic in TOPICS:
         ordered = sorted((r for r in rules if r.topic == topic), key=lambda rule: rule.first)
-        for one, two in pairwise(ordered):
-            if one.last is None or two.first <= one.last:
+        for former, latter in pairwise(ordered):
+            if former.last is None or latter.first <= former.last:
                 raise FactError(
-                    f"export rules {one.id} and {two.id} of topic {topic} both hold on "
-                    f"{two.first}; end the first with until or move the second"
+                    f"export rules {former.id} and {latter.id} of topic {topic} both hold on "
+                    f"{latter.first}; end the first with until or move the second"
                 )
     if not any(rule.topic == "class" for rule in rules):
         raise FactError("export rules: none has topic class; add the rule that gives a class")

@@ -81,12 +81,12 @@ class Check:
 
 def checks(entries: Sequence[Result] | None = None) -> tuple[Check, ...]:
     """Predict every published entry with the stored efficiencies."""
-    return tuple(check(one, load_efficiencies()) for one in entries or load_results())
+    return tuple(check(result, load_efficiencies()) for result in entries or load_results())
 
 
 def check(result: Result, efficiencies: Efficiencies, workload: Workload | None = None) -> Check:
     """Predict one entry, in its weights' format and with its group where that is known."""
-    made = predict(
+    prediction = predict(
         workload or load_workload(result.workload),
         load_accelerator(result.chip),
         result.mode,
@@ -94,12 +94,12 @@ def check(result: Result, efficiencies: Efficiencies, workload: Workload | None 
         weights_format=result.weights_format,
         efficiencies=efficiencies,
     )
-    return Check(result, made.per_s, made.chips)
+    return Check(result, prediction.per_s, prediction.chips)
 
 
-def median_error(found: Sequence[Check], calibration: bool) -> float:
+def median_error(checks: Sequence[Check], calibration: bool) -> float:
     """Return the median of |error| over the entries that are, or are not, calibration entries."""
-    return median(abs(one.error) for one in found if one.result.calibration is calibration)
+    return median(abs(check.error) for check in checks if check.result.calibration is calibration)
 
 
 # -- the fit -----------------------------------------------------------------------------------
@@ -176,8 +176,8 @@ def _fit_one(table: dict[str, Any]) -> tuple[np.ndarray, float]:
 
 def _residuals(table: dict[str, Any], values: np.ndarray) -> np.ndarray:
     """Return log(predicted / published) of the calibration entries."""
-    found = _checks_with(table, values, calibration=True)
-    return np.array([math.log(one.predicted[1] / one.result.per_s) for one in found])
+    fitted = _checks_with(table, values, calibration=True)
+    return np.array([math.log(entry.predicted[1] / entry.result.per_s) for entry in fitted])
 
 
 def _checks_with(table: dict[str, Any], values: np.ndarray, *, calibration: bool) -> list[Check]:
@@ -188,9 +188,9 @@ def _checks_with(table: dict[str, Any], values: np.ndarray, *, calibration: bool
     efficiencies = read_efficiencies(Table(stored, "efficiencies.toml"))
     sdxl = _sdxl(table["sdxl"]["traffic_elements"])
     return [
-        check(one, efficiencies, sdxl if one.workload == "sdxl" else None)
-        for one in load_results()
-        if one.calibration is calibration
+        check(result, efficiencies, sdxl if result.workload == "sdxl" else None)
+        for result in load_results()
+        if result.calibration is calibration
     ]
 
 
@@ -208,12 +208,12 @@ def _put(table: dict[str, Any], path: tuple[str, ...], value: float) -> None:
 
 def _spreads(table: dict[str, Any], values: np.ndarray) -> dict[tuple[str, ...], float]:
     """Return for every fitted class the |log error| that four of five held-out entries keep."""
-    found = _checks_with(table, values, calibration=False)
+    held_out = _checks_with(table, values, calibration=False)
     classes = {path[1] for path in PARAMETERS if path[0] == "class"}
     spreads = {}
     for name in sorted(classes):
-        own = [one for one in found if one.result.chip in table["class"][name]["products"]]
-        errors = sorted(abs(math.log1p(one.error)) for one in own)
+        own = [entry for entry in held_out if entry.result.chip in table["class"][name]["products"]]
+        errors = sorted(abs(math.log1p(entry.error)) for entry in own)
         few = len(own) < FEW
         spreads["class", name, "spread"] = (
             WIDEST if few else errors[math.ceil(KEPT * len(errors)) - 1]

@@ -69,9 +69,9 @@ class Efficiencies:
 
     def of(self, product: Product) -> ChipClass:
         """Return the class of a product. Raises PredictError for one that no class names."""
-        for one in self.classes.values():
-            if product.id in one.products:
-                return one
+        for chip_class in self.classes.values():
+            if product.id in chip_class.products:
+                return chip_class
         if product.ours:
             return self.classes["tiles"]
         raise PredictError(
@@ -79,8 +79,8 @@ class Efficiencies:
             "predict/efficiencies.toml"
         )
 
-    def factor(self, one: ChipClass, work: Work) -> float:
-        return one.work.get(work, self.work[work])
+    def factor(self, chip_class: ChipClass, work: Work) -> float:
+        return chip_class.work.get(work, self.work[work])
 
 
 @cache

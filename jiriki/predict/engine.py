@@ -150,10 +150,10 @@ def _plan(
 @cache
 def calibrated_on(kind: str) -> str:
     """Say which published entries a class was fitted to, or what else its numbers rest on."""
-    one = load_efficiencies().classes[kind]
-    if one.basis:
-        return one.basis
-    products_ = one.products
+    chip_class = load_efficiencies().classes[kind]
+    if chip_class.basis:
+        return chip_class.basis
+    products_ = chip_class.products
     entries = dict.fromkeys(
         f"{r.workload} on {r.chip}" for r in load_results() if r.calibration and r.chip in products_
     )

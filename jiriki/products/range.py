@@ -84,14 +84,14 @@ def vary(function: Callable[..., float], *inputs: Range) -> Range:
 
     Each input is moved to its ends alone; the logarithms of what that does add in quadrature.
     """
-    bases = [one.base for one in inputs]
+    bases = [value.base for value in inputs]
     base = function(*bases)
     if base <= 0:
         raise FactError(f"estimate of {base} cannot carry a range; make its inputs positive")
     down = up = 0.0
-    for place, one in enumerate(inputs):
+    for place, value in enumerate(inputs):
         moved = []
-        for end in (one.low, one.high):
+        for end in (value.low, value.high):
             moved.append(function(*bases[:place], end, *bases[place + 1 :]) / base)
         down += math.log(min(*moved, 1.0)) ** 2
         up += math.log(max(*moved, 1.0)) ** 2

@@ -79,13 +79,13 @@ def checks(chip: ChipConfig, factors: Calibration | None = None) -> list[Check]:
     factors = factors or load_calibration()
     parts, units = load_synthesis()[chip.name], inventory(chip, factors)
     gate, latch = factors.value("per_gate"), factors.value("latch_bit")
-    found = []
+    compared = []
     for unit, names in PARTS.items():
         own = [part for name, part in parts.items() if stands_for(name, names)]
         memory = sum(part.memory_bits for part in own) * latch / gate
         model = units[unit].transistors * (1 / gate)
-        found.append(Check(unit, model, sum(part.gates for part in own), memory))
-    return [*found, _all(found)]
+        compared.append(Check(unit, model, sum(part.gates for part in own), memory))
+    return [*compared, _all(compared)]
 
 
 def stands_for(part: str, names: tuple[str, ...]) -> bool:
@@ -93,6 +93,6 @@ def stands_for(part: str, names: tuple[str, ...]) -> bool:
     return part in names or part.split(".")[0] in names
 
 
-def _all(found: list[Check]) -> Check:
-    model = Range.total(check.model for check in found)
-    return Check("all", model, sum(c.logic for c in found), sum(c.memory for c in found))
+def _all(compared: list[Check]) -> Check:
+    model = Range.total(check.model for check in compared)
+    return Check("all", model, sum(c.logic for c in compared), sum(c.memory for c in compared))

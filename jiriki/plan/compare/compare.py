@@ -82,7 +82,7 @@ class Comparison:
     @property
     def held_out_error(self) -> float | None:
         """Median of |error| over the workload's entries that calibrated nothing."""
-        errors = [abs(one.error) for one in self.checks if not one.result.calibration]
+        errors = [abs(check.error) for check in self.checks if not check.result.calibration]
         return median(errors) if errors else None
 
 
@@ -164,10 +164,10 @@ def _row(chip: Product, asked: _Asked, published: Result | None, on: date) -> Ro
     )
 
 
-def _cost(chip: Product, made: Prediction) -> tuple[Figure | None, str]:
+def _cost(chip: Product, prediction: Prediction) -> tuple[Figure | None, str]:
     """Return USD of a million units, or why there is none."""
     try:
-        return per_million(chip, Range(*made.per_s)), ""
+        return per_million(chip, Range(*prediction.per_s)), ""
     except CostError as error:
         return None, str(error)
 
@@ -180,12 +180,12 @@ def _predict(chip: Product, asked: _Asked, published: Result | None) -> tuple[Pr
         if isinstance(run, TileRun):
             return predict_tiles(asked.workload, chip, run, asked.mode), ""
         note = run
-    made = predict(
+    prediction = predict(
         asked.workload, chip, asked.mode, batch=asked.batch,
         chips=published.chips if published else None,
         weights_format=published.weights_format if published else None,
     )  # fmt: skip
-    return made, note
+    return prediction, note
 
 
 def _tile_run(chip: Product, asked: _Asked) -> TileRun | str:

@@ -33,37 +33,39 @@ BOUNDS = {
 BAR_PX = 24
 
 
-def compare_page(made: Comparison) -> str:
+def compare_page(comparison: Comparison) -> str:
     """Return the page."""
-    shown = [row for row in made.rows if row.prediction]
-    parts = [table(result_sheet(made)), table(economy_sheet(made))]
-    missing = missing_sheet(made)
+    shown = [row for row in comparison.rows if row.prediction]
+    parts = [table(result_sheet(comparison)), table(economy_sheet(comparison))]
+    missing = missing_sheet(comparison)
     if missing:
         parts.append(f"<h2>{escape(missing.title.capitalize())}</h2>{table(missing)}")
     if shown:
-        parts.append(f"<h2>Throughput</h2>{chart(throughput(made, shown))}")
+        parts.append(f"<h2>Throughput</h2>{chart(throughput(comparison, shown))}")
         parts.append(f"<h2>What limits each chip</h2>{chart(efficiency(shown))}")
-        parts.append(f"<h2>Roofline</h2>{chart(roofline(made, shown))}")
-    if made.checks:
-        parts.append(f"<h2>Predicted against published</h2>{chart(validation(made))}")
+        parts.append(f"<h2>Roofline</h2>{chart(roofline(comparison, shown))}")
+    if comparison.checks:
+        parts.append(f"<h2>Predicted against published</h2>{chart(validation(comparison))}")
         parts.append(
-            f"<details><summary>Every entry</summary>{table(checks_sheet(made))}</details>"
+            f"<details><summary>Every entry</summary>{table(checks_sheet(comparison))}</details>"
         )
     energetic = [row for row in shown if row.energy_j is not None]
     if energetic:
-        parts.append(f"<h2>Energy</h2>{chart(energy(made, energetic))}")
+        parts.append(f"<h2>Energy</h2>{chart(energy(comparison, energetic))}")
         parts.append(f'<p class="lead">{escape(ENERGY_BASIS.capitalize())}.</p>')
     priced = [row for row in shown if row.cost]
     if priced:
-        parts.append(f"<h2>Cost</h2>{chart(cost(made, priced))}")
+        parts.append(f"<h2>Cost</h2>{chart(cost(comparison, priced))}")
         parts.append(f'<p class="lead">{escape(COST_BASIS.capitalize())} (pale).</p>')
-    parts.append(f"<h2>Export class and sourcing</h2>{table(sourcing_sheet(made))}")
+    parts.append(f"<h2>Export class and sourcing</h2>{table(sourcing_sheet(comparison))}")
     parts.append(f'<p class="lead">{escape(f"{known_text()}; {DISCLAIMER}.")}</p>')
-    title = f"{made.workload.name} on {len(made.rows)} chips"
-    return document(title, f"{made.mode.capitalize()}, {made.on}. {summary(made)}", parts)
+    title = f"{comparison.workload.name} on {len(comparison.rows)} chips"
+    return document(
+        title, f"{comparison.mode.capitalize()}, {comparison.on}. {summary(comparison)}", parts
+    )
 
 
-def throughput(made: Comparison, rows: list[Row]) -> go.Figure:
+def throughput(comparison: Comparison, rows: list[Row]) -> go.Figure:
     """Plot predicted throughput with its range, published points beside."""
     figure = go.Figure()
     names = [row.product.id for row in rows]
@@ -91,7 +93,7 @@ def throughput(made: Comparison, rows: list[Row]) -> go.Figure:
         text=[f"{r.round}" for _, r in known],
         hovertemplate="%{y}: %{x:,.4g}, %{text}<extra>published</extra>",
     )  # fmt: skip
-    figure.update_xaxes(type="log", title=f"{made.workload.unit} a second and chip")
+    figure.update_xaxes(type="log", title=f"{comparison.workload.unit} a second and chip")
     return _by_chip(figure, names)
 
 
@@ -111,7 +113,7 @@ def efficiency(rows: list[Row]) -> go.Figure:
     return _by_chip(figure, [row.product.id for row in rows])
 
 
-def roofline(made: Comparison, rows: list[Row]) -> go.Figure:
+def roofline(comparison: Comparison, rows: list[Row]) -> go.Figure:
     """Plot operations a second and chip against operations per byte that its memory can give."""
     figure = go.Figure()
     fitting = [row for row in rows if row.prediction and row.product.dram_bandwidth]
@@ -131,7 +133,7 @@ def roofline(made: Comparison, rows: list[Row]) -> go.Figure:
     colours = [OURS if row.product.ours else PREDICTED for row in fitting]
     for label, ys, colour, symbol in (
         ("peak", peaks, "#8a94a6", "line-ew-open"),
-        (f"used by {made.workload.id}", done, colours, "circle"),
+        (f"used by {comparison.workload.id}", done, colours, "circle"),
     ):
         figure.add_scatter(
             x=balance, y=ys, text=names, name=label, mode="markers",
@@ -145,10 +147,10 @@ def roofline(made: Comparison, rows: list[Row]) -> go.Figure:
     return _sized(figure, 560)
 
 
-def validation(made: Comparison) -> go.Figure:
+def validation(comparison: Comparison) -> go.Figure:
     """Plot every published entry against its prediction, with a band of 20 %."""
     figure = go.Figure()
-    values = [v for c in made.checks for v in (c.predicted[1], c.result.per_s)]
+    values = [v for c in comparison.checks for v in (c.predicted[1], c.result.per_s)]
     ends = [min(values) / 1.5, max(values) * 1.5]
     figure.add_scatter(
         x=[*ends, *ends[::-1]], y=[1.2 * ends[0], 1.2 * ends[1], ends[1] / 1.2, ends[0] / 1.2],
@@ -163,24 +165,24 @@ def validation(made: Comparison) -> go.Figure:
         ("held out", False, "circle"),
         ("calibration", True, "circle-open"),
     ):
-        own = [c for c in made.checks if c.result.calibration is calibration]
+        own = [c for c in comparison.checks if c.result.calibration is calibration]
         figure.add_scatter(
             x=[c.result.per_s for c in own], y=[c.predicted[1] for c in own], mode="markers",
             name=name, text=[_entry(c) for c in own],
             marker={"symbol": symbol, "size": 10, "color": PREDICTED, "line": {"width": 2}},
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(type="log", title=f"published, {made.workload.unit} a second")
+    figure.update_xaxes(type="log", title=f"published, {comparison.workload.unit} a second")
     figure.update_yaxes(type="log", title="predicted")
     return _sized(figure, 520)
 
 
-def _entry(one: Check) -> str:
-    r = one.result
-    return f"{r.chip}, {r.mode}, {r.round}: {one.error:+.1%}"
+def _entry(check: Check) -> str:
+    r = check.result
+    return f"{r.chip}, {r.mode}, {r.round}: {check.error:+.1%}"
 
 
-def energy(made: Comparison, rows: list[Row]) -> go.Figure:
+def energy(comparison: Comparison, rows: list[Row]) -> go.Figure:
     """Plot joules of a unit at the power limit."""
     ordered = sorted(rows, key=lambda row: row.energy_j or 0.0)
     values = [row.energy_j or 0.0 for row in ordered]
@@ -191,11 +193,13 @@ def energy(made: Comparison, rows: list[Row]) -> go.Figure:
         text=[figures(value) for value in values], textposition="outside",
         hovertemplate="%{y}: %{x:.3g} J<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(type="log", title=f"joules a {made.workload.unit.rstrip('s')}, at most")
+    figure.update_xaxes(
+        type="log", title=f"joules a {comparison.workload.unit.rstrip('s')}, at most"
+    )
     return _by_chip(figure, [row.product.id for row in ordered])
 
 
-def cost(made: Comparison, rows: list[Row]) -> go.Figure:
+def cost(comparison: Comparison, rows: list[Row]) -> go.Figure:
     """Plot USD of a million units with its range."""
     ordered = sorted(
         ((row.product, row.cost) for row in rows if row.cost), key=lambda pair: pair[1].base
@@ -215,7 +219,7 @@ def cost(made: Comparison, rows: list[Row]) -> go.Figure:
         },
         hovertemplate="%{y}: $%{x:.3g}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(type="log", title=f"USD a million {made.workload.unit}")
+    figure.update_xaxes(type="log", title=f"USD a million {comparison.workload.unit}")
     return _by_chip(figure, [chip.id for chip, _ in ordered])
 
 

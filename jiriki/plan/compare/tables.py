@@ -20,14 +20,16 @@ ENERGY_BASIS = "the chip's power limit over its throughput: an upper bound; host
 _TOPICS = ("licence", "review", "letters", "memory", "foundry", "user")
 
 
-def result_sheet(made: Comparison) -> Sheet:
+def result_sheet(comparison: Comparison) -> Sheet:
     """Put the chips under each other: what they do, what was published, what it takes."""
-    unit = made.workload.unit
+    unit = comparison.workload.unit
     heads = (
         "chip", f">{unit}/s", ">range", ">published", ">error", ">time", ">of peak", "bound",
     )  # fmt: skip
-    rows = tuple(_result_row(row) for row in made.rows if row.prediction)
-    title = f"{made.workload.name}, {made.mode}: throughput of one chip, {made.on}"
+    rows = tuple(_result_row(row) for row in comparison.rows if row.prediction)
+    title = (
+        f"{comparison.workload.name}, {comparison.mode}: throughput of one chip, {comparison.on}"
+    )
     return Sheet(title, heads, rows)
 
 
@@ -49,9 +51,9 @@ def _assumes(row: Row) -> bool:
     return bool(row.note or (row.prediction and row.prediction.assumed))
 
 
-def economy_sheet(made: Comparison) -> Sheet:
+def economy_sheet(comparison: Comparison) -> Sheet:
     """Say what a unit takes and costs, and the export class of the day."""
-    unit = made.workload.unit
+    unit = comparison.workload.unit
     heads = (
         "chip", f">J/{unit.rstrip('s')}", f">$/million {unit}", ">range", "chip at", "export class",
     )  # fmt: skip
@@ -63,9 +65,9 @@ def economy_sheet(made: Comparison) -> Sheet:
             f"{figures(row.cost.low)}..{figures(row.cost.high)}" if row.cost else "",
             _paid(row), row.export.cls.replace(" or 3A090", " "),
         )
-        for row in made.rows
+        for row in comparison.rows
     )  # fmt: skip
-    return Sheet(f"energy at most, cost, export class on {made.on}", heads, rows)
+    return Sheet(f"energy at most, cost, export class on {comparison.on}", heads, rows)
 
 
 def _paid(row: Row) -> str:
@@ -91,7 +93,7 @@ def _brief(value: float) -> str:
     return f"{figures(value / 1e3)}k" if value >= 1e4 else figures(value)
 
 
-def sourcing_sheet(made: Comparison) -> Sheet:
+def sourcing_sheet(comparison: Comparison) -> Sheet:
     """Say where each chip comes from and what the rules of the day say of its supply."""
     heads = (
         "chip", "designer", "made by", "memory", "letters: licence", "foundry rule", "users",
@@ -104,9 +106,9 @@ def sourcing_sheet(made: Comparison) -> Sheet:
             row.product.dram_kind,
             *(_short(row.export, topic) for topic in ("letters", "foundry", "user")),
         )
-        for row in made.rows
+        for row in comparison.rows
     )
-    return Sheet(f"sourcing on {made.on}", heads, rows)
+    return Sheet(f"sourcing on {comparison.on}", heads, rows)
 
 
 # What the rules say, in a word or two for a table; JSON has it in full.
@@ -124,19 +126,23 @@ _SHORT = {
 
 
 def _short(export: ExportResult, topic: str) -> str:
-    found = export.finding(topic)
-    return " or ".join(_SHORT.get(one, one) for one in found.results) if found else "no rule yet"
+    finding = export.finding(topic)
+    return (
+        " or ".join(_SHORT.get(result, result) for result in finding.results)
+        if finding
+        else "no rule yet"
+    )
 
 
 def _finding(export: ExportResult, topic: str) -> str | None:
-    found = export.finding(topic)
-    return " or ".join(found.results) if found else None
+    finding = export.finding(topic)
+    return " or ".join(finding.results) if finding else None
 
 
-def missing_sheet(made: Comparison) -> Sheet | None:
+def missing_sheet(comparison: Comparison) -> Sheet | None:
     """List chips without a prediction, and notes on those whose figures rest on assumptions."""
-    rows = [(row.product.id, "cannot: " + row.why_not) for row in made.rows if row.why_not]
-    for row in made.rows:
+    rows = [(row.product.id, "cannot: " + row.why_not) for row in comparison.rows if row.why_not]
+    for row in comparison.rows:
         star = "*" if _assumes(row) else ""
         said = [row.note] if row.note else []
         said += [f"no cost: {row.why_no_cost}"] if row.prediction and row.why_no_cost else []
@@ -150,7 +156,7 @@ def missing_sheet(made: Comparison) -> Sheet | None:
     )
 
 
-def checks_sheet(made: Comparison) -> Sheet:
+def checks_sheet(comparison: Comparison) -> Sheet:
     """List every published entry of these chips with its error."""
     heads = (
         "chip", "mode", "weights", "round", ">predicted", ">published", ">error", "used for",
@@ -162,37 +168,37 @@ def checks_sheet(made: Comparison) -> Sheet:
             figures(c.predicted[1]), figures(c.result.per_s), f"{c.error:+.1%}",
             "calibration" if c.result.calibration else "held out", c.result.note,
         )
-        for c in made.checks
+        for c in comparison.checks
     )  # fmt: skip
     return Sheet("predicted against published, every entry", heads, rows)
 
 
-def summary(made: Comparison) -> str:
+def summary(comparison: Comparison) -> str:
     """Return the one sentence on how far to believe the predictions."""
-    held = [one for one in made.checks if not one.result.calibration]
-    if made.held_out_error is None:
+    held = [check for check in comparison.checks if not check.result.calibration]
+    if comparison.held_out_error is None:
         return "No held-out published result of this workload on these chips: ranges only."
     return (
-        f"Median error {made.held_out_error:.1%} on {len(held)} published results that calibrated "
-        f"nothing; {len(made.checks) - len(held)} others did (marked c)."
+        f"Median error {comparison.held_out_error:.1%} on {len(held)} published results that "
+        f"calibrated nothing; {len(comparison.checks) - len(held)} others did (marked c)."
     )
 
 
-def payload(made: Comparison) -> dict[str, Any]:
+def payload(comparison: Comparison) -> dict[str, Any]:
     """Return the object that `jiriki compare --json` prints."""
     return {
-        "workload": made.workload.id,
-        "name": made.workload.name,
-        "unit": f"{made.workload.unit}/s",
-        "mode": made.mode,
-        "on": made.on.isoformat(),
+        "workload": comparison.workload.id,
+        "name": comparison.workload.name,
+        "unit": f"{comparison.workload.unit}/s",
+        "mode": comparison.mode,
+        "on": comparison.on.isoformat(),
         "rules_known_until": load_rulebook().known_until.isoformat(),
         "rules": known_text(),
-        "source": made.workload.source,
-        "unverified": list(made.workload.unverified),
-        "median_held_out_error": made.held_out_error,
-        "rows": [_row_payload(row) for row in made.rows],
-        "checks": [_check_payload(one) for one in made.checks],
+        "source": comparison.workload.source,
+        "unverified": list(comparison.workload.unverified),
+        "median_held_out_error": comparison.held_out_error,
+        "rows": [_row_payload(row) for row in comparison.rows],
+        "checks": [_check_payload(check) for check in comparison.checks],
     }
 
 
@@ -245,11 +251,12 @@ def _sourcing(row: Row) -> dict[str, Any]:
     }
 
 
-def _check_payload(one: Check) -> dict[str, Any]:
-    r = one.result
+def _check_payload(check: Check) -> dict[str, Any]:
+    r = check.result
     return {
         "chip": r.chip, "mode": r.mode, "weights_format": r.weights_format, "round": r.round,
-        "predicted": one.predicted[1], "predicted_range": [one.predicted[0], one.predicted[2]],
-        "published": r.per_s, "error": one.error, "calibration": r.calibration, "note": r.note,
+        "predicted": check.predicted[1],
+        "predicted_range": [check.predicted[0], check.predicted[2]],
+        "published": r.per_s, "error": check.error, "calibration": r.calibration, "note": r.note,
         "source": r.source,
     }  # fmt: skip

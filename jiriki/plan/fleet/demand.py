@@ -112,7 +112,7 @@ class Event:
 
     def meets(self, other: "Event") -> bool:
         """Say whether there is a day of both."""
-        ends = [one.last for one in (self, other) if one.last is not None]
+        ends = [event.last for event in (self, other) if event.last is not None]
         return max(self.first, other.first) <= min(ends, default=date.max)
 
 
@@ -193,8 +193,8 @@ def parse_demand(content: str | bytes, where: str = "demand") -> Demand:
 
 def _demand(top: Table) -> Demand:
     top.defaults = _defaults(top)
-    services = tuple(_service(one) for one in top.tables("service", "service"))
-    units = {one.id: one.unit for one in services}
+    services = tuple(_service(entry) for entry in top.tables("service", "service"))
+    units = {entry.id: entry.unit for entry in services}
     demand = Demand(
         title=top.text("title"),
         why=top.text("why", ""),
@@ -205,12 +205,12 @@ def _demand(top: Table) -> Demand:
         economics=_economics(top.inner("economics")),
         limits=_limits(top.inner("limits")),
         services=services,
-        stock=tuple(_stock(one, top) for one in top.tables("stock", "stock")),
-        software=tuple(_software(one, units) for one in top.tables("software", "software")),
-        supplies=tuple(_supply(one) for one in top.tables("supply", "supply")),
-        foundries=tuple(_foundry(one) for one in top.tables("foundry", "foundry")),
-        events=tuple(_event(one) for one in top.tables("event", "event")),
-        policies=tuple(_policy(one) for one in top.tables("policy", "policy")),
+        stock=tuple(_stock(entry, top) for entry in top.tables("stock", "stock")),
+        software=tuple(_software(entry, units) for entry in top.tables("software", "software")),
+        supplies=tuple(_supply(entry) for entry in top.tables("supply", "supply")),
+        foundries=tuple(_foundry(entry) for entry in top.tables("foundry", "foundry")),
+        events=tuple(_event(entry) for entry in top.tables("event", "event")),
+        policies=tuple(_policy(entry) for entry in top.tables("policy", "policy")),
     )
     top.close()
     _check(demand, top.where)
@@ -242,7 +242,7 @@ def _country(top: Table, key: str) -> str:
 
 
 def _economics(table: Table) -> Economics:
-    made = Economics(
+    economics = Economics(
         objective=table.choice("objective", OBJECTIVES, "amortised"),
         electricity=table.figure_or_none("electricity", "USD/J"),
         pue=table.figure_or_none("pue", "1"),
@@ -255,33 +255,35 @@ def _economics(table: Table) -> Economics:
         spare=table.share("spare", 0.0),
     )
     table.close()
-    if made.pue is not None and made.pue.low < 1:
-        raise DemandError(f"{table.where}: pue = {made.pue.low:g} is below 1; correct it")
-    for key, figure in (("load", made.load), ("idle_power", made.idle_power)):
+    if economics.pue is not None and economics.pue.low < 1:
+        raise DemandError(f"{table.where}: pue = {economics.pue.low:g} is below 1; correct it")
+    for key, figure in (("load", economics.load), ("idle_power", economics.idle_power)):
         if figure is not None and not 0 < figure.low <= figure.high <= 1:
             raise DemandError(
                 f"{table.where}: {key} = {figure.base:g} is a share above 0 and at most 100 %"
             )
-    if made.life is not None and made.life.low <= 0:
-        raise DemandError(f"{table.where}: life = {made.life.low:g} must be above 0; correct it")
-    return made
+    if economics.life is not None and economics.life.low <= 0:
+        raise DemandError(
+            f"{table.where}: life = {economics.life.low:g} must be above 0; correct it"
+        )
+    return economics
 
 
 def _limits(table: Table) -> Limits:
-    made = Limits(
+    limits = Limits(
         power=table.figure_or_none("power", "W"),
         chips=table.figure_or_none("chips", "1", "chips"),
         budget=table.figure_or_none("budget", "USD", "USD/month"),
     )
     table.close()
-    return made
+    return limits
 
 
 def _service(table: Table) -> Service:
     id = table.name("id", "service")
     workload = load_workload(table.text("workload"))
-    one = workload.unit.rstrip("s")
-    made = Service(
+    unit = workload.unit.rstrip("s")
+    service = Service(
         id=id,
         workload=workload.id,
         unit=workload.unit,
@@ -294,9 +296,9 @@ def _service(table: Table) -> Service:
         must_serve=table.share_or_none("must_serve"),
     )
     table.close()
-    if made.rate.low <= 0:
-        raise DemandError(f"{table.where}: rate = {made.rate.low:g} {one}s/s must be above 0")
-    return made
+    if service.rate.low <= 0:
+        raise DemandError(f"{table.where}: rate = {service.rate.low:g} {unit}s/s must be above 0")
+    return service
 
 
 def _chip(table: Table) -> str:
@@ -312,39 +314,39 @@ def _chip(table: Table) -> str:
 def _stock(table: Table, top: Table) -> Stock:
     chip = _chip(table)
     table.where = f"stock of {chip}"
-    made = Stock(
+    stock = Stock(
         chip=chip,
         count=table.whole("count", 0),
         arrives=_month(table, "arrives") if table.has("arrives") else _month(top, "start"),
         retires=_month(table, "retires") if table.has("retires") else None,
     )
     table.close()
-    if made.retires is not None and made.retires <= made.arrives:
+    if stock.retires is not None and stock.retires <= stock.arrives:
         raise DemandError(f"{table.where}: retires before it arrives; correct one of them")
-    return made
+    return stock
 
 
 def _software(table: Table, units: dict[str, str]) -> Software:
     chip = _chip(table)
     table.where = f"software of {chip}"
     rates = {}
-    for one in table.tables("rate", f"{table.where}: rate"):
-        service = one.text("service")
-        _known(service, units, f"{one.where}: service")
-        rates[service] = one.figure("measured", "1/s", f"{units[service]}/s")
-        one.close()
-    made = Software(
+    for entry in table.tables("rate", f"{table.where}: rate"):
+        service = entry.text("service")
+        _known(service, units, f"{entry.where}: service")
+        rates[service] = entry.figure("measured", "1/s", f"{units[service]}/s")
+        entry.close()
+    software = Software(
         chip, table.figure_or_none("reached", "1"), table.figure_or_none("entry", "USD"), rates
     )
     table.close()
-    if made.reached is not None and made.reached.low <= 0:
-        raise DemandError(f"{table.where}: reached = {made.reached.low:g} must be above 0")
-    return made
+    if software.reached is not None and software.reached.low <= 0:
+        raise DemandError(f"{table.where}: reached = {software.reached.low:g} must be above 0")
+    return software
 
 
 def _supply(table: Table) -> Supply:
     id = table.name("id", "supply")
-    made = Supply(
+    supply = Supply(
         id=id,
         chip=_chip(table),
         price=table.figure_or_none("price", "USD"),
@@ -357,11 +359,11 @@ def _supply(table: Table) -> Supply:
         per_wafer=table.figure_or_none("per_wafer", "1", "chips/wafer"),
     )
     table.close()
-    if made.first and made.last and made.last < made.first:
-        raise DemandError(f"{table.where}: until {made.last} lies before from {made.first}")
-    if made.per_wafer is not None and made.per_wafer.low <= 0:
-        raise DemandError(f"{table.where}: per_wafer = {made.per_wafer.low:g} must be above 0")
-    return made
+    if supply.first and supply.last and supply.last < supply.first:
+        raise DemandError(f"{table.where}: until {supply.last} lies before from {supply.first}")
+    if supply.per_wafer is not None and supply.per_wafer.low <= 0:
+        raise DemandError(f"{table.where}: per_wafer = {supply.per_wafer.low:g} must be above 0")
+    return supply
 
 
 def _foundry(table: Table) -> Foundry:
@@ -382,12 +384,12 @@ def _event(table: Table) -> Event:
     if last is not None and last < first:
         raise DemandError(f"{table.where}: until {last} lies before from {first}; correct one")
     value, in_wafers = _event_value(table, kind)
-    made = Event(
+    event = Event(
         name, kind, table.texts("of"), first, last, value, in_wafers,
         spell_out(table.text("source", str(table.defaults.get("source", ""))), table.where),
     )  # fmt: skip
     table.close()
-    return made
+    return event
 
 
 def _event_value(table: Table, kind: str) -> tuple[Figure | None, bool]:
@@ -405,7 +407,7 @@ def _event_value(table: Table, kind: str) -> tuple[Figure | None, bool]:
 def _policy(table: Table) -> Policy:
     name = table.text("name")
     table.where = f"policy {name!r}"
-    made = Policy(
+    policy = Policy(
         name=name,
         kind=table.choice("kind", POLICY_KINDS),
         of=table.text("of") if table.has("of") else None,
@@ -416,13 +418,13 @@ def _policy(table: Table) -> Policy:
         source=table.text("source", ""),
     )
     table.close()
-    if (made.at_most is None) == (made.at_least is None):
+    if (policy.at_most is None) == (policy.at_least is None):
         raise DemandError(f"{table.where}: give at_most or at_least, one of the two")
-    if made.at_least is not None and made.of is None and made.kind != "domestic":
-        raise DemandError(f"{table.where}: at_least needs of: which {made.kind} is meant")
-    if made.kind == "domestic" and made.of is not None:
+    if policy.at_least is not None and policy.of is None and policy.kind != "domestic":
+        raise DemandError(f"{table.where}: at_least needs of: which {policy.kind} is meant")
+    if policy.kind == "domestic" and policy.of is not None:
         raise DemandError(f"{table.where}: domestic is of home; leave of out")
-    return made
+    return policy
 
 
 # -- what must fit together ----------------------------------------------------------------------
@@ -441,11 +443,11 @@ def _check(demand: Demand, where: str) -> None:
         )
     if demand.known_on is not None and demand.known_on < first:
         raise DemandError(f"{where}: known_on {demand.known_on} lies before every rule, {first}")
-    _unique([one.id for one in demand.services], "service")
-    _unique([one.chip for one in demand.software], "software of chip")
-    _unique([one.id for one in (*demand.supplies, *demand.foundries)], "supply or foundry")
-    _unique([one.name for one in demand.events], "event")
-    _unique([one.name for one in demand.policies], "policy")
+    _unique([entry.id for entry in demand.services], "service")
+    _unique([entry.chip for entry in demand.software], "software of chip")
+    _unique([entry.id for entry in (*demand.supplies, *demand.foundries)], "supply or foundry")
+    _unique([entry.name for entry in demand.events], "event")
+    _unique([entry.name for entry in demand.policies], "policy")
     _check_references(demand)
     _check_policies(demand)
     _check_overlaps(demand.events)
@@ -457,9 +459,9 @@ def _unique(names: list[str], what: str) -> None:
 
 
 def _check_references(demand: Demand) -> None:
-    services = {one.id for one in demand.services}
-    foundries = {one.id for one in demand.foundries}
-    supplies = {one.id for one in demand.supplies}
+    services = {entry.id for entry in demand.services}
+    foundries = {entry.id for entry in demand.foundries}
+    supplies = {entry.id for entry in demand.supplies}
     for supply in demand.supplies:
         if supply.foundry is not None:
             _known(supply.foundry, foundries, f"supply {supply.id}: foundry")
@@ -495,14 +497,14 @@ def _known(name: str, names: Any, what: str) -> None:  # noqa: ANN401
 
 def _check_overlaps(events: tuple[Event, ...]) -> None:
     """Refuse two events that say different things of one supply on one day."""
-    for one, two in combinations(events, 2):
-        shared = sorted(set(one.of) & set(two.of))
-        contradict = one.kind == two.kind or {one.kind, two.kind} == {"stop", "allow"}
-        if shared and contradict and one.meets(two):
-            later = max(one.first, two.first)
+    for former, latter in combinations(events, 2):
+        shared = sorted(set(former.of) & set(latter.of))
+        contradict = former.kind == latter.kind or {former.kind, latter.kind} == {"stop", "allow"}
+        if shared and contradict and former.meets(latter):
+            later = max(former.first, latter.first)
             raise DemandError(
-                f"events {one.name!r} ({one.kind}) and {two.name!r} ({two.kind}) of supply "
-                f"{shared[0]} overlap on {later}; end the first with until = "
+                f"events {former.name!r} ({former.kind}) and {latter.name!r} ({latter.kind}) "
+                f"of supply {shared[0]} overlap on {later}; end the first with until = "
                 f"{later - timedelta(days=1)} or drop one"
             )
 

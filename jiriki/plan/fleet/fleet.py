@@ -174,7 +174,7 @@ class _Reader:
             if month == at and self.values[column] > 1e-6
         }
         services = self.demand.services
-        served = {one.id: 1 - self._short(one.id, at) for one in services}
+        served = {service.id: 1 - self._short(service.id, at) for service in services}
         weights = self._weights(at)
         joules = self._joules(owned, at_work, at)
         return Month(
@@ -183,11 +183,11 @@ class _Reader:
             bought={key: count for key, count in bought.items() if count},
             retired={key: count for key, count in retired.items() if count},
             at_work=at_work,
-            rates={one.id: rate_of(one, self.scenario, at) for one in services},
+            rates={entry.id: rate_of(entry, self.scenario, at) for entry in services},
             served=served,
             served_share=sum(weights[key] * share for key, share in served.items()),
             worth=sum(
-                worth_of(self.demand, self.market, one, self.scenario, at) for one in services
+                worth_of(self.demand, self.market, entry, self.scenario, at) for entry in services
             ),
             depends={kind: self._depends(kind, at_work, weights, at) for kind in KINDS},
             domestic=self._share("domestic", self.demand.home, at_work, weights, at),
@@ -207,8 +207,8 @@ class _Reader:
     def _weights(self, at: int) -> dict[str, float]:
         """Return each service's part of the month's worth."""
         worths = {
-            one.id: worth_of(self.demand, self.market, one, self.scenario, at)
-            for one in self.demand.services
+            service.id: worth_of(self.demand, self.market, service, self.scenario, at)
+            for service in self.demand.services
         }
         whole = sum(worths.values())
         return {k: w / whole if whole else 1 / len(worths) for k, w in worths.items()}
@@ -218,7 +218,7 @@ class _Reader:
         weights: dict[str, float], at: int,
     ) -> float:  # fmt: skip
         spare = 1 + self.demand.economics.spare
-        rates = {one.id: rate_of(one, self.scenario, at) for one in self.demand.services}
+        rates = {entry.id: rate_of(entry, self.scenario, at) for entry in self.demand.services}
         return sum(
             weights[service] * count * self.market.chips[chip].rates[service] / spare
             / rates[service]
@@ -230,8 +230,8 @@ class _Reader:
         self, kind: str, at_work: dict[tuple[str, str], float], weights: dict[str, float], at: int
     ) -> dict[str, float]:
         names = dict.fromkeys(depends_on(chip, kind) for chip in self.market.chips.values())
-        found = {name: self._share(kind, name, at_work, weights, at) for name in names}
-        return {name: share for name, share in found.items() if share > 1e-9}
+        shares = {name: self._share(kind, name, at_work, weights, at) for name in names}
+        return {name: share for name, share in shares.items() if share > 1e-9}
 
     def _drawn(self, chip: str) -> float:
         return (self.market.chips[chip].watts + self.costs.host_watts) * self.costs.pue
@@ -254,7 +254,7 @@ class _Reader:
         self, at: int, owned: dict[str, int], bought: dict[str, int], joules: float
     ) -> Money:
         chips, costs = self.market.chips, self.costs
-        short = {one.id: self._short(one.id, at) for one in self.demand.services}
+        short = {entry.id: self._short(entry.id, at) for entry in self.demand.services}
         entries = self._entries_at(at)
         return Money(
             capital=self._capital(at) + sum(self.entries().values()) / costs.life_months,
@@ -264,8 +264,8 @@ class _Reader:
                 for chip, count in owned.items()
             ),
             unserved=sum(
-                short[one.id] * worth_of(self.demand, self.market, one, self.scenario, at)
-                for one in self.demand.services
+                short[entry.id] * worth_of(self.demand, self.market, entry, self.scenario, at)
+                for entry in self.demand.services
             ),
             spent=self._paid(at) + entries,
         )
@@ -290,7 +290,7 @@ class _Reader:
         """Return the entries paid in a month: that of the first purchase of their chip."""
         paid = 0.0
         for chip, cost in self.entries().items():
-            offers = [one for one in self.market.offers if one.chip == chip]
+            offers = [offer for offer in self.market.offers if offer.chip == chip]
             months = [
                 month for month in range(len(self.demand.months))
                 if any(self._count(self.problem.lots[o.id, month]) for o in offers)
@@ -306,7 +306,7 @@ def events_of(demand: Demand) -> list[tuple[date, str]]:
         marks.append((event.first, event.name))
         if event.last is not None:
             marks.append((event.last, f"end of: {event.name}"))
-    marks += [(one.first, f"policy: {one.name}") for one in demand.policies if one.first]
+    marks += [(entry.first, f"policy: {entry.name}") for entry in demand.policies if entry.first]
     rules = known_rules(demand.known_on).rules
     marks += [(rule.first, f"rule {rule.id}") for rule in rules]
     return sorted((day, name) for day, name in marks if demand.months[0] <= day < demand.end)

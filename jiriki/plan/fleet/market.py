@@ -74,8 +74,8 @@ class Offer:
     def why_shut(self, month: date) -> str:
         """Return why a month offers nothing, of its last days; empty where it does not say."""
         end = add_months(month, 1)
-        found = [one.why for one in self.shut if one.first < end and one.last >= month]
-        return found[-1] if found else ""
+        reasons = [span.why for span in self.shut if span.first < end and span.last >= month]
+        return reasons[-1] if reasons else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ def open_market(demand: Demand) -> Market:
     book = known_rules(demand.known_on)
     return Market(
         chips=chips,
-        offers=tuple(_offer(one, demand, book) for one in demand.supplies),
-        wafers={one.id: _wafers(one.id, demand) for one in demand.foundries},
+        offers=tuple(_offer(supply, demand, book) for supply in demand.supplies),
+        wafers={foundry.id: _wafers(foundry.id, demand) for foundry in demand.foundries},
         costs=costs_of(demand.economics),
     )
 
@@ -123,19 +123,19 @@ def known_rules(on: date | None) -> Rulebook:
     return book if on is None else book.known_on(on)
 
 
-def costs_of(given: Economics) -> Costs:
+def costs_of(economics: Economics) -> Costs:
     """Return the economics; what is not given is of cost/assumptions.toml, a chip's share of it."""
     usual = load_assumptions()
     per_server = usual.chips_per_server
     keys = ("electricity", "pue", "life", "upkeep", "load", "idle_power", "host_price")
     names = {**{key: f"server.{key}" for key in keys}, "load": "server.utilisation"}
-    found = {key: usual[name].base for key, name in names.items()}
-    found |= {
+    values = {key: usual[name].base for key, name in names.items()}
+    values |= {
         "host_price": usual["server.host_price"].base / per_server,
         "host_power": usual["server.host_power"].base / per_server,
     }
-    own = {key: getattr(given, key) for key in found}
-    used = {key: found[key] if own[key] is None else own[key].base for key in found}
+    own = {key: getattr(economics, key) for key in values}
+    used = {key: values[key] if own[key] is None else own[key].base for key in values}
     return Costs(
         electricity=used["electricity"],
         pue=used["pue"],
@@ -145,7 +145,7 @@ def costs_of(given: Economics) -> Costs:
         idle=used["idle_power"],
         host_price=used["host_price"],
         host_watts=used["host_power"],
-        assumed=tuple(key for key in found if own[key] is None),
+        assumed=tuple(key for key in values if own[key] is None),
     )
 
 
@@ -156,7 +156,7 @@ _Rates = dict[tuple[str, str], float | str]  # (service, chip) -> units a second
 
 def _rates(demand: Demand, ids: Sequence[str]) -> tuple[_Rates, dict[str, list[str]]]:
     """Return what each chip does for each service, and notes a chip on how that is known."""
-    software = {one.chip: one for one in demand.software}
+    software = {entry.chip: entry for entry in demand.software}
     rates: _Rates = {}
     notes: dict[str, list[str]] = {id: [] for id in ids}
     for service in demand.services:
@@ -183,62 +183,62 @@ def _predicted(
     service: Service, ids: Sequence[str], on: date
 ) -> dict[str, tuple[float | str, str]]:
     """Return by chip the predicted units a second or why there are none, and a note."""
-    made = compare(
+    comparison = compare(
         service.workload, ids, on=on, mode=service.mode, batch=service.batch,
         context=service.context,
     )  # fmt: skip
-    found: dict[str, tuple[float | str, str]] = {}
-    for row in made.rows:
+    rates: dict[str, tuple[float | str, str]] = {}
+    for row in comparison.rows:
         known = row.prediction
         said = "; ".join([*([row.note] if row.note else []), *(known.assumed if known else ())])
-        found[row.product.id] = (known.per_s[1] if known else row.why_not, said)
-    return found
+        rates[row.product.id] = (known.per_s[1] if known else row.why_not, said)
+    return rates
 
 
-def _chip(made: Product, demand: Demand, rates: _Rates, notes: dict[str, list[str]]) -> Chip:
-    if made.tdp is None:
+def _chip(product: Product, demand: Demand, rates: _Rates, notes: dict[str, list[str]]) -> Chip:
+    if product.tdp is None:
         raise DemandError(
-            f"chip {made.id}: its power is not published, so neither energy nor room for it can be "
-            "planned; leave it out"
+            f"chip {product.id}: its power is not published, so neither energy nor room for it can "
+            "be planned; leave it out"
         )
-    by_service = {one.id: rates[one.id, made.id] for one in demand.services}
-    software = next((one for one in demand.software if one.chip == made.id), None)
+    by_service = {service.id: rates[service.id, product.id] for service in demand.services}
+    software = next((known for known in demand.software if known.chip == product.id), None)
     entry = software.entry.base if software is not None and software.entry is not None else 0.0
-    offered = [one for one in demand.supplies if one.chip == made.id]
-    if made.ours and any(one.price is None for one in offered):
-        entry += load_process(made.process).mask_set.base
+    offered = [supply for supply in demand.supplies if supply.chip == product.id]
+    if product.ours and any(supply.price is None for supply in offered):
+        entry += load_process(product.process).mask_set.base
     return Chip(
-        id=made.id,
-        vendor=made.designer,
-        designer_country=made.designer_country,
-        made_in=made.made_in,
-        watts=made.tdp.base,
-        paid=min((_paid(one, made) for one in offered), default=_worth(made)),
+        id=product.id,
+        vendor=product.designer,
+        designer_country=product.designer_country,
+        made_in=product.made_in,
+        watts=product.tdp.base,
+        paid=min((_paid(supply, product) for supply in offered), default=_worth(product)),
         rates={key: rate for key, rate in by_service.items() if isinstance(rate, float)},
         why_not={key: rate for key, rate in by_service.items() if isinstance(rate, str)},
         entry=entry,
-        notes=tuple(notes[made.id]),
+        notes=tuple(notes[product.id]),
     )
 
 
-def _paid(supply: Supply, made: Product) -> float:
+def _paid(supply: Supply, product: Product) -> float:
     """Return the price of a chip before events, USD."""
     if supply.price is not None:
         return supply.price.base
-    if made.ours:
-        parts = price(made).parts
+    if product.ours:
+        parts = price(product).parts
         return sum(part.base for name, part in parts.items() if name != "masks")
-    if made.price is None:
+    if product.price is None:
         raise DemandError(
-            f"supply {supply.id}: the catalogue has no price of {made.id}; give price"
+            f"supply {supply.id}: the catalogue has no price of {product.id}; give price"
         )
-    return made.price.base
+    return product.price.base
 
 
-def _worth(made: Product) -> float:
+def _worth(product: Product) -> float:
     """Return what a chip of the stock counts for upkeep: its price, else what it costs to make."""
     try:
-        return made.price.base if made.price is not None else price(made).total.base
+        return product.price.base if product.price is not None else price(product).total.base
     except CostError:
         return 0.0
 
@@ -247,10 +247,10 @@ def _worth(made: Product) -> float:
 
 
 def _offer(supply: Supply, demand: Demand, book: Rulebook) -> Offer:
-    made = load_product(supply.chip)
-    gate = _Gate(supply, made, demand, book)
+    product = load_product(supply.chip)
+    gate = _Gate(supply, product, demand, book)
     borders = gate.borders()
-    base = _paid(supply, made)
+    base = _paid(supply, product)
     prices, caps, shut = [], [], []
     for month in demand.months:
         offered = spent = 0.0
@@ -276,40 +276,40 @@ def _offer(supply: Supply, demand: Demand, book: Rulebook) -> Offer:
         shut=_joined(shut),
         lot=supply.lot,
         foundry=supply.foundry,
-        per_wafer=_per_wafer(supply, made),
+        per_wafer=_per_wafer(supply, product),
     )
 
 
 def _joined(shut: list[Shut]) -> tuple[Shut, ...]:
     """Join neighbouring days of one reason."""
     out: list[Shut] = []
-    for one in shut:
-        if out and out[-1].why == one.why and out[-1].last + timedelta(days=1) == one.first:
-            out[-1] = replace(out[-1], last=one.last)
+    for span in shut:
+        if out and out[-1].why == span.why and out[-1].last + timedelta(days=1) == span.first:
+            out[-1] = replace(out[-1], last=span.last)
         else:
-            out.append(one)
+            out.append(span)
     return tuple(out)
 
 
-def _per_wafer(supply: Supply, made: Product) -> float:
+def _per_wafer(supply: Supply, product: Product) -> float:
     """Return good chips of a wafer: as given, else from the yield model."""
     if supply.per_wafer is not None:
         return supply.per_wafer.base
     if supply.foundry is None:
         return math.inf
-    given = load_assumptions()
+    assumptions = load_assumptions()
     try:
-        die = product_die(made, given)
+        die = product_die(product, assumptions)
     except CostError as error:
         raise DemandError(
             f"supply {supply.id}: how many chips a wafer of foundry {supply.foundry} gives is not "
             f"known ({error}); give per_wafer"
         ) from None
-    return die.per_wafer.base * die.good.base / made.dies * given["assembly_yield"].base
+    return die.per_wafer.base * die.good.base / product.dies * assumptions["assembly_yield"].base
 
 
 def _wafers(id: str, demand: Demand) -> tuple[float, ...]:
-    foundry = next(one for one in demand.foundries if one.id == id)
+    foundry = next(foundry for foundry in demand.foundries if foundry.id == id)
     caps = [e for e in demand.events if e.kind == "cap" and id in e.of]
     growth = foundry.growth.base if foundry.growth is not None else 0.0
     borders = _borders(caps)
@@ -337,9 +337,9 @@ def _borders(events: Sequence[Event]) -> set[date]:
 class _Gate:
     """One supply day by day: whether it is open, how many and at what factor of its price."""
 
-    def __init__(self, supply: Supply, made: Product, demand: Demand, book: Rulebook) -> None:
+    def __init__(self, supply: Supply, product: Product, demand: Demand, book: Rulebook) -> None:
         self.supply = supply
-        self.made = made
+        self.product = product
         self.demand = demand
         self.book = book
         self.events = [event for event in demand.events if supply.id in event.of]
@@ -373,8 +373,8 @@ class _Gate:
 
     def number(self, day: date) -> float:
         """Return chips a month, as on this day."""
-        given = self.supply.per_month
-        usual = given.base if given is not None else math.inf
+        stated = self.supply.per_month
+        usual = stated.base if stated is not None else math.inf
         return _capped(usual, [e for e in self.events if e.kind == "cap"], day)
 
     def factor(self, day: date) -> float:
@@ -389,7 +389,7 @@ class _Gate:
         if stopped is not None:
             return stopped.name
         result = self._export(day)
-        licence = licence_needed(result, self.made, self.demand.home, self.book, day)
+        licence = licence_needed(result, self.product, self.demand.home, self.book, day)
         if licence is not None and not any(event.kind == "allow" for event in held):
             return licence
         if self.demand.user_risk == "exclude":
@@ -399,19 +399,19 @@ class _Gate:
     def _export(self, day: date) -> ExportResult:
         key = tuple(rule.id for rule in self.book.rules if rule.holds_on(day))
         if key not in self._checked:
-            self._checked[key] = export_check(self.made, day, self.book, to=self.demand.home)
+            self._checked[key] = export_check(self.product, day, self.book, to=self.demand.home)
         return self._checked[key]
 
 
 def licence_needed(
-    result: ExportResult, made: Product, home: str, book: Rulebook, day: date
+    result: ExportResult, product: Product, home: str, book: Rulebook, day: date
 ) -> str | None:
     """Say why a chip needs a licence to reach `home`, None where it does not.
 
     `result` is of a check of the chip bound for `home`. A chip designed and made within the
     controlled countries is no export of anyone's who asks for one. Not legal advice.
     """
-    abroad = [made.designer_country, made.made_in]
+    abroad = [product.designer_country, product.made_in]
     if all(country in book.controlled for country in abroad):
         return None
     by_class = result.finding("licence")
@@ -426,7 +426,7 @@ def licence_needed(
         return f"{letters.rule}: a licence for {home} is needed whatever the class"
     foundry = result.finding("foundry")
     rule = book.on("foundry", day)
-    asked = made.designer_country in book.controlled and home in book.controlled
+    asked = product.designer_country in book.controlled and home in book.controlled
     if asked and foundry is not None and rule is not None and rule.otherwise in foundry.results:
         return f"{foundry.rule}: its foundry abroad may not ship it"
     return None
@@ -434,20 +434,20 @@ def licence_needed(
 
 def _spared(result: ExportResult, book: Rulebook, day: date) -> bool:
     """Say whether a licence exception covers the chip, whatever class its open figures give."""
-    found, rule = result.finding("exception"), book.on("exception", day)
-    return found is not None and rule is not None and rule.otherwise not in found.results
+    finding, rule = result.finding("exception"), book.on("exception", day)
+    return finding is not None and rule is not None and rule.otherwise not in finding.results
 
 
 def user_risk(result: ExportResult, book: Rulebook, day: date) -> str | None:
     """Say that using the chip is at risk, None where it is not. Not legal advice."""
-    found = result.finding("user")
-    if found is None or not _beyond(found.results, book, "user", day):
+    finding = result.finding("user")
+    if finding is None or not _beyond(finding.results, book, "user", day):
         return None
-    open_class = " (its class is open)" if len(found.results) > 1 else ""
-    return f"{found.rule}: risk to its users{open_class}"
+    open_class = " (its class is open)" if len(finding.results) > 1 else ""
+    return f"{finding.rule}: risk to its users{open_class}"
 
 
 def _beyond(results: Sequence[str], book: Rulebook, topic: str, day: date) -> bool:
     """Say whether a rule may apply: any result but the one for chips that it spares."""
     rule = book.on(topic, day)
-    return rule is not None and any(one != rule.otherwise for one in results)
+    return rule is not None and any(result != rule.otherwise for result in results)

@@ -161,15 +161,16 @@ class _Builder:
         """Return the chips of the stock that arrive in a month; in the first all from before."""
         when = self.demand.months[month]
         return sum(
-            one.count for one in self.demand.stock
-            if one.chip == chip and (one.arrives == when or (month == 0 and one.arrives < when))
-            and not (one.retires is not None and one.retires <= when)
+            stock.count for stock in self.demand.stock
+            if stock.chip == chip
+            and (stock.arrives == when or (month == 0 and stock.arrives < when))
+            and not (stock.retires is not None and stock.retires <= when)
         )  # fmt: skip
 
     def _balance(self, chip: str) -> None:
         """owned = owned before + arrivals + bought - retired."""
         p = self.problem
-        offers = [one for one in self.market.offers if one.chip == chip]
+        offers = [offer for offer in self.market.offers if offer.chip == chip]
         for month in self.span:
             terms = {p.owned[chip, month]: 1.0, p.retired[chip, month]: 1.0}
             if month:
@@ -180,7 +181,7 @@ class _Builder:
     def _expiry(self, chip: str) -> None:
         """By each month at least those are retired whose time is over."""
         p = self.problem
-        offers = [one for one in self.market.offers if one.chip == chip]
+        offers = [offer for offer in self.market.offers if offer.chip == chip]
         life = math.ceil(self.costs.life_months - _SLACK)
         stock = [s for s in self.demand.stock if s.chip == chip and s.retires is not None]
         for month in self.span:
@@ -265,9 +266,9 @@ class _Builder:
     def _entries(self) -> None:
         """A chip that is bought at all costs its entry, unless the fleet has it already."""
         p = self.problem
-        stocked = {one.chip for one in self.demand.stock if one.count}
+        stocked = {entry.chip for entry in self.demand.stock if entry.count}
         for chip in self.market.chips.values():
-            offers = [one for one in self.market.offers if one.chip == chip.id]
+            offers = [offer for offer in self.market.offers if offer.chip == chip.id]
             if not chip.entry or not offers or chip.id in stocked:
                 continue
             entered = p.column(self._entry_charged(chip), 0, 1, whole=True)
@@ -282,7 +283,7 @@ class _Builder:
     def _foundries(self) -> None:
         p = self.problem
         for foundry, wafers in self.market.wafers.items():
-            offers = [one for one in self.market.offers if one.foundry == foundry]
+            offers = [offer for offer in self.market.offers if offer.foundry == foundry]
             text = f"wafers of foundry {foundry}"
             group = p.group("foundry", foundry, text, "wafers a month")
             for month in self.span:
@@ -355,10 +356,12 @@ class _Builder:
 
     def _share_terms(self, policy: Policy, of: str, month: int) -> Iterator[tuple[int, float]]:
         """Yield the % of demand that a chip at work serves, where it counts for the policy."""
-        services = [one for one in self.demand.services if policy.service in (None, one.id)]
+        services = [
+            service for service in self.demand.services if policy.service in (None, service.id)
+        ]
         worths = {
-            one.id: worth_of(self.demand, self.market, one, self.scenario, month)
-            for one in services
+            service.id: worth_of(self.demand, self.market, service, self.scenario, month)
+            for service in services
         }
         whole = sum(worths.values())
         for service in services:
@@ -387,5 +390,5 @@ def counts_for(chip: Chip, kind: str, of: str) -> bool:
 
 
 def _supply_text(offer: Offer) -> str:
-    why = list(dict.fromkeys(one.why.split(", then ")[0] for one in offer.shut))
+    why = list(dict.fromkeys(span.why.split(", then ")[0] for span in offer.shut))
     return f"supply {offer.id}" + (f" ({'; '.join(why)})" if why else "")

@@ -15,10 +15,10 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 def read_month(written: object, what: str) -> date:
     """Read `2025-09` as its first day. Raises DemandError."""
-    found = _MONTH.fullmatch(written) if isinstance(written, str) else None
-    if found is None or not 1 <= int(found[2]) <= 12 or int(found[1]) < 1:
+    match = _MONTH.fullmatch(written) if isinstance(written, str) else None
+    if match is None or not 1 <= int(match[2]) <= 12 or int(match[1]) < 1:
         raise DemandError(f'{what} = {written} is not a month; write it as "2025-09"')
-    return date(int(found[1]), int(found[2]), 1)
+    return date(int(match[1]), int(match[2]), 1)
 
 
 def months_from(first: date, count: int) -> tuple[date, ...]:
@@ -32,9 +32,9 @@ def add_months(month: date, count: int) -> date:
     return date(year, place + 1, 1)
 
 
-def months_between(one: date, two: date) -> int:
+def months_between(first: date, last: date) -> int:
     """Return how many months `two` lies after `one`."""
-    return (two.year - one.year) * 12 + two.month - one.month
+    return (last.year - first.year) * 12 + last.month - first.month
 
 
 def days_of(month: date) -> int:
@@ -58,7 +58,7 @@ def span_text(months: list[date]) -> str:
         else:
             runs.append((month, month))
     return ", ".join(
-        text(one) if one == two else f"{text(one)} to {text(two)}" for one, two in runs
+        text(first) if first == last else f"{text(first)} to {text(last)}" for first, last in runs
     )
 
 

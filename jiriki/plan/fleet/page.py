@@ -43,7 +43,7 @@ def plan_page(plan: Plan) -> str:
     """Return the page."""
     base = plan.base
     marks = events_of(plan.demand)
-    said = "".join(f"<p>{escape(one)}</p>" for one in story(plan))
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in story(plan))
     parts = [
         f"<h2>Decision</h2>{said}",
         table(summary_sheet(plan)),
@@ -147,12 +147,12 @@ def openings(plan: Plan, marks: Marks) -> go.Figure:
         y=names, x=[_milliseconds(first, end)] * len(names), base=[first] * len(names),
         orientation="h", name="open", marker={"color": OPEN}, hoverinfo="skip",
     )  # fmt: skip
-    shut = [(offer.id, one) for offer in plan.market.offers for one in offer.shut]
+    shut = [(offer.id, span) for offer in plan.market.offers for span in offer.shut]
     figure.add_bar(
         y=[id for id, _ in shut],
-        x=[_milliseconds(one.first, one.last) + 86_400_000 for _, one in shut],
-        base=[one.first for _, one in shut], orientation="h", name="shut",
-        marker={"color": SHUT}, text=[escape(one.why) for _, one in shut],
+        x=[_milliseconds(span.first, span.last) + 86_400_000 for _, span in shut],
+        base=[span.first for _, span in shut], orientation="h", name="shut",
+        marker={"color": SHUT}, text=[escape(span.why) for _, span in shut],
         textposition="inside", insidetextanchor="start",
         hovertemplate="%{y}: %{text}<extra></extra>",
     )  # fmt: skip

@@ -88,18 +88,18 @@ def unserved(
     demand: Demand, market: Market, problem: Problem, solution: Solution, value: Worth
 ) -> tuple[Unserved, ...]:
     """Return what is not served, by service and reason."""
-    found: dict[tuple[str, str], list[tuple[date, float]]] = {}
+    shortages: dict[tuple[str, str], list[tuple[date, float]]] = {}
     for service in demand.services:
         for at, month in enumerate(demand.months):
             short = float(solution.values[problem.short[service.id, at]])
             if short > _LEAST_SHORT:
                 why = _why_short(market, problem, solution, value, service.id, at)
-                found.setdefault((service.id, why), []).append((month, short))
+                shortages.setdefault((service.id, why), []).append((month, short))
     return tuple(
         Unserved(
             service, tuple(month for month, _ in shorts), max(short for _, short in shorts), why
         )
-        for (service, why), shorts in found.items()
+        for (service, why), shorts in shortages.items()
     )
 
 
@@ -110,7 +110,7 @@ def _why_short(
     able = {id for id, chip in market.chips.items() if service in chip.rates}
     if not able:
         return "no chip of the plan runs it"
-    offers = {one.id for one in market.offers if one.chip in able}
+    offers = {offer.id for offer in market.offers if offer.chip in able}
     offers -= _outside(market, problem, solution)
     limits: dict[str, None] = {}
     supplies: dict[str, None] = {}
@@ -134,7 +134,7 @@ def reasons(
     demand: Demand, market: Market, problem: Problem, solution: Solution, value: Worth
 ) -> tuple[Reason, ...]:
     """Say of every supply how much of it was bought, or why nothing was."""
-    found = []
+    explained = []
     for offer in market.offers:
         counts = [
             round(solution.values[problem.lots[offer.id, at]]) * offer.lot
@@ -146,8 +146,8 @@ def reasons(
             if months
             else _why_not(market, demand, offer, problem, solution, value)
         )
-        found.append(Reason(offer.id, offer.chip, sum(counts), months, why))
-    return tuple(found)
+        explained.append(Reason(offer.id, offer.chip, sum(counts), months, why))
+    return tuple(explained)
 
 
 def _why_bought(market: Market, offer: Offer, problem: Problem, value: Worth) -> str:

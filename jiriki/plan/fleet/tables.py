@@ -45,18 +45,20 @@ def story(plan: Plan) -> list[str]:
     else:
         said.append("No constraint binds: everything asked for can be had.")
     said += [
-        f"Service {one.service}: up to {100 * one.worst:.1f} % not served in "
-        f"{months_text(one.months)}: {one.why}."
-        for one in base.unserved
+        f"Service {entry.service}: up to {100 * entry.worst:.1f} % not served in "
+        f"{months_text(entry.months)}: {entry.why}."
+        for entry in base.unserved
     ]
-    said += [f"Not bought: {one.supply}: {one.why}." for one in base.reasons if not one.bought]
+    said += [
+        f"Not bought: {entry.supply}: {entry.why}." for entry in base.reasons if not entry.bought
+    ]
     said += [f"{scenario} demand: {why}." for scenario, why in plan.impossible.items()]
     said.append(f"{known_text()}; {DISCLAIMER}.")
     return said
 
 
 def _bought(course: Course) -> str:
-    bought = [f"{one.bought:,} {one.supply}" for one in course.reasons if one.bought]
+    bought = [f"{reason.bought:,} {reason.supply}" for reason in course.reasons if reason.bought]
     return f"buy {', '.join(bought)}." if bought else "buy nothing."
 
 
@@ -71,9 +73,11 @@ def _shares(shares: dict[str, float]) -> str:
 
 def _binding_texts(course: Course) -> list[str]:
     """Name the dearest of each kind."""
-    kinds = dict.fromkeys(one.kind for one in course.bindings)
-    dearest = [next(one for one in course.bindings if one.kind == kind) for kind in kinds]
-    ranked = sorted(dearest, key=lambda one: -len(one.months))[:_SHOWN_BINDINGS]
+    kinds = dict.fromkeys(binding.kind for binding in course.bindings)
+    dearest = [
+        next(binding for binding in course.bindings if binding.kind == kind) for kind in kinds
+    ]
+    ranked = sorted(dearest, key=lambda binding: -len(binding.months))[:_SHOWN_BINDINGS]
     return [
         f"{binding.text} in {months_text(binding.months)} (relaxed by {_step(binding.unit)} in "
         f"every month it saves {binding.saving:,.0f} USD, in the dearest month alone "
@@ -123,12 +127,12 @@ def purchases_sheet(course: Course) -> Sheet:
     """List what is bought and retired month by month."""
     supplies = _used(course, lambda month: month.bought)
     retired = _used(course, lambda month: month.retired)
-    heads = ("month", *(f">+ {one}" for one in supplies), *(f">- {one}" for one in retired))
+    heads = ("month", *(f">+ {name}" for name in supplies), *(f">- {name}" for name in retired))
     rows = tuple(
         (
             text(m.month),
-            *(_count(m.bought.get(one, 0)) for one in supplies),
-            *(_count(m.retired.get(one, 0)) for one in retired),
+            *(_count(m.bought.get(name, 0)) for name in supplies),
+            *(_count(m.retired.get(name, 0)) for name in retired),
         )
         for m in course.months
     )
@@ -143,7 +147,7 @@ def money_sheet(course: Course) -> Sheet:
     rows = tuple(
         (
             text(m.month),
-            *(f"{one:,.2f}" for one in (
+            *(f"{million:,.2f}" for million in (
                 m.money.capital, m.money.upkeep, m.money.energy, m.money.unserved, m.money.spent,
             )),
             f"{m.energy_j / 3.6e9:,.0f}",
@@ -179,7 +183,11 @@ def services_sheet(course: Course) -> Sheet:
     rows = []
     for service in first.rates:
         chips = sorted(
-            ((number, chip) for (one, chip), number in last.at_work.items() if one == service),
+            (
+                (number, chip)
+                for (served, chip), number in last.at_work.items()
+                if served == service
+            ),
             reverse=True,
         )
         least = min(month.served[service] for month in course.months)
@@ -216,10 +224,10 @@ def supplies_sheet(plan: Plan, course: Course) -> Sheet:
     offers = {offer.id: offer for offer in plan.market.offers}
     rows = tuple(
         (
-            one.supply, f"{one.bought:,}", months_text(one.months), one.why,
-            "; ".join(f"{s.first} to {s.last}: {s.why}" for s in offers[one.supply].shut),
+            reason.supply, f"{reason.bought:,}", months_text(reason.months), reason.why,
+            "; ".join(f"{s.first} to {s.last}: {s.why}" for s in offers[reason.supply].shut),
         )
-        for one in course.reasons
+        for reason in course.reasons
     )  # fmt: skip
     return Sheet("supplies", ("supply", ">bought", "in", "why", "shut"), rows)
 
@@ -234,12 +242,19 @@ def events_sheet(plan: Plan) -> Sheet:
 
 def chips_sheet(plan: Plan) -> Sheet:
     """List what each chip is taken to do."""
-    services = [one.id for one in plan.demand.services]
-    heads = ("chip", "vendor", "made in", ">W", *(f">{one}" for one in services), "rests on")
+    services = [service.id for service in plan.demand.services]
+    heads = (
+        "chip",
+        "vendor",
+        "made in",
+        ">W",
+        *(f">{service}" for service in services),
+        "rests on",
+    )
     rows = tuple(
         (
             chip.id, chip.vendor, chip.made_in, f"{chip.watts:,.0f}",
-            *(f"{chip.rates[one]:,.4g}" if one in chip.rates else "cannot" for one in services),
+            *(f"{chip.rates[id]:,.4g}" if id in chip.rates else "cannot" for id in services),
             "; ".join(dict.fromkeys(chip.notes)),
         )
         for chip in plan.market.chips.values()
@@ -251,9 +266,9 @@ def _used(course: Course, of: Callable[[Month], Iterable[str]]) -> list[str]:
     """Return the names that appear with something in some month."""
     names: dict[str, None] = {}
     for month in course.months:
-        found = of(month)
-        assert isinstance(found, dict), "months hold their counts by name"
-        names |= dict.fromkeys(name for name, value in found.items() if value)
+        counts = of(month)
+        assert isinstance(counts, dict), "months hold their counts by name"
+        names |= dict.fromkeys(name for name, value in counts.items() if value)
     return list(names)
 
 
@@ -297,17 +312,19 @@ def _course(course: Course) -> dict[str, Any]:
         "paid_musd": _spent(course),
         "energy_j": sum(month.energy_j for month in course.months),
         "served_share": course.served_share,
-        "bought": {one.supply: one.bought for one in course.reasons},
+        "bought": {entry.supply: entry.bought for entry in course.reasons},
         "entries_musd": course.entries,
         "months": [_month(month) for month in course.months],
         "binding": [
-            {**asdict(one), "months": [text(m) for m in one.months]} for one in course.bindings
+            {**asdict(entry), "months": [text(m) for m in entry.months]}
+            for entry in course.bindings
         ],
         "unserved": [
-            {**asdict(one), "months": [text(m) for m in one.months]} for one in course.unserved
+            {**asdict(entry), "months": [text(m) for m in entry.months]}
+            for entry in course.unserved
         ],
         "reasons": [
-            {**asdict(one), "months": [text(m) for m in one.months]} for one in course.reasons
+            {**asdict(entry), "months": [text(m) for m in entry.months]} for entry in course.reasons
         ],
     }
 
