@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from jiriki.cli.meaning import labels_table, meaning_payload
 from jiriki.cli.profile import count_cycles, file_lines, slowest_layers, write_pages
-from jiriki.cli.run import TOP, answer, classes_table, compare, differing_text, top_classes
+from jiriki.cli.run import answer, compare, differing_text
 from jiriki.cli.screen import Screen
 from jiriki.engines import load_engine
 from jiriki.frontend.zoo import Photo
@@ -37,7 +38,7 @@ def demo(chip: str | None, index: int, out: Path, as_json: bool) -> None:
     profile, _ = count_cycles(model, built, screen)
     files = write_pages([(profile, built)], out, screen)
     comparison = compare([one])
-    top = top_classes(model, one.chip)
+    top = meaning_payload(model, one.chip)["top"]
     payload = {
         "model": MODEL,
         "chip": built.chip.name,
@@ -66,7 +67,8 @@ def _show(
     files: Mapping[str, Path],
 ) -> Iterable[RenderableType]:
     chip = built.chip
-    yield classes_table(payload["top"], f"{photo.name}, labelled {photo.class_name}: top {TOP}")
+    top = payload["top"]
+    yield labels_table(top, f"{photo.name}, labelled {photo.class_name}: top {len(top)}")
     rows = (
         ("the label is in the top 5", "yes" if payload["label_in_top"] else "no"),
         ("outputs that differ from ONNX Runtime's", differing_text(payload)),

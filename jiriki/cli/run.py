@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import RenderableType
 
 from jiriki.cli.errors import CliError
+from jiriki.cli.meaning import meaning_payload, meaning_tables
 from jiriki.cli.screen import Screen
 from jiriki.cost.energy import run_energy
 from jiriki.cost.process import DEFAULT_PROCESS, load_process
@@ -30,7 +31,6 @@ from jiriki.sim.timing import TimingEngine
 
 Feed = Mapping[str, np.ndarray]
 Outputs = Mapping[str, np.ndarray]
-TOP = 5
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _payload(
     }
     if len(answers) == 1 and answers[0].chip is not None:
         payload["outputs"] = {k: _summary(v) for k, v in answers[0].chip.items()}
-        payload |= {"top": top_classes(model, answers[0].chip)} if _is_classifier(model) else {}
+        payload |= meaning_payload(model, answers[0].chip)
     return payload
 
 
@@ -206,19 +206,6 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
     numbers = {"min": values.min(), "max": values.max(), "mean": values.mean(dtype=np.float64)}
     plain = {key: float(n) if np.isfinite(n) else None for key, n in numbers.items()}
     return {"shape": list(values.shape), "dtype": values.dtype.name, **plain}
-
-
-def _is_classifier(model: Model) -> bool:
-    return model.zoo is not None and model.zoo.card.has_photos
-
-
-def top_classes(model: Model, outputs: Outputs) -> list[dict[str, Any]]:
-    """Return the classes of the highest scores, highest first."""
-    assert _is_classifier(model), f"{model.name} has no class names"
-    (scores,) = (values.reshape(-1) for values in outputs.values())
-    names = model.zoo.class_names() if model.zoo else ()
-    best = np.argsort(-scores, kind="stable")[:TOP]
-    return [{"class": int(i), "name": names[i], "score": float(scores[i])} for i in best]
 
 
 def _photo_scores(model: Model, answers: Sequence[Answer], screen: Screen) -> dict[str, Any]:
@@ -261,8 +248,8 @@ def _tables(
     model: Model, payload: Mapping[str, Any], answers: Sequence[Answer]
 ) -> Iterable[RenderableType]:
     yield rich_table(Sheet(f"{payload['model']} on {payload['chip']}", ("", ""), _rows(payload)))
-    if "top" in payload:
-        yield classes_table(payload["top"], f"top {TOP} of {answers[0].label}")
+    if model.zoo is not None:
+        yield from meaning_tables(model, payload, answers[0].label)
     elif "outputs" in payload:
         rows = tuple(
             (name, "x".join(map(str, one["shape"])), one["dtype"], f"{one['min']}", f"{one['max']}")
@@ -311,9 +298,3 @@ def differing_text(payload: Mapping[str, Any]) -> str:
     text = f"{payload['differing_elements']:,} of {payload['elements']:,}"
     far = payload["largest_difference"]
     return text if not payload["differing_elements"] else f"{text} (by {far:.3g} at most)"
-
-
-def classes_table(top: Sequence[Mapping[str, Any]], title: str) -> RenderableType:
-    """Return ranked classes as a table."""
-    rows = tuple((one["name"], str(one["class"]), f"{one['score']:.3f}") for one in top)
-    return rich_table(Sheet(title, ("class", ">index", ">score"), rows))

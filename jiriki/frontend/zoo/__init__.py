@@ -7,17 +7,24 @@ In: a name such as `efficientnet-lite0`. Out: a `ZooModel`: card, ONNX bytes, ca
 from jiriki.frontend.zoo.catalogue import ModelCard, WeightsKind, list_models
 from jiriki.frontend.zoo.errors import ArchiveError, CheckpointError, PackageError, ZooError
 from jiriki.frontend.zoo.images import Photo, class_names, decode, preprocess
+from jiriki.frontend.zoo.meaning import Box, Boxes, Label, Labels, Meaning, Text
 from jiriki.frontend.zoo.models import Feed, ZooModel, load
 from jiriki.frontend.zoo.packages import Package, is_fetched
 
 __all__ = [
     "ArchiveError",
+    "Box",
+    "Boxes",
     "CheckpointError",
     "Feed",
+    "Label",
+    "Labels",
+    "Meaning",
     "ModelCard",
     "Package",
     "PackageError",
     "Photo",
+    "Text",
     "WeightsKind",
     "ZooError",
     "ZooModel",

@@ -1,12 +1,14 @@
 """A model's name into its graph and the inputs that calibrate it.
 
 Concept: one `Recipe` per model of the catalogue: how its graph is built, how a file becomes its
-input, and which inputs calibrate it. `load` is what the rest of the house calls.
+input, which inputs calibrate it and what its output means. `load` is what the rest of the house
+calls.
 In: a name. Out: a `ZooModel`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -27,6 +29,7 @@ from jiriki.frontend.zoo.digits import (
 from jiriki.frontend.zoo.efficientnet import build_efficientnet_lite0
 from jiriki.frontend.zoo.errors import ZooError
 from jiriki.frontend.zoo.images import Photo
+from jiriki.frontend.zoo.meaning import Meaning, find_boxes, read_line, top_labels
 from jiriki.frontend.zoo.mobilenet import build_mobilenetv2
 from jiriki.frontend.zoo.packages import open_package
 from jiriki.frontend.zoo.published import parse_onnx, with_dummy_weights, with_fixed_inputs
@@ -39,15 +42,18 @@ MAGIKA_END_BYTES = 1024
 MAGIKA_BLOCK_BYTES = 4096
 MAGIKA_PADDING = 256
 MAGIKA_FILES = 64
+MAGIKA_CONFIG = "magika/models/standard_v3_3/config.min.json"
+DIRECTIONS = ("upright", "upside down")  # label_list of config.yaml: 0 and 180 degrees
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one model is made: its graph, its input from a file's bytes, its calibration inputs."""
+    """How one model is built, fed, calibrated and read."""
 
     build: Callable[[ModelCard], onnx.ModelProto]
     prepare: Callable[[ModelCard, bytes], np.ndarray]
     samples: Callable[[ModelCard], Iterable[np.ndarray]]
+    meaning: Callable[[ModelCard, np.ndarray], Meaning]
     photos: Callable[[], tuple[Photo, ...]] = images.labelled_photos  # if the card has any
     classes: Callable[[], tuple[str, ...]] = images.class_names
 
@@ -81,6 +87,11 @@ class ZooModel:
                 f"choose one of {', '.join(c.name for c in _cards_with_photos())}"
             )
         return RECIPES[self.card.name].photos()
+
+    def meaning(self, outputs: Mapping[str, np.ndarray]) -> Meaning:
+        """Return what the model's output means: labels, text or boxes."""
+        (output,) = outputs.values()
+        return RECIPES[self.card.name].meaning(self.card, output)
 
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the classes of a model with photos, by class index."""
@@ -206,13 +217,50 @@ def _file_samples(card: ModelCard) -> Iterable[np.ndarray]:
     return (_prepare_bytes(card, data) for data in islice(filter(None, contents), MAGIKA_FILES))
 
 
+def _photo_labels(card: ModelCard, scores: np.ndarray) -> Meaning:
+    del card
+    return top_labels(scores, images.class_names())
+
+
+def _digit_labels(card: ModelCard, scores: np.ndarray) -> Meaning:
+    del card
+    return top_labels(scores, digit_names())
+
+
+def _type_labels(card: ModelCard, scores: np.ndarray) -> Meaning:
+    assert card.package, f"{card.name} comes from a package"
+    config = json.loads(open_package(card.package).read(MAGIKA_CONFIG))
+    return top_labels(scores, config["target_labels_space"])
+
+
+def _direction_labels(card: ModelCard, scores: np.ndarray) -> Meaning:
+    del card
+    return top_labels(scores, DIRECTIONS)
+
+
+def _text(card: ModelCard, probabilities: np.ndarray) -> Meaning:
+    """Read a line; the published model carries its characters, the space comes after them."""
+    properties = parse_onnx(_source(card), card.name).metadata_props
+    (characters,) = (entry.value for entry in properties if entry.key == "character")
+    return read_line(probabilities, [*characters.splitlines(), " "])
+
+
+def _text_boxes(card: ModelCard, probabilities: np.ndarray) -> Meaning:
+    del card
+    return find_boxes(probabilities, "text")
+
+
 RECIPES: Mapping[str, Recipe] = {
-    "efficientnet-lite0": Recipe(_build_efficientnet, _prepare_photo, _photo_samples),
-    "resnet50": Recipe(_build_published, _prepare_photo, _noise_samples),
-    "mobilenetv2": Recipe(_build_mobilenet, _prepare_photo, _noise_samples),
-    "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples),
-    "ppocr-rec": Recipe(_build_published, _prepare_line, _line_samples),
-    "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples),
-    "magika": Recipe(_build_published, _prepare_bytes, _file_samples),
-    "digits": Recipe(_build_digits, _prepare_digit, _digit_samples, labelled_digits, digit_names),
+    "efficientnet-lite0": Recipe(
+        _build_efficientnet, _prepare_photo, _photo_samples, _photo_labels
+    ),
+    "resnet50": Recipe(_build_published, _prepare_photo, _noise_samples, _photo_labels),
+    "mobilenetv2": Recipe(_build_mobilenet, _prepare_photo, _noise_samples, _photo_labels),
+    "ppocr-det": Recipe(_build_published, _prepare_page, _page_samples, _text_boxes),
+    "ppocr-rec": Recipe(_build_published, _prepare_line, _line_samples, _text),
+    "ppocr-cls": Recipe(_build_published, _prepare_line, _turned_line_samples, _direction_labels),
+    "magika": Recipe(_build_published, _prepare_bytes, _file_samples, _type_labels),
+    "digits": Recipe(
+        _build_digits, _prepare_digit, _digit_samples, _digit_labels, labelled_digits, digit_names
+    ),
 }
