@@ -148,16 +148,16 @@ def fold_constant(context: Context, node: onnx.NodeProto) -> bool:
     )
     if not names or len(folded) != len(set(names)) or node.op_type == "DequantizeLinear" or graphs:
         return False
-    results = _carried_out(context, node, folded)
+    results = carried_out(context, node, folded)
     for name, array in zip(filter(None, node.output), results, strict=True):
         context.values[name] = Value(array.dtype.name, tuple(array.shape), array=array)
     return True
 
 
-def _carried_out(
+def carried_out(
     context: Context, node: onnx.NodeProto, arrays: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
-    """Run one node on constants."""
+    """Run one node on constants; return its outputs."""
     outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
     constants = [numpy_helper.from_array(np.asarray(a), n) for n, a in arrays.items()]
     graph = helper.make_graph([node], "constant", [], outputs, constants)
@@ -183,7 +183,7 @@ def fold_moved_weights(context: Context, node: onnx.NodeProto) -> bool:
         return False
 
     def moved(array: np.ndarray) -> np.ndarray:
-        return _carried_out(context, node, {node.input[0]: array, **known})[0]
+        return carried_out(context, node, {node.input[0]: array, **known})[0]
 
     scale, zero_point, axis = quant.scale, quant.zero_point, -1
     if quant.axis >= 0:

@@ -19,7 +19,7 @@ from jiriki.frontend.onnx.context import (
     int_attribute,
     label,
 )
-from jiriki.frontend.onnx.lut_fold import lookup_table, single_node_table, unary_region
+from jiriki.frontend.onnx.lut_fold import carried_out, lookup_table, single_node_table, unary_region
 from jiriki.frontend.onnx.ops_linear import absorb_linear
 from jiriki.frontend.onnx.ort_requant import AddMatch, QParam, match_add, match_float_add, match_mul
 from jiriki.frontend.onnx.registry import takes
@@ -352,15 +352,24 @@ def qlinear_concat(context: Context, node: onnx.NodeProto) -> None:
     dtype = context.value(node, 1).dtype
     parts = []
     for index in range(2, len(node.input), 3):
-        tensor = context.tensor(node, index)
-        param = read_param(context, node, index + 1, index + 2, dtype)
-        if param != target:
-            one = _concat_of(node, index)
-            table = context.add_constant(f"{tensor}/table", single_node_table(context, one, dtype))
-            tensor = context.emit("lut", [tensor, table], {}, f"{tensor}/requant", label(node))
-        parts.append(tensor)
+        same = read_param(context, node, index + 1, index + 2, dtype) == target
+        parts.append(context.tensor(node, index) if same else _rescaled(context, node, index))
     axis = int_attribute(node, "axis", 0) % len(out.shape)
     context.result(node, "concat", parts, {"axis": axis}, dtype)
+
+
+def _rescaled(context: Context, node: onnx.NodeProto, index: int) -> str:
+    """Return one input of a QLinearConcat in the scale of the output: stored, or by a table."""
+    value, alone = context.value(node, index), _concat_of(node, index)
+    if value.array is not None:
+        known = {name: context.constant(alone, i) for i, name in enumerate(alone.input)}
+        (array,) = carried_out(context, alone, known)
+        stored = Value(value.dtype, value.shape, array=array)
+        return context.tensor_of(stored, f"{node.input[index]}/requant")
+    tensor = context.tensor(node, index)
+    table = single_node_table(context, alone, value.dtype)
+    inputs = [tensor, context.add_constant(f"{tensor}/table", table)]
+    return context.emit("lut", inputs, {}, f"{tensor}/requant", label(node))
 
 
 def _concat_of(node: onnx.NodeProto, index: int) -> onnx.NodeProto:

@@ -4,7 +4,8 @@ In: a valid model. Out: the same model, or an equal one in which each such node 
 operators: SpaceToDepth with a mode, which ONNX Runtime does not know yet; a dilated AveragePool
 between DequantizeLinear and QuantizeLinear, from which it would make a QLinearAveragePool that has
 no dilations, and then refuse it; Pow with stored unsigned exponents, for which it has no kernel;
-auto_pad = SAME beside dilations (`same_pads`); scales that its fusions misread (`ort_fusions`).
+auto_pad = SAME beside dilations (`same_pads`); scales that its fusions misread (`ort_fusions`);
+int8 weights with several readers (`own_weights`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from onnx import helper, numpy_helper
 
 from jiriki.frontend.onnx.context import list_attribute, text_attribute
 from jiriki.frontend.onnx.ort_fusions import separate_misread_scales
+from jiriki.frontend.onnx.own_weights import separate_shared_weights
 from jiriki.frontend.onnx.same_pads import spell_out_same_pads
 
 
 def for_runtime(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that ONNX Runtime reads, with the same results."""
-    apart = separate_misread_scales(_with_own_names(model))
+    apart = separate_shared_weights(separate_misread_scales(_with_own_names(model)))
     return _in_known_words(spell_out_same_pads(apart))
 
 

@@ -108,7 +108,8 @@ def quantise_onnx(
 def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
     """Give one scale to weights whose channel axis is not the quantiser's.
 
-    Those are grouped ConvTranspose, whose axis mixes the groups, and batches of matrices.
+    Those are grouped ConvTranspose, whose axis mixes the groups, batches of matrices, and matrices
+    on the left of a product, whose columns are what is summed.
     """
     rank = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
     weights = set()
@@ -118,6 +119,7 @@ def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
             weights.add(node.input[1])
         if node.op_type == "MatMul":
             weights.update(name for name in node.input if rank.get(name, 2) != 2)
+            weights.add(node.input[0])
     one_scale: list[dict[str, object]] = [{"quant_type": QuantType.QInt8, "symmetric": True}]
     return dict.fromkeys(sorted(weights & set(rank)), one_scale)
 
