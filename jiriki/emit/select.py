@@ -15,9 +15,11 @@ from jiriki.isa.fields import Instruction, Unit
 from jiriki.isa.matrix.instructions import Conv, Dw, Gemm, Gstr, Ldw
 from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
-from jiriki.isa.words import DmaMode, DType, MicroOp, RedOp, Reduce, Src, TableKind
+from jiriki.isa.words import DmaMode, DType, Micro, Quantiser, Src, TableKind, Window
 from jiriki.tiling.tile_program import (
     Buffer,
+    ChainStep,
+    Constant,
     ConvTile,
     DepthwiseTile,
     GemmTile,
@@ -27,14 +29,7 @@ from jiriki.tiling.tile_program import (
     TileOp,
     VectorTile,
     WeightFile,
-    Window,
 )
-
-DTYPES = {
-    "i8": DType.I8, "i16": DType.I16, "i32": DType.I32, "f32": DType.F32, "bf16": DType.BF16,
-    "acc": DType.ACC,
-}  # fmt: skip
-SLOT_OPS = ("lut", "tbl", "qnt")
 
 
 @dataclass
@@ -47,8 +42,8 @@ class Selector:
     note: int = 0
     state: dict[tuple[object, ...], Instruction] = field(default_factory=dict)
     scalars: list[int | None] = field(default_factory=lambda: [None] * 8)
-    quants: list[tuple[int, int, int] | None] = field(default_factory=lambda: [None] * 4)
-    chains: list[tuple[object, ...] | None] = field(default_factory=lambda: [None] * 4)
+    quants: list[Quantiser | None] = field(default_factory=lambda: [None] * 4)
+    chains: list[tuple[Micro, ...] | None] = field(default_factory=lambda: [None] * 4)
     tables: list[Buffer | None] = field(init=False)
     turn: dict[str, int] = field(default_factory=dict)
 
@@ -105,27 +100,21 @@ class Selector:
         if op.index is not None:
             self._describe((unit, "gidx"), Gidx.new(unit, base=self.address[op.index]))
         kind = Ld if op.load else St
-        mode = DmaMode[op.mode.upper()]
-        ndims = len(op.dims) - (mode is DmaMode.SCATTER_BYTES and len(op.dims) == 4)
+        ndims = len(op.dims) - (op.mode is DmaMode.SCATTER_BYTES and len(op.dims) == 4)
         self._add(
             kind.new(
                 dram=self.address[op.dram] + op.dram_offset if op.dram else 0,
                 sp=self.address[op.sp] + op.sp_offset if op.sp else 0,
-                run=op.run, ndims=ndims, mode=mode, fill=op.fill & 0xFF,
+                run=op.run, ndims=ndims, mode=op.mode, fill=op.fill & 0xFF,
             )
         )  # fmt: skip
 
     # -- matrix unit -------------------------------------------------------------------
 
     def _window(self, unit: Unit, idx: int, w: Window) -> None:
-        wina = Wina.new(
-            unit, idx=idx, plane=w.plane, pitch=w.pitch, h=w.h, w=w.w, ow=w.ow, fill=w.fill
-        )
-        winb = Winb.new(
-            unit, idx=idx, sy=w.sy, sx=w.sx, dy=w.dy, dx=w.dx, py=w.py, px=w.px, kh=w.kh, kw=w.kw
-        )
-        self._describe((unit, "wina", idx), wina)
-        self._describe((unit, "winb", idx), winb)
+        for kind in (Wina, Winb):
+            fields = {name: getattr(w, name) for name in kind.LAYOUT if name != "idx"}
+            self._describe((unit, kind, idx), kind.new(unit, idx=idx, **fields))
 
     def _conv(self, op: ConvTile) -> None:
         self._window(Unit.MX, 0, op.window)
@@ -173,24 +162,23 @@ class Selector:
         self._add(Ldt.new(base=self._word(op.table, 0), slot=slot, kind=kind))
 
     def _vector(self, op: VectorTile) -> None:
-        needed_k = [_bits(s[1]) for _, s in op.chain if isinstance(s, tuple) and s[0] == "k"]
-        needed_q = [s[1] for _, s in op.chain if isinstance(s, tuple) and s[0] == "q"]
+        operands = [step.operand for step in op.chain]
+        needed_k = [_bits(x) for x in operands if isinstance(x, Constant)]
+        needed_q = [x for x in operands if isinstance(x, Quantiser)]
         if op.out_quant is not None:
             needed_q.append(op.out_quant)
         scalars = self._hold(self.scalars, needed_k, "scalar")
         quants = self._hold(self.quants, needed_q, "quantiser")
         for bits, k in scalars.items():
             self._describe((Unit.VX, "k", k), Konst.new(k=k, bits=bits))
-        for (zero, lo, hi), idx in quants.items():
-            qpar = Qpar.new(idx=idx, zero_point=zero, lo=lo, hi=hi)
+        for q, idx in quants.items():
+            qpar = Qpar.new(idx=idx, zero_point=q.zero_point, lo=q.lo, hi=q.hi)
             self._describe((Unit.VX, "q", idx), qpar)
-        steps = tuple(self._step(name, source, scalars, quants) for name, source in op.chain)
+        steps = tuple(self._micro(step, scalars, quants) for step in op.chain)
         slot = self._chain(steps)
         quant = quants[op.out_quant] if op.out_quant is not None else 0
         self._streams(op, quant)
-        red = Red.new(
-            reduce=Reduce[op.reduce.upper()], redop=RedOp[op.redop.upper()], channels=op.channels
-        )
+        red = Red.new(reduce=op.reduce, redop=op.redop, channels=op.channels)
         self._describe((Unit.VX, "red"), red)
         in1 = self._place(op.in1) if op.in1 else 0
         uses = 0b1001 | (op.in1 is not None) << 1 | (op.in2 is not None) << 2
@@ -208,7 +196,7 @@ class Selector:
             self._window(Unit.VX, idx, stream.window)
             base = self._place(stream) if idx == 2 else 0
             strm = Strm.new(
-                idx=idx, base=base, dtype=DTYPES[stream.dtype], splat=int(stream.splat),
+                idx=idx, base=base, dtype=stream.dtype, splat=int(stream.splat),
                 quant=quant if idx == 3 else 0,
             )  # fmt: skip
             self._describe((Unit.VX, "strm", idx), strm)
@@ -217,31 +205,26 @@ class Selector:
             self._describe((Unit.VX, "strm", 4), Strm.new(idx=4, base=base, dtype=DType.F32))
 
     def _place(self, stream: Stream) -> int:
-        if stream.dtype == "acc":
+        if stream.dtype is DType.ACC:
             return self.address[stream.buffer] + stream.offset
         return self._word(stream.buffer, stream.offset)
 
-    def _step(
-        self,
-        name: str,
-        source: object,
-        scalars: dict[int, int],
-        quants: dict[tuple[int, int, int], int],
-    ) -> tuple[MicroOp, int]:
-        op = MicroOp[name.upper()]
-        if source is None:
-            return op, 0
-        if isinstance(source, str):
-            return op, int(Src[source.upper()])
-        assert isinstance(source, tuple), f"operand {source!r} of {name}"
-        kind, value = source
-        if kind == "k":
-            return op, int(Src.K0) + scalars[_bits(value)]
-        if kind == "q":
-            return op, quants[value]
-        if value not in self.tables:
-            raise EmitError(f"table {value.name} is in no slot; load it before the chain runs")
-        return op, self.tables.index(value)
+    def _micro(
+        self, step: ChainStep, scalars: dict[int, int], quants: dict[Quantiser, int]
+    ) -> Micro:
+        """Give the operand of a step the number of its register or slot."""
+        operand = step.operand
+        if operand is None:
+            return Micro(step.op, 0)
+        if isinstance(operand, Src):
+            return Micro(step.op, int(operand))
+        if isinstance(operand, Constant):
+            return Micro(step.op, Src.K0 + scalars[_bits(operand)])
+        if isinstance(operand, Quantiser):
+            return Micro(step.op, quants[operand])
+        if operand not in self.tables:
+            raise EmitError(f"table {operand.name} is in no slot; load it before the chain runs")
+        return Micro(step.op, self.tables.index(operand))
 
     def _hold(self, registers: list, values: list, what: str) -> dict:
         """Give every value a register, keeping those already there."""
@@ -261,7 +244,7 @@ class Selector:
             registers[slot] = value
         return {value: registers.index(value) for value in wanted}
 
-    def _chain(self, steps: tuple[tuple[MicroOp, int], ...]) -> int:
+    def _chain(self, steps: tuple[Micro, ...]) -> int:
         if len(steps) > 10:
             raise EmitError(f"a chain of {len(steps)} micro-ops exceeds 10; split it in tiles/")
         if steps in self.chains:
@@ -270,8 +253,8 @@ class Selector:
         self.chains[slot] = steps
         for half in range(1 if len(steps) <= 5 else 2):
             part = steps[5 * half : 5 * half + 5]
-            values = {f"op{i}": int(op) for i, (op, _) in enumerate(part)}
-            values |= {f"src{i}": src for i, (_, src) in enumerate(part)}
+            values = {f"op{i}": int(micro.op) for i, micro in enumerate(part)}
+            values |= {f"src{i}": micro.src for i, micro in enumerate(part)}
             self._add(Chain.new(None, wait=None, signal=None, slot=slot, half=half, **values))
         return slot
 
@@ -280,7 +263,6 @@ class Selector:
         return self.turn[what]
 
 
-def _bits(value: object) -> int:
+def _bits(constant: Constant) -> int:
     """Return the bit pattern of an fp32 constant."""
-    assert isinstance(value, float), f"scalar {value!r} is a float"
-    return struct.unpack("<I", struct.pack("<f", value))[0]
+    return struct.unpack("<I", struct.pack("<f", constant.value))[0]

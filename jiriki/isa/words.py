@@ -215,15 +215,15 @@ class Window:
     h: int
     w: int
     ow: int
-    fill: int
-    sy: int
-    sx: int
-    dy: int
-    dx: int
-    py: int
-    px: int
-    kh: int
-    kw: int
+    fill: int = 0
+    sy: int = 1
+    sx: int = 1
+    dy: int = 1
+    dx: int = 1
+    py: int = 0
+    px: int = 0
+    kh: int = 1
+    kw: int = 1
 
     @property
     def taps(self) -> int:

@@ -11,9 +11,10 @@ import numpy as np
 
 from jiriki.chip.config import ChipConfig
 from jiriki.graph.graph import Graph
+from jiriki.isa.words import DType, Window
 from jiriki.tiling.errors import TileError
 from jiriki.tiling.layout import Layout, layout_of, pack
-from jiriki.tiling.tile_program import Area, Buffer, Layer, Move, Space, Stream, TileOp, Window
+from jiriki.tiling.tile_program import Area, Buffer, Layer, Move, Space, Stream, TileOp
 
 MAX_RUN = 65_535 // 64 * 64  # bytes of one DMA run, 16 bits
 
@@ -56,7 +57,7 @@ class View:
         """The area of the buffer that holds this part of the tensor."""
         return Area(self.buffer, g0, g1, p0, p1)
 
-    def stream(self, g: int, p: int, window: Window, dtype: str, splat: bool = False) -> Stream:
+    def stream(self, g: int, p: int, window: Window, dtype: DType, splat: bool = False) -> Stream:
         return Stream(self.buffer, self.at(g, p), window, dtype, splat)
 
 

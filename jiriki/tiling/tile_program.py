@@ -12,6 +12,8 @@ users agree on; two areas of one buffer conflict when the rectangles meet.
 from dataclasses import dataclass, field
 from enum import Enum
 
+from jiriki.isa.words import DmaMode, DType, MicroOp, Quantiser, RedOp, Reduce, Src, Window
+
 
 class Space(Enum):
     """Where a buffer lives."""
@@ -60,30 +62,6 @@ class Area:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How pixels and taps are walked; the meaning is that of the ISA's window descriptors.
-
-    `plane` and `pitch` are in element groups; `fill` is the value outside (int8; -128 means
-    -infinity for fp32).
-    """
-
-    plane: int
-    pitch: int
-    h: int
-    w: int
-    ow: int
-    fill: int = 0
-    sy: int = 1
-    sx: int = 1
-    dy: int = 1
-    dx: int = 1
-    py: int = 0
-    px: int = 0
-    kh: int = 1
-    kw: int = 1
-
-
 def flat_window(plane: int, pixels: int) -> Window:
     """Return the window that walks `pixels` contiguous element groups a channel group."""
     return Window(plane=plane, pitch=0, h=1, w=pixels, ow=max(1, pixels), sy=0)
@@ -98,13 +76,13 @@ def repeat_window(plane: int) -> Window:
 class Stream:
     """One operand of the vector unit: a place, a walk and an element type.
 
-    dtype: "i8" "i16" "i32" "f32" "bf16" or "acc" (offset is a row, window.plane rows a group).
+    Of dtype ACC the offset is a row and window.plane rows of a group.
     """
 
     buffer: Buffer
     offset: int
     window: Window
-    dtype: str
+    dtype: DType
     splat: bool = False
 
 
@@ -126,7 +104,7 @@ class Reserve(TileOp):
 class Move(TileOp):
     """DMA between DRAM and scratchpad: `run` bytes over dims of (count, dram, sp strides).
 
-    Dims are innermost first. mode: "copy" "fill" "gather" "scatter_bytes" as in the ISA.
+    Dims are innermost first.
     """
 
     load: bool  # True: into the scratchpad
@@ -136,7 +114,7 @@ class Move(TileOp):
     sp_offset: int = 0
     run: int
     dims: tuple[tuple[int, int, int], ...] = ()
-    mode: str = "copy"
+    mode: DmaMode = DmaMode.COPY
     fill: int = 0
     index: Buffer | None = None  # gather: int32 row numbers in the scratchpad
 
@@ -200,13 +178,34 @@ class DepthwiseTile(TileOp):
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """An fp32 constant that a chain reads; emit/ gives it a scalar register."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStep:
+    """One micro-op of a chain, its operand not yet in a register or slot.
+
+    operand: of an `Operand.VALUE` a Src or a Constant, of QNT its Quantiser, of TBL and LUT the
+    scratchpad buffer of the table.
+    """
+
+    op: MicroOp
+    operand: Src | Constant | Quantiser | Buffer | None = None
+
+
+PASS = (ChainStep(MicroOp.MOV, Src.V),)  # the chain that leaves v as it is
+RED = ChainStep(MicroOp.RED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorTile(TileOp):
     """One run of a micro-op chain; see the ISA's VX for the meaning of every part.
 
-    chain: (micro-op in lower case, operand) with operands "v" "t" "in1" "in2" "pb" "ps",
-    ("k", value) for an fp32 constant, ("q", (zero_point, lo, hi)) for qnt, ("table", Buffer) for
-    lut and tbl. At most 8 constants and 4 quantisers, out_quant included. `params` is the
+    A chain holds at most 8 constants and 4 quantisers, out_quant included. `params` is the
     channel-parameter stream's place: (buffer, byte offset).
     """
 
@@ -215,12 +214,12 @@ class VectorTile(TileOp):
     in2: Stream | None = None
     params: tuple[Buffer, int] | None = None
     out: Stream
-    out_quant: tuple[int, int, int] | None = None
-    chain: tuple[tuple[str, object], ...]
+    out_quant: Quantiser | None = None
+    chain: tuple[ChainStep, ...]
     p: int
     groups: int
-    reduce: str = "none"
-    redop: str = "sum"
+    reduce: Reduce = Reduce.NONE
+    redop: RedOp = RedOp.SUM
     channels: int = 0
 
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from jiriki import numerics as nx
 from jiriki.chip.config import ChipConfig
+from jiriki.isa.words import DmaMode, DType, MicroOp, RedOp, Reduce, Src
 from jiriki.tiling.tile_program import (
     Buffer,
+    Constant,
     ConvTile,
     GemmTile,
     Move,
@@ -28,8 +30,8 @@ from jiriki.tiling.tile_program import (
     VectorTile,
 )
 
-WIDTH = {"i8": 1, "i16": 2, "i32": 4, "f32": 4, "acc": 4}
-INTEGER = {"i8": np.int8, "i16": np.int16, "i32": np.int32, "acc": np.int32}
+WIDTH = {DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4, DType.ACC: 4}
+INTEGER = {DType.I8: np.int8, DType.I16: np.int16, DType.I32: np.int32, DType.ACC: np.int32}
 
 
 @dataclass
@@ -79,7 +81,7 @@ class Interpreter:
         self.bytes_of(buffer)[index] = data
 
     def _move(self, op: Move) -> None:
-        scatter = op.mode == "scatter_bytes"
+        scatter = op.mode is DmaMode.SCATTER_BYTES
         assert 1 <= op.run <= 65535 and len(op.dims) <= 4
         dims = op.dims[:3] if scatter else op.dims
         step = list(op.dims)[3][2] if scatter else 1
@@ -94,7 +96,7 @@ class Interpreter:
         ends = [(op.dram, dram), (op.sp, sp)]
         (source, si), (target, ti) = ends if op.load else ends[::-1]
         assert target is not None
-        if op.mode == "fill":
+        if op.mode is DmaMode.FILL:
             self._write(op, target, ti, np.uint8(op.fill & 255))
             return
         assert source is not None
@@ -115,7 +117,7 @@ class Interpreter:
 
     def _fetch(self, op: VectorTile, s: Stream, taps: list[tuple[int, int]]) -> np.ndarray:
         ku, width = self.chip.ku, WIDTH[s.dtype]
-        if s.dtype == "acc":
+        if s.dtype is DType.ACC:
             rows = np.arange(op.groups)[:, None] * s.window.plane
             pixel = np.arange(op.p)
             at = (s.offset + rows + pixel // self.chip.beat_pixels) * self.chip.vx_lanes
@@ -132,12 +134,12 @@ class Interpreter:
         raw = np.zeros(index.shape, np.uint8)
         raw[mask] = self._read(op, s.buffer, index[mask])
         mask = mask[..., 0]
-        if s.dtype == "f32":
+        if s.dtype is DType.F32:
             value = raw.view(np.float32)[..., 0]
             fill = np.float32(-np.inf if s.window.fill == -128 else s.window.fill)
             return nx.clean(np.where(mask, value, fill))
         value = np.where(mask, raw.view(INTEGER[s.dtype])[..., 0], s.window.fill)
-        if s.dtype in ("i8", "i16"):
+        if s.dtype in (DType.I8, DType.I16):
             return value.astype(np.float32)
         return value.astype(np.int32).view(np.float32)
 
@@ -145,20 +147,20 @@ class Interpreter:
         assert 1 <= op.p <= 32767 and 1 <= op.groups <= 16383 and len(op.chain) <= 10
         w = op.in0.window
         taps = [(0, 0)]
-        if op.reduce == "window":
+        if op.reduce is Reduce.WINDOW:
             taps = list(product(range(w.kh), range(w.kw)))
-        streams = {"in1": op.in1, "in2": op.in2}
+        streams = {Src.IN1: op.in1, Src.IN2: op.in2}
         extra = {k: self._fetch(op, s, taps) for k, s in streams.items() if s is not None}
         if op.params is not None:
             buffer, offset = op.params
             ku = self.chip.ku
             index = offset + np.arange(op.groups * 8 * ku)
             table = self._read(op, buffer, index).view(np.float32).reshape(-1, 2, ku)
-            extra["pb"], extra["ps"] = table[:, None, None, 0], table[:, None, None, 1]
+            extra[Src.PB], extra[Src.PS] = table[:, None, None, 0], table[:, None, None, 1]
         v = self._fetch(op, op.in0, taps)
         steps = list(op.chain)
-        at = next((i for i, (name, _) in enumerate(steps) if name == "red"), None)
-        if op.reduce == "none":
+        at = next((i for i, step in enumerate(steps) if step.op is MicroOp.RED), None)
+        if op.reduce is Reduce.NONE:
             assert at is None
             v = self._chain(steps, v, extra)
         else:
@@ -167,30 +169,28 @@ class Interpreter:
             v = self._chain(steps[at + 1 :], v, {})
         self._store(op, v[:, 0])
 
-    def _chain(self, steps: list, v: np.ndarray, extra: dict[str, np.ndarray]) -> np.ndarray:
+    def _chain(self, steps: list, v: np.ndarray, extra: dict[Src, np.ndarray]) -> np.ndarray:
         t = np.zeros_like(v)
-        for name, operand in steps:
-            x: Any = None
-            if operand == "v":
+        for step in steps:
+            x: Any = step.operand
+            if x is Src.V:
                 x = v
-            elif operand == "t":
+            elif x is Src.T:
                 x = t
-            elif isinstance(operand, str):
-                x = np.broadcast_to(extra[operand], v.shape)
-            elif isinstance(operand, tuple) and operand[0] == "k":
-                assert isinstance(operand[1], float)
-                x = np.broadcast_to(np.float32(operand[1]), v.shape)
-            elif isinstance(operand, tuple):
-                x = operand[1]
-            if name == "save":
+            elif isinstance(x, Src):
+                x = np.broadcast_to(extra[x], v.shape)
+            elif isinstance(x, Constant):
+                assert isinstance(x.value, float)
+                x = np.broadcast_to(np.float32(x.value), v.shape)
+            if step.op is MicroOp.SAVE:
                 t = v
-            elif name == "sel":
+            elif step.op is MicroOp.SEL:
                 v = nx.select(t, v, x)
             else:
-                v = self._op(name, v, x)
+                v = self._op(step.op, v, x)
         return np.ascontiguousarray(v, np.float32)
 
-    def _op(self, name: str, v: np.ndarray, x: Any) -> np.ndarray:
+    def _op(self, op: MicroOp, v: np.ndarray, x: Any) -> np.ndarray:
         c = nx.Comparison
         bits = np.ascontiguousarray(v).view(np.int32)
         table = {
@@ -206,22 +206,22 @@ class Interpreter:
             "rsqrt": lambda: nx.rsqrt(v), "floor": lambda: nx.clean(np.floor(v)),
             "rnd": lambda: nx.clean(np.rint(v)), "tbl": lambda: self.tables[x](v),
             "lut": lambda: self.tables[x](v.astype(np.int8)).astype(np.float32),
-            "qnt": lambda: nx.quantise(v, *x).astype(np.float32),
+            "qnt": lambda: nx.quantise(v, x.zero_point, x.lo, x.hi).astype(np.float32),
         }  # fmt: skip
         with np.errstate(all="ignore"):
-            return table[name]()
+            return table[op.name.lower()]()
 
     def _reduce(self, op: VectorTile, v: np.ndarray) -> np.ndarray:
-        join = {"sum": nx.add, "max": nx.maximum, "min": nx.minimum}[op.redop]
-        idle = np.float32({"sum": -0.0, "max": -np.inf, "min": np.inf}[op.redop])
+        join = {RedOp.SUM: nx.add, RedOp.MAX: nx.maximum, RedOp.MIN: nx.minimum}[op.redop]
+        idle = np.float32({RedOp.SUM: -0.0, RedOp.MAX: -np.inf, RedOp.MIN: np.inf}[op.redop])
         ku, beat = self.chip.ku, self.chip.beat_pixels
-        if op.reduce == "window":
+        if op.reduce is Reduce.WINDOW:
             total = v[:, 0]
             for tap in range(1, v.shape[1]):
                 total = join(total, v[:, tap])
             return total[:, None]
         v = v[:, 0]  # [groups, p, ku]
-        if op.reduce == "pixels":
+        if op.reduce is Reduce.PIXELS:
             beats = -(-op.p // beat)
             padded = np.full((op.groups, beats * beat, ku), idle, np.float32)
             padded[:, : op.p] = v
@@ -233,7 +233,7 @@ class Interpreter:
                 half = total.shape[1] // 2
                 total = join(total[:, :half], total[:, half:])
             return total[:, None]  # [groups, 1, 1, ku]
-        assert op.reduce == "channels" and op.channels <= op.groups * ku
+        assert op.reduce is Reduce.CHANNELS and op.channels <= op.groups * ku
         channel = np.arange(op.groups * ku).reshape(op.groups, 1, ku)
         v = np.where(channel < op.channels, v, idle)
         total = v[0]
@@ -252,14 +252,15 @@ class Interpreter:
         at, inside = self._index(s, groups, p, [(0, 0)])
         assert inside.all()
         first = s.offset + at[:, 0] * width * ku
-        if s.dtype == "f32":
+        if s.dtype is DType.F32:
             out: np.ndarray = np.ascontiguousarray(v)
-        elif s.dtype == "i32":
+        elif s.dtype is DType.I32:
             out = nx.fp32_to_int(v, nx.Format.INT32)
         else:
             assert op.out_quant is not None
-            form = {"i8": nx.Format.INT8, "i16": nx.Format.INT16}[s.dtype]
-            out = nx.quantise(v, *op.out_quant, target=form)
+            q = op.out_quant
+            form = {DType.I8: nx.Format.INT8, DType.I16: nx.Format.INT16}[s.dtype]
+            out = nx.quantise(v, q.zero_point, q.lo, q.hi, target=form)
         index = first[..., None, None] + (np.arange(ku) * width)[:, None] + np.arange(width)
         raw = np.ascontiguousarray(out).view(np.uint8).reshape(index.shape)
         self._write(op, s.buffer, index, raw)
@@ -294,7 +295,7 @@ class Interpreter:
     def _conv(self, op: ConvTile) -> None:
         ku, nu, w = self.chip.ku, self.chip.nu, op.window
         taps = list(product(range(w.kh), range(w.kw)))
-        stream = Stream(op.a, op.a_offset, w, "i8")
+        stream = Stream(op.a, op.a_offset, w, DType.I8)
         at, inside = self._index(stream, op.groups, op.p, taps)
         index = op.a_offset + at[..., None] * ku + np.arange(ku)
         mask = np.broadcast_to(inside[..., None], index.shape)

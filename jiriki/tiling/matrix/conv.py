@@ -19,10 +19,11 @@ import numpy as np
 from jiriki.chip.config import ChipConfig
 from jiriki.graph.graph import Node
 from jiriki.graph.op import integers
+from jiriki.isa.words import Window
 from jiriki.tiling.builder import Builder, Placed, View, row_pitch
 from jiriki.tiling.errors import TileError
 from jiriki.tiling.matrix.epilogue import Epilogue, LoadedEpilogue, finish_tile, load_epilogue
-from jiriki.tiling.tile_program import Area, Buffer, ConvTile, Window
+from jiriki.tiling.tile_program import Area, Buffer, ConvTile
 
 MOST_GROUPS = 1023  # of input channels, that one CONV sums
 LEAST_PAD = -2048  # rows or columns of padding: the window's field

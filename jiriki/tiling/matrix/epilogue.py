@@ -10,30 +10,30 @@ import numpy as np
 
 from jiriki.graph.graph import Node
 from jiriki.graph.op import integer, real
+from jiriki.isa.words import DType, MicroOp, Quantiser, Src, Window
 from jiriki.numerics import Lut8
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.tile_program import (
     Area,
     Buffer,
+    ChainStep,
+    Constant,
     Stream,
     TableTile,
     VectorTile,
-    Window,
     flat_window,
 )
-
-Step = tuple[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Epilogue:
     """The chain behind an accumulator tile and everything it reads."""
 
-    chain: tuple[Step, ...]
+    chain: tuple[ChainStep, ...]
     params: Buffer  # DRAM: per output group [ku int32 bias][ku fp32 multiplier]
     out: Placed
-    out_dtype: str
-    out_quant: tuple[int, int, int] | None
+    out_dtype: DType
+    out_quant: Quantiser | None
     residual: Placed | None
     table: Buffer | None  # DRAM image of a 256-entry table
 
@@ -65,45 +65,49 @@ def make_epilogue(
     multiplier = b.graph.constants[node.inputs[3]]
     params = b.constant(f"{node.name}.params", channel_params(bias, multiplier, b.chip.ku))
     kind = str(attrs["out"])
-    chain: list[Step] = [("iadd", "pb")]
+    chain: list[ChainStep] = [ChainStep(MicroOp.IADD, Src.PB)]
     if kind == "i32":
-        return Epilogue(tuple(chain), params, out, "f32", None, None, None)
-    chain += [("i2f", None), ("fmul", "ps")]
+        return Epilogue(tuple(chain), params, out, DType.F32, None, None, None)
+    chain += [ChainStep(MicroOp.I2F), ChainStep(MicroOp.FMUL, Src.PS)]
     if kind == "f32":
-        return Epilogue(tuple(chain), params, out, "f32", None, None, None)
-    quant = (integer(attrs, "out_zp"), integer(attrs, "lo"), integer(attrs, "hi"))
+        return Epilogue(tuple(chain), params, out, DType.F32, None, None, None)
+    quant = Quantiser(integer(attrs, "out_zp"), integer(attrs, "lo"), integer(attrs, "hi"))
     residual, table = None, None
     value = node.outputs[0]
     for extra in fused:
-        chain.append(("qnt", ("q", quant)))
+        chain.append(ChainStep(MicroOp.QNT, quant))
         if extra.op == "lut":
             table = b.constant(
                 f"{extra.name}.table",
                 Lut8.from_values(b.graph.constants[extra.inputs[1]]).to_bytes(),
             )
-            chain.append(("lut", ("table", None)))
-            quant = (0, -128, 127)
+            chain.append(ChainStep(MicroOp.LUT, table))
+            quant = Quantiser(0, -128, 127)
         else:
             other, steps = _add_steps(extra, value)
             residual = b.operand(other)
             chain += steps
-            quant = (0, integer(extra.attrs, "lo"), integer(extra.attrs, "hi"))
+            quant = Quantiser(0, integer(extra.attrs, "lo"), integer(extra.attrs, "hi"))
         value = extra.outputs[0]
-    return Epilogue(tuple(chain), params, out, "i8", quant, residual, table)
+    return Epilogue(tuple(chain), params, out, DType.I8, quant, residual, table)
 
 
-def _add_steps(node: Node, value: str) -> tuple[str, list[Step]]:
+def _add_steps(node: Node, value: str) -> tuple[str, list[ChainStep]]:
     """Return the other operand of a qadd and the steps that add it to `value`, in qadd's order."""
-    ra, rb, fixed = (("k", real(node.attrs, key)) for key in ("ra", "rb", "fixed"))
+    ra, rb, fixed = (Constant(real(node.attrs, key)) for key in ("ra", "rb", "fixed"))
     first = node.inputs[0] == value
     mine, theirs = (ra, rb) if first else (rb, ra)
-    steps: list[Step] = [("fmul", mine)]
+    steps: list[ChainStep] = [ChainStep(MicroOp.FMUL, mine)]
     if first:
-        steps.append(("fadd", fixed))
-    steps += [("save", None), ("mov", "in1"), ("fmul", theirs)]
+        steps.append(ChainStep(MicroOp.FADD, fixed))
+    steps += [
+        ChainStep(MicroOp.SAVE),
+        ChainStep(MicroOp.MOV, Src.IN1),
+        ChainStep(MicroOp.FMUL, theirs),
+    ]
     if not first:
-        steps.append(("fadd", fixed))
-    steps.append(("fadd", "t"))
+        steps.append(ChainStep(MicroOp.FADD, fixed))
+    steps.append(ChainStep(MicroOp.FADD, Src.T))
     return node.inputs[1] if first else node.inputs[0], steps
 
 
@@ -137,15 +141,15 @@ def finish_tile(
     in1 = None
     if spec.residual is not None:
         other = b.fetch(spec.residual, g0, g1, p0, p1)
-        in1 = other.stream(g0, p0, flat_window(other.plane, p), "i8")
+        in1 = other.stream(g0, p0, flat_window(other.plane, p), DType.I8)
         reads.append(other.area(g0, g1, p0, p1))
     chain = tuple(
-        (op, ("table", e.table) if op == "lut" else operand) for op, operand in spec.chain
+        ChainStep(step.op, e.table) if step.op is MicroOp.LUT else step for step in spec.chain
     )
     params_offset = g0 * 2 * b.chip.ku * 4
     b.emit(
         VectorTile(
-            layer=b.layer, in0=Stream(acc, 0, Window(acc_stride, 0, 1, p, max(1, p)), "acc"),
+            layer=b.layer, in0=Stream(acc, 0, Window(acc_stride, 0, 1, p, max(1, p)), DType.ACC),
             in1=in1, params=(e.params, params_offset), chain=chain, p=p, groups=g1 - g0,
             out=view.stream(g0, p0, flat_window(view.plane, p), spec.out_dtype),
             out_quant=spec.out_quant, reads=tuple(reads), writes=(view.area(g0, g1, p0, p1),),

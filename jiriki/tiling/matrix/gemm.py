@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.isa.words import DType, MicroOp, Quantiser, Src, Window
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.errors import TileError
 from jiriki.tiling.layout import Layout
@@ -23,20 +24,20 @@ from jiriki.tiling.matrix.epilogue import channel_params
 from jiriki.tiling.moves.move import End, fill
 from jiriki.tiling.moves.relayout import as_axis, copy_axes, identity_axes, temporary
 from jiriki.tiling.tile_program import (
+    PASS,
     Area,
     Buffer,
+    ChainStep,
     GemmTile,
     Space,
     Stream,
     VectorTile,
-    Window,
     flat_window,
     repeat_window,
 )
 from jiriki.tiling.vector.int8 import quantiser
 
 MAX_M, MAX_STEPS, MAX_TILES = 8_192, 4_095, 1_023
-Step = tuple[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Product:
     a_zp: int
     b_zp: int
     params: Buffer  # DRAM: bias + k*a_zp*b_zp and multiplier per output channel
-    chain: tuple[Step, ...]
+    chain: tuple[ChainStep, ...]
     out: Placed
-    dtype: str
-    quant: tuple[int, int, int] | None
+    dtype: DType
+    quant: Quantiser | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,11 @@ def _product(b: Builder, node: Node, a: Placed, right: Placed, out: Placed) -> P
     total = (bias.astype(np.int64) + k * a_zp * b_zp).astype(np.int32)
     params = b.constant(f"{node.name}.params", channel_params(total, multiplier, b.chip.ku))
     kind = str(attrs["out"])
-    chain: tuple[Step, ...] = () if kind == "i32" else (("i2f", None), ("fmul", "ps"))
+    chain: tuple[ChainStep, ...] = (
+        () if kind == "i32" else (ChainStep(MicroOp.I2F), ChainStep(MicroOp.FMUL, Src.PS))
+    )
     quant = quantiser(node, "out_zp") if kind == "i8" else None
-    dtype = "i8" if kind == "i8" else "f32"  # raw int32 leaves as 32 bits
+    dtype = DType.I8 if kind == "i8" else DType.F32  # raw int32 leaves as 32 bits
     n = out.layout.shape[-1]
     return Product(m, n, k, a, right, a_zp, b_zp, params, chain, out, dtype, quant)
 
@@ -262,7 +265,7 @@ class _Work:
                 started = True
         term = b.scratch("column term", (g1 - g0) * 4 * b.chip.ku)
         stride = acc_stride_of(b.chip, 1)
-        self._add_out(acc, stride, 1, g1 - g0, (("iadd", "pb"),), term)
+        self._add_out(acc, stride, 1, g1 - g0, (ChainStep(MicroOp.IADD, Src.PB),), term)
         return term
 
     def _row_term(self, views: list[View], p0: int, m: int) -> Buffer:
@@ -277,21 +280,27 @@ class _Work:
                 self._gemm(self._left(view, p0, m), m, steps, right, 1, acc, started)
                 started = True
         term = b.scratch("row term", m * 4 * word)
-        self._add_out(acc, acc_stride_of(b.chip, m), m, 1, (("mov", "v"),), term)
+        self._add_out(acc, acc_stride_of(b.chip, m), m, 1, PASS, term)
         return term
 
     def _add_out(
-        self, acc: Buffer, stride: int, p: int, groups: int, chain: tuple[Step, ...], term: Buffer
+        self,
+        acc: Buffer,
+        stride: int,
+        p: int,
+        groups: int,
+        chain: tuple[ChainStep, ...],
+        term: Buffer,
     ) -> None:
         b, reads, params = self.b, [Area(acc)], None
-        if chain[0][1] == "pb":
+        if chain[0].operand is Src.PB:
             params = (self.params, self.groups[0] * 8 * b.chip.ku)
             reads.append(Area(self.params))
         b.emit(
             VectorTile(
-                layer=b.layer, in0=Stream(acc, 0, Window(stride, 0, 1, p, p), "acc"),
+                layer=b.layer, in0=Stream(acc, 0, Window(stride, 0, 1, p, p), DType.ACC),
                 params=params, chain=chain, p=p, groups=groups, reads=tuple(reads),
-                out=Stream(term, 0, flat_window(p, p), "f32"), writes=(Area(term),),
+                out=Stream(term, 0, flat_window(p, p), DType.F32), writes=(Area(term),),
             )
         )  # fmt: skip
 
@@ -315,20 +324,21 @@ class _Work:
 
     def _finish(self, acc: Buffer, m: int, out0: int, row: Buffer | None) -> None:
         b, p, (g0, g1) = self.b, self.p, self.groups
-        reads, chain, in1, in2 = [Area(acc), Area(self.params)], [], None, None
+        reads, in1, in2 = [Area(acc), Area(self.params)], None, None
+        chain: list[ChainStep] = []
         if self.column_term is not None:
-            in1 = Stream(self.column_term, 0, repeat_window(1), "i32")
+            in1 = Stream(self.column_term, 0, repeat_window(1), DType.I32)
             reads.append(Area(self.column_term))
-        chain.append(("iadd", "pb" if in1 is None else "in1"))
+        chain.append(ChainStep(MicroOp.IADD, Src.PB if in1 is None else Src.IN1))
         if row is not None:
-            in2 = Stream(row, 0, flat_window(0, m), "i32")
+            in2 = Stream(row, 0, flat_window(0, m), DType.I32)
             reads.append(Area(row))
-            chain.append(("iadd", "in2"))
+            chain.append(ChainStep(MicroOp.IADD, Src.IN2))
         target = b.target(p.out, g0, g1, out0, out0 + m)
         stride = acc_stride_of(b.chip, m)
         b.emit(
             VectorTile(
-                layer=b.layer, in0=Stream(acc, 0, Window(stride, 0, 1, m, m), "acc"), in1=in1,
+                layer=b.layer, in0=Stream(acc, 0, Window(stride, 0, 1, m, m), DType.ACC), in1=in1,
                 in2=in2, params=(self.params, g0 * 8 * b.chip.ku), chain=(*chain, *p.chain), p=m,
                 groups=g1 - g0, out=target.stream(g0, out0, flat_window(target.plane, m), p.dtype),
                 out_quant=p.quant, reads=tuple(reads),

@@ -12,13 +12,14 @@ from itertools import product
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.isa.words import DType, Quantiser, Window
 from jiriki.tiling.builder import Builder, Placed
 from jiriki.tiling.matrix.conv import Dense, Geometry, pack_weights, plan_dense, split_weights
 from jiriki.tiling.matrix.epilogue import make_epilogue
 from jiriki.tiling.matrix.grouped import corrected_bias, weight_blocks
 from jiriki.tiling.moves.relayout import Axis, copy_axes, temporary
 from jiriki.tiling.moves.vector_copy import MAX_P, MAX_STEP
-from jiriki.tiling.tile_program import VectorTile, Window, flat_window
+from jiriki.tiling.tile_program import PASS, VectorTile, flat_window
 from jiriki.tiling.vector.elementwise import BLOCKS, SMALL_BLOCK
 
 MAX_PITCH = 32_767
@@ -104,7 +105,9 @@ def _interleave_rows(
     base = image * oh * ow
     target = b.target(out, g0, g1, base + rows[0] * ow, base + rows[1] * ow)
     area = target.area(g0, g1, base + rows[0] * ow, base + rows[1] * ow)
-    raw = ("i8", "i8", (0, -128, 127)) if out.layout.width == 1 else ("i32", "f32", None)
+    raw = DType.I32, DType.F32, None
+    if out.layout.width == 1:
+        raw = DType.I8, DType.I8, Quantiser(0, -128, 127)
     for row, column, part in parts:
         r0, w = rows[0] // sy, column.count
         r1 = min(row.count, -(-(rows[1] - row.first) // sy))
@@ -118,7 +121,7 @@ def _interleave_rows(
         )
         b.emit(
             VectorTile(
-                layer=b.layer, chain=(("mov", "v"),), p=p1 - p0, groups=g1 - g0,
+                layer=b.layer, chain=PASS, p=p1 - p0, groups=g1 - g0,
                 in0=view.stream(g0, p0, flat_window(view.plane, p1 - p0), raw[0]),
                 out=target.stream(g0, to, window, raw[1]), out_quant=raw[2],
                 reads=(view.area(g0, g1, p0, p1),), writes=(area,),

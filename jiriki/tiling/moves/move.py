@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
+from jiriki.isa.words import DmaMode
 from jiriki.tiling.builder import MAX_RUN, Builder
 from jiriki.tiling.tile_program import Area, Buffer, Move, Space
 
@@ -193,9 +194,9 @@ def _emit(
     dims: tuple[tuple[int, ...], ...],
     scatter: Loop | None,
 ) -> None:
-    mode = "copy"
+    mode = DmaMode.COPY
     if scatter is not None:
-        mode = "scatter_bytes"
+        mode = DmaMode.SCATTER_BYTES
         dims = (*dims, *[(1, 0, 0)] * (MAX_DIMS - 1 - len(dims)), (1, 0, scatter.dst))
     source, target = (dram, sp) if load else (sp, dram)
     b.emit(
@@ -228,8 +229,9 @@ def fill(b: Builder, end: End, size: int, value: int) -> None:
             Move(
                 layer=b.layer, load=not end.in_dram, dram=end.buffer if end.in_dram else None,
                 dram_offset=offset if end.in_dram else 0, sp=None if end.in_dram else end.buffer,
-                sp_offset=0 if end.in_dram else offset, run=run, mode="fill", fill=value & 255,
-                dims=((count, run, run),) if count > 1 else (), writes=(end.area,),
+                sp_offset=0 if end.in_dram else offset, run=run, mode=DmaMode.FILL,
+                fill=value & 255, dims=((count, run, run),) if count > 1 else (),
+                writes=(end.area,),
             )
         )  # fmt: skip
         done += run * count

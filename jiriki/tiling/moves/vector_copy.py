@@ -8,9 +8,10 @@ plain DMA does as well.
 from collections.abc import Iterator, Sequence
 from math import prod
 
+from jiriki.isa.words import DType, Quantiser, Window
 from jiriki.tiling.builder import Builder
 from jiriki.tiling.moves.move import End, Loop, copy_block, merge_loops
-from jiriki.tiling.tile_program import Area, Stream, VectorTile, Window
+from jiriki.tiling.tile_program import PASS, Area, Stream, VectorTile
 
 MAX_P = 32_767
 MAX_STEP = 31
@@ -43,10 +44,10 @@ def vector_copy(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: in
         window_in, window_out = pair
         b.emit(
             VectorTile(
-                layer=b.layer, chain=(("mov", "v"),), p=p, groups=groups,
-                in0=Stream(src.buffer, src.offset + src_by * word, window_in, "i8"),
-                out=Stream(dst.buffer, dst.offset + dst_by * word, window_out, "i8"),
-                out_quant=(0, -128, 127), reads=(src.area,), writes=(dst.area,),
+                layer=b.layer, chain=PASS, p=p, groups=groups,
+                in0=Stream(src.buffer, src.offset + src_by * word, window_in, DType.I8),
+                out=Stream(dst.buffer, dst.offset + dst_by * word, window_out, DType.I8),
+                out_quant=Quantiser(0, -128, 127), reads=(src.area,), writes=(dst.area,),
             )
         )  # fmt: skip
     return True

@@ -17,6 +17,7 @@ from math import prod
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.isa.words import DType, Quantiser, Src, Window
 from jiriki.numerics import SegmentTable
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.layout import Layout, channel_axis, layout_of, pack
@@ -24,16 +25,24 @@ from jiriki.tiling.moves.relayout import as_axis, copy_reshaped, temporary
 from jiriki.tiling.tile_program import (
     Area,
     Buffer,
+    ChainStep,
     Stream,
     TableTile,
     VectorTile,
-    Window,
     flat_window,
 )
-from jiriki.tiling.vector.expression import Ex, Ref, Stage, compile_expression
+from jiriki.tiling.vector.expression import (
+    Contents,
+    Ex,
+    Lookup,
+    Stage,
+    Temporary,
+    compile_expression,
+)
 
 MAX_P, MAX_GROUPS, MAX_ROWS = 32_767, 16_383, 8_191
 SMALL_BLOCK = 8_192  # bytes: blocks below this are not worth cutting for overlap
+PER_CHANNEL = (Src.PB, Src.PS)
 BLOCKS = 4  # blocks a large tensor is cut into, so that loads and stores overlap the work
 
 
@@ -42,7 +51,7 @@ class Operand:
     """A placed tensor of the output's rank (missing axes 1) and its element type."""
 
     tensor: Placed
-    dtype: str
+    dtype: DType
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +59,19 @@ class Result:
     """Where the expression goes: quant is the quantiser of integer outputs."""
 
     tensor: Placed
-    dtype: str
-    quant: tuple[int, int, int] | None = None
+    dtype: DType
+    quant: Quantiser | None = None
 
 
-def dtype_of(b: Builder, name: str) -> str:
-    return b.graph.tensors[name].dtype.value
+def dtype_of(b: Builder, name: str) -> DType:
+    """Return a tensor's element type as a stream has it."""
+    return DType[b.graph.tensors[name].dtype.name]
 
 
-def quant_of(dtype: str) -> tuple[int, int, int] | None:
+def quant_of(dtype: DType) -> Quantiser | None:
     """Return the quantiser that only saturates."""
-    return {"i8": (0, -128, 127), "i16": (0, -32768, 32767)}.get(dtype)
+    limits = {DType.I8: Quantiser(0, -128, 127), DType.I16: Quantiser(0, -32768, 32767)}
+    return limits.get(dtype)
 
 
 # -- operands ------------------------------------------------------------------------------
@@ -194,7 +205,7 @@ class _Map:
     operands: Sequence[Operand]
     result: Result
     params: Buffer | None
-    tables: dict[object, Buffer] = field(default_factory=dict)
+    tables: dict[Contents, Buffer] = field(default_factory=dict)
     views: dict[int, tuple[tuple[int, ...], View]] = field(default_factory=dict)
     loaded_params: Buffer | None = None
 
@@ -225,11 +236,9 @@ class _Map:
     def _load_tables(self) -> None:
         b = self.b
         for stage in self.stages:
-            for op, operand in stage.chain:
-                if op not in ("lut", "tbl"):
-                    continue
-                contents = operand[1]  # type: ignore[index]
-                if contents not in self.tables:
+            for step in stage.chain:
+                if isinstance(step, Lookup) and step.contents not in self.tables:
+                    contents = step.contents
                     segment = isinstance(contents, SegmentTable)
                     raw = contents.to_bytes() if isinstance(contents, SegmentTable) else contents
                     constant = b.constant("table", raw)
@@ -246,11 +255,11 @@ class _Map:
         for stage in self.stages:
             streams, reads = [], []
             for ref in stage.streams:
-                if ref.kind == "temp":
-                    streams.append(self._temp_stream(temps[int(ref.value)], block))  # type: ignore[call-overload]
-                    reads.append(Area(temps[int(ref.value)]))  # type: ignore[call-overload]
+                if isinstance(ref, Temporary):
+                    streams.append(self._temp_stream(temps[ref.number], block))
+                    reads.append(Area(temps[ref.number]))
                 else:
-                    stream, area = self._operand(int(ref.value), block, levels)  # type: ignore[call-overload]
+                    stream, area = self._operand(ref.index, block, levels)
                     streams.append(stream)
                     reads.append(area)
             self._emit(stage, block, target, temps, streams, reads)
@@ -276,14 +285,11 @@ class _Map:
             temps[stage.result] = b.scratch("temporary", size)
             out, quant = self._temp_stream(temps[stage.result], block), None
             writes = Area(temps[stage.result])
+        chain = tuple(self._with_table(step) for step in stage.chain)
         params = None
-        if self.loaded_params is not None and any(o in ("pb", "ps") for _, o in stage.chain):
+        if self.loaded_params is not None and any(s.operand in PER_CHANNEL for s in chain):
             params = (self.loaded_params, block.g0 * 8 * b.chip.ku)
             reads.append(Area(self.loaded_params))
-        chain = tuple(
-            (op, ("table", self.tables[x[1]]) if op in ("lut", "tbl") else x)  # type: ignore[index]
-            for op, x in stage.chain
-        )
         b.emit(
             VectorTile(
                 layer=b.layer, in0=streams[0], in1=streams[1] if len(streams) > 1 else None,
@@ -293,8 +299,13 @@ class _Map:
             )
         )  # fmt: skip
 
+    def _with_table(self, step: ChainStep | Lookup) -> ChainStep:
+        if isinstance(step, Lookup):
+            return ChainStep(step.op, self.tables[step.contents])
+        return step
+
     def _temp_stream(self, buffer: Buffer, block: Block) -> Stream:
-        return Stream(buffer, 0, flat_window(block.p, block.p), "f32")
+        return Stream(buffer, 0, flat_window(block.p, block.p), DType.F32)
 
     def _operand(self, i: int, block: Block, levels: list[Level]) -> tuple[Stream, Area]:
         operand, out = self.operands[i], self.result.tensor.layout
@@ -348,7 +359,7 @@ def plan_map(
 
 def plan_node_map(
     b: Builder, node: Node, expression: Ex, names: Sequence[str] | None = None,
-    quant: tuple[int, int, int] | None = None, params: Buffer | None = None,
+    quant: Quantiser | None = None, params: Buffer | None = None,
 ) -> None:  # fmt: skip
     """Emit a node whose output is `expression` of its inputs (or of `names`)."""
     name = node.outputs[0]
@@ -360,7 +371,6 @@ def plan_node_map(
 
 __all__ = [
     "Operand",
-    "Ref",
     "Result",
     "broadcast_operand",
     "constant_tensor",

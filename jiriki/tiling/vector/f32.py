@@ -17,6 +17,7 @@ from functools import cache
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.isa.words import MicroOp
 from jiriki.numerics import SegmentTable
 from jiriki.tiling.builder import Builder
 from jiriki.tiling.vector.elementwise import plan_node_map
@@ -95,15 +96,15 @@ def _tail_ratio() -> SegmentTable:
 
 
 def exp2_of(x: Ex) -> Ex:
-    return unary("exp2", x)
+    return unary(MicroOp.EXP2, x)
 
 
 def recip(x: Ex) -> Ex:
-    return unary("recip", x)
+    return unary(MicroOp.RECIP, x)
 
 
 def absolute(x: Ex) -> Ex:
-    return unary("abs", x)
+    return unary(MicroOp.ABS, x)
 
 
 def quick_exp(x: Ex) -> Ex:
@@ -113,7 +114,7 @@ def quick_exp(x: Ex) -> Ex:
 
 def exp(x: Ex) -> Ex:
     """e^x = 2^n * e^r with n an integer and r = x - n ln 2 taken off in two parts."""
-    n = minimum(maximum(unary("rnd", x * LOG2_E), -126.0), 127.0)
+    n = minimum(maximum(unary(MicroOp.RND, x * LOG2_E), -126.0), 127.0)
     r = n * -LN_2_LOW + (n * -LN_2_HIGH + x)
     return exp2_of(r * LOG2_E) * exp2_of(n)
 
@@ -122,11 +123,11 @@ def log(x: Ex) -> Ex:
     """ln x: from LOG2, and near 1 as u * (log(1 + u) / u)."""
     u = x - 1.0
     near = u * table(u, _log1p_ratio())
-    return select(greater(0.25, absolute(x - 1.0)), near, unary("log2", x) * LN_2)
+    return select(greater(0.25, absolute(x - 1.0)), near, unary(MicroOp.LOG2, x) * LN_2)
 
 
 def sqrt(x: Ex) -> Ex:
-    return recip(unary("rsqrt", x))
+    return recip(unary(MicroOp.RSQRT, x))
 
 
 def sigmoid(x: Ex) -> Ex:
@@ -215,13 +216,13 @@ def power(x: Ex, exponent: float) -> Ex:
     special: dict[float, Callable[[], Ex]] = {
         0.0: lambda: x * 0.0 * 0.0 + 1.0, 1.0: lambda: x + 0.0, 2.0: lambda: x * x,
         3.0: lambda: x * x * x, -1.0: lambda: recip(x), 0.5: lambda: sqrt(x),
-        -0.5: lambda: unary("rsqrt", x), -2.0: lambda: recip(x * x),
+        -0.5: lambda: unary(MicroOp.RSQRT, x), -2.0: lambda: recip(x * x),
     }  # fmt: skip
     if exponent in special:
         return special[exponent]()
     whole = float(exponent).is_integer()
     base = absolute(x) if whole else x
-    value = exp2_of(unary("log2", base) * exponent)
+    value = exp2_of(unary(MicroOp.LOG2, base) * exponent)
     if whole and exponent % 2:
         return value * select(less(x, 0.0), -1.0, 1.0)
     return value
@@ -233,12 +234,12 @@ def tensor_power(a: Ex, b: Ex) -> Ex:
     As NumPy has it: NaN for a negative base and a b that is not whole; a^0 = 1^b = 1. Only minus
     infinity to a power that is not whole differs: NaN, where NumPy forgets the sign.
     """
-    whole = binary("eq", unary("floor", b), b)
+    whole = binary(MicroOp.EQ, unary(MicroOp.FLOOR, b), b)
     base = select(whole, absolute(a), a)
-    always_one = maximum(binary("eq", b, 0.0), binary("eq", base, 1.0))
-    value = select(always_one, 1.0, exp2_of(b * unary("log2", base)))
+    always_one = maximum(binary(MicroOp.EQ, b, 0.0), binary(MicroOp.EQ, base, 1.0))
+    value = select(always_one, 1.0, exp2_of(b * unary(MicroOp.LOG2, base)))
     half = b * 0.5
-    odd = binary("eq", half - unary("floor", half), 0.5)
+    odd = binary(MicroOp.EQ, half - unary(MicroOp.FLOOR, half), 0.5)
     negative = less(minimum(a, recip(a)), 0.0)  # the reciprocal tells -0 from 0
     return value * select(odd * negative, -1.0, 1.0)
 
@@ -261,9 +262,9 @@ UNARY: dict[str, Callable[[Ex, Node], Ex]] = {
     "softplus": lambda x, n: softplus(x),
     "softsign": lambda x, n: x * recip(absolute(x) + 1.0),
     "mish": lambda x, n: mish(x),
-    "ceil": lambda x, n: -unary("floor", -x),
-    "floor": lambda x, n: unary("floor", x),
-    "round": lambda x, n: unary("rnd", x),
+    "ceil": lambda x, n: -unary(MicroOp.FLOOR, -x),
+    "floor": lambda x, n: unary(MicroOp.FLOOR, x),
+    "round": lambda x, n: unary(MicroOp.RND, x),
     "sign": lambda x, n: sign(x),
     "gelu": lambda x, n: gelu_tanh(x) if n.attrs["approximate"] == "tanh" else gelu(x),
     "hardsigmoid": lambda x, n: _hardsigmoid(x, number(n, "alpha"), number(n, "beta")),
@@ -285,7 +286,7 @@ BINARY: dict[str, Callable[[Ex, Ex], Ex]] = {
     "min": minimum,
     "greater": greater,
     "less": less,
-    "equal": lambda a, b: binary("eq", a, b),
+    "equal": lambda a, b: binary(MicroOp.EQ, a, b),
     "power": tensor_power,
 }
 

@@ -7,6 +7,7 @@ operation order of the op table's references: bit-exact.
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.isa.words import DType, MicroOp, Quantiser
 from jiriki.tiling.builder import Builder, Placed
 from jiriki.tiling.matrix.epilogue import channel_params
 from jiriki.tiling.moves.move import End, Loop, copy_loops
@@ -28,10 +29,10 @@ def number(node: Node, key: str) -> float:
     return float(np.float32(node.attrs[key]))  # type: ignore[arg-type]
 
 
-def quantiser(node: Node, zero_point: str | None) -> tuple[int, int, int]:
-    """Return (zero point, lo, hi) of a node."""
+def quantiser(node: Node, zero_point: str | None) -> Quantiser:
+    """Return the quantiser of a node's attributes."""
     zero = 0 if zero_point is None else int(node.attrs[zero_point])  # type: ignore[arg-type]
-    return zero, int(node.attrs["lo"]), int(node.attrs["hi"])  # type: ignore[arg-type]
+    return Quantiser(zero, int(node.attrs["lo"]), int(node.attrs["hi"]))  # type: ignore[arg-type]
 
 
 def lut_image(values: np.ndarray) -> bytes:
@@ -76,19 +77,19 @@ def plan_dequantize(b: Builder, node: Node) -> None:
         shape = [1] * len(out.layout.shape)
         shape[axis] = -1
         factors = constant_tensor(b, f"{node.name}.scale", scale.reshape(shape))
-        operands = [broadcast_operand(b, x, out.layout), Operand(factors, "f32")]
-        plan_map(b, centred * source(1), operands, Result(out, "f32"))
+        operands = [broadcast_operand(b, x, out.layout), Operand(factors, DType.F32)]
+        plan_map(b, centred * source(1), operands, Result(out, DType.F32))
 
 
 def plan_cast(b: Builder, node: Node) -> None:
     name, out = node.inputs[0], b.placed[node.outputs[0]]
-    given, wanted = dtype_of(b, name), str(node.attrs["to"])
+    given, wanted = dtype_of(b, name), DType[str(node.attrs["to"]).upper()]
     if given == wanted:
         copy_tensor(b, b.operand(name), out)
         return
     value: Ex = source(0)
-    if given == "i32":
-        value = unary("i2f", value)
+    if given is DType.I32:
+        value = unary(MicroOp.I2F, value)
     plan_node_map(b, node, value)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from jiriki.graph.graph import Node
 from jiriki.graph.op import integers
 from jiriki.graph.ops_quant import window_counts
+from jiriki.isa.words import DType, MicroOp, Quantiser, RedOp, Reduce
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.errors import TileError
 from jiriki.tiling.matrix.conv import Geometry
 from jiriki.tiling.moves.relayout import temporary
-from jiriki.tiling.tile_program import Stream, VectorTile, flat_window
+from jiriki.tiling.tile_program import RED, ChainStep, Constant, Stream, VectorTile, flat_window
 from jiriki.tiling.vector.elementwise import (
     BLOCKS,
     MAX_P,
@@ -32,7 +33,6 @@ from jiriki.tiling.vector.expression import source
 from jiriki.tiling.vector.int8 import number, quantiser
 
 MAX_STRIDE, MAX_KERNEL = 31, 127
-Step = tuple[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Pool:
 
     geometry: Geometry
     x: Placed
-    dtype: str
+    dtype: DType
     fill: int
-    redop: str
-    before: tuple[Step, ...]
-    after: tuple[Step, ...]
+    redop: RedOp
+    before: tuple[ChainStep, ...]
+    after: tuple[ChainStep, ...]
     result: Result
 
 
@@ -130,8 +130,8 @@ def _piece(b: Builder, pool: Pool, at: Piece) -> None:
     target = b.target(pool.result.tensor, at.g0, at.g1, start, start + p)
     b.emit(
         VectorTile(
-            layer=b.layer, in0=stream, chain=(*pool.before, ("red", None), *pool.after),
-            reduce="window", redop=pool.redop,
+            layer=b.layer, in0=stream, chain=(*pool.before, RED, *pool.after),
+            reduce=Reduce.WINDOW, redop=pool.redop,
             out=target.stream(at.g0, start, flat_window(target.plane, p), pool.result.dtype),
             out_quant=pool.result.quant, p=p, groups=at.g1 - at.g0,
             reads=(view.area(at.g0, at.g1, view.p0, view.p1),),
@@ -172,8 +172,8 @@ def plan_maxpool(b: Builder, node: Node) -> None:
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     dtype = dtype_of(b, node.inputs[0])
     geometry = pool_geometry(node, x, out)
-    quant = (0, -128, 127) if dtype == "i8" else None
-    plan_pool(b, Pool(geometry, x, dtype, -128, "max", (), (), Result(out, dtype, quant)))
+    quant = Quantiser(0, -128, 127) if dtype is DType.I8 else None
+    plan_pool(b, Pool(geometry, x, dtype, -128, RedOp.MAX, (), (), Result(out, dtype, quant)))
 
 
 def plan_avgpool(b: Builder, node: Node) -> None:
@@ -189,23 +189,25 @@ def plan_qavgpool(b: Builder, node: Node) -> None:
 
 
 def _plan_average(
-    b: Builder, node: Node, multiplier: np.ndarray, zero: int, quant: tuple[int, int, int] | None
+    b: Builder, node: Node, multiplier: np.ndarray, zero: int, quant: Quantiser | None
 ) -> None:
     """Sum the window's taps, then multiply by `multiplier` [oh, ow] and quantise."""
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     dtype, wanted = dtype_of(b, node.inputs[0]), dtype_of(b, node.outputs[0])
     geometry = pool_geometry(node, x, out)
-    before: tuple[Step, ...] = (("fsub", ("k", float(zero))),) if quant else ()
+    before: tuple[ChainStep, ...] = (
+        (ChainStep(MicroOp.FSUB, Constant(float(zero))),) if quant else ()
+    )
     multiplier = multiplier.astype(np.float32)
     if (multiplier == multiplier[0, 0]).all():
-        after = (("fmul", ("k", float(multiplier[0, 0]))),)
+        after = (ChainStep(MicroOp.FMUL, Constant(float(multiplier[0, 0]))),)
         result = Result(out, wanted, quant)
-        plan_pool(b, Pool(geometry, x, dtype, zero, "sum", before, after, result))
+        plan_pool(b, Pool(geometry, x, dtype, zero, RedOp.SUM, before, after, result))
         return
     sums = temporary(b, f"{node.name}.sums", out.layout.shape, 1, 4)
-    plan_pool(b, Pool(geometry, x, dtype, zero, "sum", before, (), Result(sums, "f32")))
+    plan_pool(b, Pool(geometry, x, dtype, zero, RedOp.SUM, before, (), Result(sums, DType.F32)))
     scale = constant_tensor(b, f"{node.name}.scale", multiplier[None, None])
-    operands = [Operand(sums, "f32"), Operand(scale, "f32")]
+    operands = [Operand(sums, DType.F32), Operand(scale, DType.F32)]
     plan_map(b, source(0) * source(1), operands, Result(out, wanted, quant))
 
 

@@ -16,15 +16,19 @@ from math import log, log2, prod
 import numpy as np
 
 from jiriki.graph.graph import Node
+from jiriki.isa.words import DType, MicroOp, Quantiser, RedOp, Reduce, Src, Window
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.layout import Layout
 from jiriki.tiling.moves.relayout import as_axis, copy_axes, copy_reshaped, identity_axes, temporary
 from jiriki.tiling.tile_program import (
+    PASS,
+    RED,
     Area,
     Buffer,
+    ChainStep,
+    Constant,
     Stream,
     VectorTile,
-    Window,
     flat_window,
 )
 from jiriki.tiling.vector.elementwise import (
@@ -45,17 +49,16 @@ MAX_TAPS, MAX_ROWS = 127, 8_191  # fields of a window
 MAX_OUTER = 256  # windows in a row; beyond that the axis is moved first
 EXACT_PIXELS = (1 << 24) // 255  # int8 differences that an fp32 sum holds exactly
 LOG2_E, LN_2 = float(np.float32(log2(np.e))), float(np.float32(log(2)))
-COMBINE = {"sum": "fadd", "max": "fmax", "min": "fmin"}
-Step = tuple[str, object]
+COMBINE = {RedOp.SUM: MicroOp.FADD, RedOp.MAX: MicroOp.FMAX, RedOp.MIN: MicroOp.FMIN}
 
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
     """What runs before the reduction on each element, how it joins, and what runs after."""
 
-    redop: str
-    before: tuple[Step, ...] = ()
-    after: tuple[Step, ...] = ()
+    redop: RedOp
+    before: tuple[ChainStep, ...] = ()
+    after: tuple[ChainStep, ...] = ()
 
 
 def budget_of(b: Builder, tensor: Placed) -> int:
@@ -108,7 +111,7 @@ def _taps(
     b.emit(
         VectorTile(
             layer=b.layer, in0=view.stream(g0, p0, window, x.dtype), p=p, groups=g1 - g0,
-            chain=(*r.before, ("red", None), *r.after), reduce="window", redop=r.redop,
+            chain=(*r.before, RED, *r.after), reduce=Reduce.WINDOW, redop=r.redop,
             out=target.stream(g0, out0, flat_window(target.plane, p), result.dtype),
             out_quant=result.quant, reads=(view.area(g0, g1, p0, p1),),
             writes=(target.area(g0, g1, out0, out0 + p),),
@@ -162,25 +165,25 @@ def _long_run(
     for i in range(parts):
         p0, p1 = start + i * most, start + min(size, (i + 1) * most)
         view = b.fetch(x.tensor, g0, g1, p0, p1)
-        here = Stream(partial, i * width, flat_window(parts, 1), "f32")
+        here = Stream(partial, i * width, flat_window(parts, 1), DType.F32)
         stream = view.stream(g0, p0, flat_window(view.plane, p1 - p0), x.dtype)
         _pixels(
             b, stream, view.area(g0, g1, p0, p1), replace(r, after=()), here,
             Area(partial), None, p1 - p0, g1 - g0,
         )  # fmt: skip
-    again = Stream(partial, 0, flat_window(parts, parts), "f32")
+    again = Stream(partial, 0, flat_window(parts, parts), DType.F32)
     last = replace(r, before=())
     _pixels(b, again, Area(partial), last, out, area, result.quant, parts, g1 - g0)
 
 
 def _pixels(
     b: Builder, stream: Stream, inside: Area, r: Reduction, out: Stream, area: Area,
-    quant: tuple[int, int, int] | None, p: int, groups: int,
+    quant: Quantiser | None, p: int, groups: int,
 ) -> None:  # fmt: skip
     b.emit(
         VectorTile(
             layer=b.layer, in0=stream, out=out, out_quant=quant, p=p, groups=groups,
-            chain=(*r.before, ("red", None), *r.after), reduce="pixels", redop=r.redop,
+            chain=(*r.before, RED, *r.after), reduce=Reduce.PIXELS, redop=r.redop,
             reads=(inside,), writes=(area,),
         )
     )  # fmt: skip
@@ -190,11 +193,11 @@ def plan_qavgpool_global(b: Builder, node: Node) -> None:
     """Sum all pixels of an image exactly: as fp32 while it is exact, in int32 beyond."""
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     images, _, h, w = x.layout.shape
-    before: tuple[Step, ...] = (("fsub", ("k", number(node, "x_zp"))),)
-    after: tuple[Step, ...] = (("fmul", ("k", number(node, "multiplier"))),)
-    result = Result(out, "i8", quantiser(node, "out_zp"))
+    before: tuple[ChainStep, ...] = (ChainStep(MicroOp.FSUB, Constant(number(node, "x_zp"))),)
+    after: tuple[ChainStep, ...] = (ChainStep(MicroOp.FMUL, Constant(number(node, "multiplier"))),)
+    result = Result(out, DType.I8, quantiser(node, "out_zp"))
     if h * w <= EXACT_PIXELS:
-        reduce_pixels(b, Operand(x, "i8"), images, Reduction("sum", before, after), result)
+        reduce_pixels(b, Operand(x, DType.I8), images, Reduction(RedOp.SUM, before, after), result)
         return
     for image in range(images):
         for g in range(x.layout.groups):
@@ -202,8 +205,8 @@ def plan_qavgpool_global(b: Builder, node: Node) -> None:
 
 
 def _exact_sum(
-    b: Builder, x: Placed, g: int, image: int, size: int, before: tuple[Step, ...],
-    after: tuple[Step, ...], result: Result,
+    b: Builder, x: Placed, g: int, image: int, size: int, before: tuple[ChainStep, ...],
+    after: tuple[ChainStep, ...], result: Result,
 ) -> None:  # fmt: skip
     """Sum one image's pixels of one channel group: parts in fp32, their sums in int32."""
     most = max(1, min(MAX_P, b.available // 4 // x.layout.group_bytes))
@@ -214,35 +217,44 @@ def _exact_sum(
         view = b.fetch(x, g, g + 1, p0, p1)
         part = b.scratch("partial", 4 * b.chip.ku)
         _pixels(
-            b, view.stream(g, p0, flat_window(view.plane, p1 - p0), "i8"),
-            view.area(g, g + 1, p0, p1), Reduction("sum", before), _word(part, "i32"),
+            b, view.stream(g, p0, flat_window(view.plane, p1 - p0), DType.I8),
+            view.area(g, g + 1, p0, p1), Reduction(RedOp.SUM, before), _word(part, DType.I32),
             Area(part), None, p1 - p0, 1,
         )  # fmt: skip
         if total is not None:
             joined = b.scratch("partial", 4 * b.chip.ku)
-            _word_op(b, total, part, (("iadd", "in1"),), _word(joined, "f32"), Area(joined), None)
+            _word_op(
+                b,
+                total,
+                part,
+                (ChainStep(MicroOp.IADD, Src.IN1),),
+                _word(joined, DType.F32),
+                Area(joined),
+                None,
+            )
             part = joined
         total = part
     assert total is not None, "an image has pixels"
-    out = target.stream(g, image, flat_window(1, 1), "i8")
+    out = target.stream(g, image, flat_window(1, 1), DType.I8)
     area = target.area(g, g + 1, image, image + 1)
-    _word_op(b, total, None, (("i2f", None), *after), out, area, result.quant)
+    _word_op(b, total, None, (ChainStep(MicroOp.I2F), *after), out, area, result.quant)
     b.deliver(target)
 
 
-def _word(buffer: Buffer, dtype: str) -> Stream:
+def _word(buffer: Buffer, dtype: DType) -> Stream:
     return Stream(buffer, 0, flat_window(1, 1), dtype)
 
 
 def _word_op(
-    b: Builder, one: Buffer, two: Buffer | None, chain: tuple[Step, ...], out: Stream, area: Area,
-    quant: tuple[int, int, int] | None,
+    b: Builder, one: Buffer, two: Buffer | None, chain: tuple[ChainStep, ...], out: Stream,
+    area: Area, quant: Quantiser | None,
 ) -> None:  # fmt: skip
     reads = (Area(one),) if two is None else (Area(one), Area(two))
     b.emit(
         VectorTile(
-            layer=b.layer, in0=_word(one, "i32"), in1=None if two is None else _word(two, "i32"),
-            out=out, out_quant=quant, chain=chain, p=1, groups=1, reads=reads, writes=(area,),
+            layer=b.layer, in0=_word(one, DType.I32),
+            in1=None if two is None else _word(two, DType.I32), out=out, out_quant=quant,
+            chain=chain, p=1, groups=1, reads=reads, writes=(area,),
         )
     )  # fmt: skip
 
@@ -297,7 +309,7 @@ class _ChannelWork:
 
     def row(self, buffer: Buffer) -> Stream:
         """One value a pixel, the same for every group."""
-        return Stream(buffer, 0, flat_window(0, self.at.p), "f32")
+        return Stream(buffer, 0, flat_window(0, self.at.p), DType.F32)
 
     def reduce(self, r: Reduction, with_row: Buffer | None = None) -> Buffer:
         """Reduce over all channels; in1 of `r.before` is `with_row`. `r.after` is applied last."""
@@ -313,8 +325,8 @@ class _ChannelWork:
             b.emit(
                 VectorTile(
                     layer=b.layer, in0=stream, in1=self.row(with_row) if with_row else None,
-                    out=self.row(out), chain=(*r.before, ("red", None), *whole), p=self.at.p,
-                    groups=span[1] - span[0], reduce="channels", redop=r.redop,
+                    out=self.row(out), chain=(*r.before, RED, *whole), p=self.at.p,
+                    groups=span[1] - span[0], reduce=Reduce.CHANNELS, redop=r.redop,
                     channels=channels, reads=reads, writes=(Area(out),),
                 )
             )  # fmt: skip
@@ -322,18 +334,18 @@ class _ChannelWork:
         assert total is not None, "a tensor has channels"
         return total if len(spans) == 1 or not r.after else self.finish(total, r.after)
 
-    def combine(self, one: Buffer, two: Buffer, op: str) -> Buffer:
+    def combine(self, one: Buffer, two: Buffer, op: MicroOp) -> Buffer:
         out = self._new_row()
-        self._row_op(one, two, ((op, "in1"),), out)
+        self._row_op(one, two, (ChainStep(op, Src.IN1),), out)
         return out
 
-    def finish(self, row: Buffer, chain: tuple[Step, ...]) -> Buffer:
+    def finish(self, row: Buffer, chain: tuple[ChainStep, ...]) -> Buffer:
         out = self._new_row()
         self._row_op(row, None, chain, out)
         return out
 
     def _row_op(
-        self, one: Buffer, two: Buffer | None, chain: tuple[Step, ...], out: Buffer
+        self, one: Buffer, two: Buffer | None, chain: tuple[ChainStep, ...], out: Buffer
     ) -> None:
         reads = (Area(one),) if two is None else (Area(one), Area(two))
         self.b.emit(
@@ -347,7 +359,7 @@ class _ChannelWork:
     def _new_row(self) -> Buffer:
         return self.b.scratch("row", self.at.p * 4 * self.b.chip.ku)
 
-    def map(self, chain: tuple[Step, ...], rows: Sequence[Buffer], result: Result) -> None:
+    def map(self, chain: tuple[ChainStep, ...], rows: Sequence[Buffer], result: Result) -> None:
         """Write chain(x, rows) of every channel."""
         b, at = self.b, self.at
         for span in at.spans:
@@ -374,7 +386,7 @@ def reduce_channels(b: Builder, x: Operand, r: Reduction, result: Result) -> Non
         target = b.target(result.tensor, 0, 1, at.p0, at.p1)
         b.emit(
             VectorTile(
-                layer=b.layer, in0=work.row(row), chain=(("mov", "v"),), p=at.p, groups=1,
+                layer=b.layer, in0=work.row(row), chain=PASS, p=at.p, groups=1,
                 out=target.stream(0, at.p0, flat_window(target.plane, at.p), result.dtype),
                 out_quant=result.quant, reads=(Area(row),),
                 writes=(target.area(0, 1, at.p0, at.p1),),
@@ -385,11 +397,15 @@ def reduce_channels(b: Builder, x: Operand, r: Reduction, result: Result) -> Non
 
 # -- softmax -------------------------------------------------------------------------------
 
-_EXP: tuple[Step, ...] = (("fsub", "in1"), ("fmul", ("k", LOG2_E)), ("exp2", None))
+_EXP: tuple[ChainStep, ...] = (
+    ChainStep(MicroOp.FSUB, Src.IN1),
+    ChainStep(MicroOp.FMUL, Constant(LOG2_E)),
+    ChainStep(MicroOp.EXP2),
+)
 
 
 def _plan_softmax(
-    b: Builder, node: Node, after_sum: tuple[Step, ...], chain: tuple[Step, ...]
+    b: Builder, node: Node, after_sum: tuple[ChainStep, ...], chain: tuple[ChainStep, ...]
 ) -> None:
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     axis = int(node.attrs["axis"])  # type: ignore[arg-type]
@@ -397,44 +413,50 @@ def _plan_softmax(
     target = out
     if out.layout.axis != axis:
         target = temporary(b, f"{node.name}.along", out.layout.shape, axis, 4)
-    for at in columns_of(b, Operand(along, "f32"), 2):
+    for at in columns_of(b, Operand(along, DType.F32), 2):
         work = _ChannelWork(b, at)
-        top = work.reduce(Reduction("max"))
-        total = work.reduce(Reduction("sum", _EXP, after_sum), top)
-        work.map(chain, (top, total), Result(target, "f32"))
+        top = work.reduce(Reduction(RedOp.MAX))
+        total = work.reduce(Reduction(RedOp.SUM, _EXP, after_sum), top)
+        work.map(chain, (top, total), Result(target, DType.F32))
     if target is not out:
         copy_axes(b, target, out, identity_axes(out.layout.shape))
 
 
 def plan_softmax(b: Builder, node: Node) -> None:
-    _plan_softmax(b, node, (("recip", None),), (*_EXP, ("fmul", "in2")))
+    _plan_softmax(b, node, (ChainStep(MicroOp.RECIP),), (*_EXP, ChainStep(MicroOp.FMUL, Src.IN2)))
 
 
 def plan_log_softmax(b: Builder, node: Node) -> None:
-    log_sum: tuple[Step, ...] = (("log2", None), ("fmul", ("k", LN_2)))
-    _plan_softmax(b, node, log_sum, (("fsub", "in1"), ("fsub", "in2")))
+    log_sum: tuple[ChainStep, ...] = (
+        ChainStep(MicroOp.LOG2),
+        ChainStep(MicroOp.FMUL, Constant(LN_2)),
+    )
+    _plan_softmax(
+        b, node, log_sum, (ChainStep(MicroOp.FSUB, Src.IN1), ChainStep(MicroOp.FSUB, Src.IN2))
+    )
 
 
 # -- reduce_* ------------------------------------------------------------------------------
 
-_SQUARE: tuple[Step, ...] = (("fmul", "v"),)
-_ROOT: tuple[Step, ...] = (("rsqrt", None), ("recip", None))
+_SQUARE: tuple[ChainStep, ...] = (ChainStep(MicroOp.FMUL, Src.V),)
+_ROOT: tuple[ChainStep, ...] = (ChainStep(MicroOp.RSQRT), ChainStep(MicroOp.RECIP))
 
 
 def _reduction_of(node: Node, count: int) -> Reduction:
     match node.op:
         case "reduce_mean":
-            return Reduction("sum", (), (("fmul", ("k", float(np.float32(1 / count)))),))
+            mean = ChainStep(MicroOp.FMUL, Constant(float(np.float32(1 / count))))
+            return Reduction(RedOp.SUM, (), (mean,))
         case "reduce_sum":
-            return Reduction("sum")
+            return Reduction(RedOp.SUM)
         case "reduce_max":
-            return Reduction("max")
+            return Reduction(RedOp.MAX)
         case "reduce_min":
-            return Reduction("min")
+            return Reduction(RedOp.MIN)
         case "reduce_l2":
-            return Reduction("sum", _SQUARE, _ROOT)
+            return Reduction(RedOp.SUM, _SQUARE, _ROOT)
         case _:
-            return Reduction("sum", _SQUARE)
+            return Reduction(RedOp.SUM, _SQUARE)
 
 
 def plan_reduce(b: Builder, node: Node) -> None:
@@ -462,13 +484,13 @@ def _under(tensor: Placed, layout: Layout) -> Placed:
 def _reduce_axes(
     b: Builder, x: Placed, pixels: list[int], channels: bool, r: Reduction, final: Placed
 ) -> None:
-    dtype = dtype_of(b, x.name) if x.name in b.graph.tensors else "f32"
+    dtype = dtype_of(b, x.name) if x.name in b.graph.tensors else DType.F32
     if not pixels and not channels:
-        plan_map(b, _as_expression(r), [Operand(x, dtype)], Result(final, "f32"))
+        plan_map(b, _as_expression(r), [Operand(x, dtype)], Result(final, DType.F32))
         return
     if pixels and not channels and _middle(x, pixels) is not None:
         outer, size = _middle(x, pixels) or (0, 0)
-        reduce_axis(b, Operand(x, dtype), outer, size, r, Result(final, "f32"))
+        reduce_axis(b, Operand(x, dtype), outer, size, r, Result(final, DType.F32))
         return
     if pixels:
         x = _innermost(b, x, pixels)
@@ -479,10 +501,10 @@ def _reduce_axes(
             shape = x.layout.shape[: -len(pixels)]
             middle = temporary(b, f"{final.name}.pixels", shape, x.layout.axis, 4)
             first = replace(r, after=())
-        reduce_pixels(b, Operand(x, dtype), count, first, Result(middle, "f32"))
+        reduce_pixels(b, Operand(x, dtype), count, first, Result(middle, DType.F32))
         x, r = middle, replace(r, before=())
     if channels:
-        reduce_channels(b, Operand(x, "f32"), r, Result(final, "f32"))
+        reduce_channels(b, Operand(x, DType.F32), r, Result(final, DType.F32))
 
 
 def _middle(x: Placed, pixels: list[int]) -> tuple[int, int] | None:
@@ -516,14 +538,14 @@ def _innermost(b: Builder, x: Placed, pixels: list[int]) -> Placed:
 def _as_expression(r: Reduction) -> Ex:
     """The elements themselves: a reduction over one element."""
     value = source(0)
-    for op, operand in (*r.before, *r.after):
-        if operand == "v":
+    for step in (*r.before, *r.after):
+        if step.operand is Src.V:
             value = value * value
-        elif operand is None:
-            value = unary(op, value)
+        elif step.operand is None:
+            value = unary(step.op, value)
         else:
-            assert op == "fmul" and isinstance(operand, tuple)
-            value = value * operand[1]
+            assert step.op is MicroOp.FMUL and isinstance(step.operand, Constant)
+            value = value * step.operand.value
     return value
 
 
