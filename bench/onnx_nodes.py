@@ -40,7 +40,7 @@ from jiriki.frontend import (
     quantise_onnx,
     supported_operators,
 )
-from jiriki.frontend.errors import UnsupportedOperatorError
+from jiriki.frontend.errors import MalformedNodeError, UnsupportedOperatorError
 from jiriki.frontend.onnx.reference import run_plain
 from jiriki.report.tables import Sheet, markdown
 from jiriki.sim.functional import FunctionalEngine
@@ -153,6 +153,8 @@ def run_named(name: str) -> Verdict:
     try:
         _decode(case)
         kind, reason = run_case(case)
+    except MalformedNodeError as error:  # no case of the standard is
+        kind, reason = FAIL, _short(str(error), case)
     except JirikiError as error:
         kind, reason = REFUSED, _short(str(error), case)
     except Exception as error:  # a fault of ours, told in the table rather than ending the run

@@ -21,6 +21,10 @@ class UnsupportedOperatorError(FrontendError):
     """An operator, or this use of it, has no counterpart in the op table."""
 
 
+class MalformedNodeError(FrontendError):
+    """A node's attributes, shapes and types contradict each other or its operator."""
+
+
 class NotQuantisedError(FrontendError):
     """A float Conv, Gemm or MatMul was found where int8 is needed."""
 

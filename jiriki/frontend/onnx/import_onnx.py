@@ -15,7 +15,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from jiriki.frontend.errors import OpenShapeError, UnsupportedOperatorError
+from jiriki.frontend.errors import (
+    MalformedNodeError,
+    OpenShapeError,
+    UnsupportedOperatorError,
+)
 from jiriki.frontend.onnx import ops_conv as take_conv
 from jiriki.frontend.onnx import ops_dynamic as take_dynamic
 from jiriki.frontend.onnx import ops_float as take_float
@@ -27,7 +31,7 @@ from jiriki.frontend.onnx import ops_quant as take_quant
 from jiriki.frontend.onnx import ops_resize as take_resize
 from jiriki.frontend.onnx import ops_series as take_series
 from jiriki.frontend.onnx import ops_training as take_training
-from jiriki.frontend.onnx.context import INSIDE, Context, Value
+from jiriki.frontend.onnx.context import INSIDE, Context, Value, label
 from jiriki.frontend.onnx.empty_tensors import empty_value, fold_empty_extreme, settle_empty
 from jiriki.frontend.onnx.load import ModelSource, load_model
 from jiriki.frontend.onnx.lut_fold import fold_constant, fold_moved_weights
@@ -94,8 +98,15 @@ def _take(context: Context, node: onnx.NodeProto) -> None:
             "this operator has no counterpart in the op table",
             "remove or rewrite it (`jiriki coverage` lists the operators that are taken)",
         )
-    handler(context, node)
-    settle_empty(context, node)
+    try:
+        handler(context, node)
+        settle_empty(context, node)
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise MalformedNodeError(
+            f"{label(node)}: its attributes and inputs do not fit together ({reason}); check the "
+            "model with onnx.checker.check_model(model, full_check=True)"
+        ) from error
 
 
 # -- the boundary --------------------------------------------------------------------------

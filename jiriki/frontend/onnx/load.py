@@ -48,6 +48,7 @@ def load_model(
     """
     model, label = _read(source)
     _need_graph(model, label)
+    del model.graph.value_info[:]  # hints, and false ones where a tool changed what they speak of
     densify(model, label)
     weights = detach_weights(model, label)
     try:
@@ -142,8 +143,10 @@ def _need_graph(model: onnx.ModelProto, label: str) -> None:
 
 
 def _check(model: onnx.ModelProto, label: str) -> None:
-    if any(not o.type.tensor_type.HasField("shape") for o in model.graph.output):
-        return  # the checker would refuse what ONNX Runtime, which looks next, accepts
+    tensors = [output.type.tensor_type for output in model.graph.output]
+    open_outputs = [tensor for tensor in tensors if not tensor.HasField("shape")]
+    for tensor in open_outputs:  # the checker wants a shape, any shape; ONNX Runtime wants none
+        tensor.shape.SetInParent()
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
@@ -151,3 +154,6 @@ def _check(model: onnx.ModelProto, label: str) -> None:
         raise ModelFileError(
             f"{label} is not valid ONNX: {reason[:300]}; export it again"
         ) from None
+    finally:
+        for tensor in open_outputs:
+            tensor.ClearField("shape")

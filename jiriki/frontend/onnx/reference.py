@@ -64,7 +64,9 @@ def _has_int8_kernels(model: onnx.ModelProto) -> bool:
     operators = ("QLinearConv", "QLinearMatMul")
     stored = stored_tensors(model).items()
     int8 = {name for name, tensor in stored if tensor.data_type == onnx.TensorProto.INT8}
-    return any(node.input[2] in int8 for node in model.graph.node if node.op_type in operators)
+    return any(
+        int8.intersection(node.input[2:3]) for node in model.graph.node if node.op_type in operators
+    )
 
 
 def _options(level: ort.GraphOptimizationLevel) -> ort.SessionOptions:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +26,16 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from jiriki.frontend.errors import FrontendError
+from jiriki.frontend.errors import FrontendError, ModelFileError
 from jiriki.frontend.onnx.load import ModelSource, load_model
-from jiriki.frontend.onnx.reference import folded_model, run_plain
+from jiriki.frontend.onnx.reference import folded_model
 from jiriki.frontend.onnx.shapes import Sizes
 from jiriki.frontend.quantise.bias_headroom import tame_biases
-from jiriki.frontend.quantise.calibration import check_samples
+from jiriki.frontend.quantise.calibration import (
+    check_every_tensor,
+    check_products,
+    check_samples,
+)
 from jiriki.frontend.quantise.float_rewrites import (
     infinite_nodes,
     merge_pads_of_maxima,
@@ -76,10 +81,33 @@ def quantise_onnx(
         model, input_shapes, input_values=input_values, sample=next(iter(samples), None)
     )
     feeds = check_samples(loaded, samples)
-    run_plain(loaded, feeds[0])  # the calibration below would fail in words of the quantiser's own
+    check_products(loaded, feeds[0])  # the calibration would fail in words of the quantiser's own
     prepared = prepare_float(loaded)
     in_float = split_outliers(prepared, feeds)
     overrides = _overrides(prepared) | _range_overrides(softmax_ranges(prepared, feeds))
+    nodes = [*exclude, *infinite_nodes(prepared), *nodes_around(prepared, in_float)]
+    try:
+        quantised = _quantise_static(prepared, feeds, overrides, nodes, method)
+    except Exception as error:  # the quantiser asserts and raises what NumPy and ONNX raise
+        check_every_tensor(prepared, feeds)
+        reason = " ".join(str(error).split())[:200]
+        raise FrontendError(
+            f"ONNX Runtime's quantiser fails on the model ({reason}); check the model with "
+            "onnx.checker.check_model(model, full_check=True)"
+        ) from error
+    release(quantised, in_float)
+    tame_biases(quantised, prepared)
+    return quantised
+
+
+def _quantise_static(
+    prepared: onnx.ModelProto,
+    feeds: list[dict[str, np.ndarray]],
+    overrides: dict[str, list[dict[str, object]]],
+    excluded: list[str],
+    method: CalibrationMethod,
+) -> onnx.ModelProto:
+    """Run ONNX Runtime's quantiser. Raises whatever it raises."""
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "qdq.onnx"
         onnx.save(prepared, source)
@@ -92,17 +120,10 @@ def quantise_onnx(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=method,
-            nodes_to_exclude=[
-                *exclude,
-                *infinite_nodes(prepared),
-                *nodes_around(prepared, in_float),
-            ],
+            nodes_to_exclude=excluded,
             extra_options={"TensorQuantOverrides": overrides},
         )
-        quantised = onnx.load(target)
-    release(quantised, in_float)
-    tame_biases(quantised, prepared)
-    return quantised
+        return onnx.load(target)
 
 
 def _overrides(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
@@ -139,7 +160,8 @@ def _quiet() -> Iterator[None]:
     ort.set_default_logger_severity(3)
     logging.disable(logging.WARNING)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.filterwarnings("error", "All-NaN", RuntimeWarning)  # a tensor without a range
             yield
     finally:
         logging.disable(logging.NOTSET)
@@ -158,10 +180,22 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
                 f"model opset {opset} cannot be raised to {QDQ_OPSET}, which per-channel "
                 f"quantisation needs ({reason}); export it again at opset {QDQ_OPSET} or later"
             ) from None
-    folded = onnx.shape_inference.infer_shapes(folded_model(model))
+    folded = _inferred(folded_model(model))
     tidy_names(folded)
     merge_pads_of_maxima(folded)
     split_matrix_biases(folded)
     replace_sums(folded)
     replace_average_pools(folded)
-    return onnx.shape_inference.infer_shapes(folded)
+    return _inferred(folded)
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Infer shapes. Raises ModelFileError when those of the model contradict each other."""
+    try:
+        return onnx.shape_inference.infer_shapes(model)
+    except onnx.shape_inference.InferenceError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(
+            f"model {model.graph.name}: its shapes contradict each other ({reason}); export it "
+            "again"
+        ) from None
