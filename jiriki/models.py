@@ -39,6 +39,7 @@ Feed = Mapping[str, np.ndarray]
 Shapes = Mapping[str, int | Sequence[int]]  # of inputs, or sizes of open dimensions
 Values = Mapping[str, Any]
 Sampler = Callable[[Sequence[str]], Iterable[Feed]]  # samples for the inputs of these names
+NUMBERS = "biuf"  # kinds of NumPy's types: booleans, whole numbers, floats
 DEFAULT_CHIP = "e256"
 OnnxModel: TypeAlias = Any  # onnx.ModelProto, which only frontend/ may import
 
@@ -210,15 +211,29 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.ndarray):
             with archive:
-                return {name: archive[name] for name in archive.files}
+                return _plain_arrays(path, archive)
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist; check the path") from None
     except (OSError, ValueError, EOFError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path} is not an .npz of plain arrays ({reason})") from None
+    except ModelError:
+        raise
     except Exception as error:  # zipfile and zlib raise classes of their own
         raise ModelError(f"{path} is a damaged .npz ({type(error).__name__}: {error})") from None
     raise ModelError(f"{path} holds one array; save it with numpy.savez by input name")
+
+
+def _plain_arrays(path: Path, archive: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz. Raises ModelError for texts, dates, records and the like."""
+    arrays = {name: archive[name] for name in archive}
+    for name, array in arrays.items():
+        if array.dtype.kind not in NUMBERS:
+            raise ModelError(
+                f"{path}: {name or 'an array without a name'} holds {array.dtype}; save whole "
+                "numbers, floats or booleans"
+            )
+    return arrays
 
 
 def read_samples(path: Path) -> list[Feed]:

@@ -19,6 +19,11 @@ from jiriki.isa.fields import Instruction
 from jiriki.program.errors import ProgramError
 from jiriki.program.program import MAGIC, PREFIX, VERSION, Binding, Note, Program, Segment
 
+BINDING_TYPES = {
+    "name": str, "axis": (int, type(None)), "dtype": str, "external": str,
+    "scale": (int, float, type(None)), "zero_point": int,
+}  # fmt: skip
+
 
 def to_bytes(program: Program) -> bytes:
     """Return the file form."""
@@ -116,6 +121,9 @@ def binding_from(raw: dict[str, Any]) -> Binding:
     raw = dict(raw)
     raw["shape"] = tuple(_count("shape", n) for n in raw["shape"])
     raw["address"] = _count("address", raw["address"])
+    for name, kinds in BINDING_TYPES.items():
+        if not isinstance(raw[name], kinds) or isinstance(raw[name], bool):
+            raise ValueError(f"{name} = {raw[name]!r} is of another type")
     for name in ("dtype", "external"):
         np.dtype(raw[name])
     return Binding(**raw)
