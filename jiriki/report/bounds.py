@@ -15,7 +15,7 @@ worked for the layer, or those that the matrix or vector unit waited for it, whi
 The greatest claim names the bound. Neighbouring layers overlap, so claims may exceed the span.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jiriki.program import Event, Program
@@ -54,17 +54,37 @@ def layer_bounds(
         layer = program.notes[note].layer
         starts[layer] = min(event.start, starts.get(layer, event.start))
         told = spent.setdefault(layer, {})
-        for reason, cycles in event.spent.items():
-            cause = reason
-            if reason == "semaphore" and suppliers[place]:
-                last = max(suppliers[place], key=lambda i: events[i].end)
-                cause = f"for {events[last].unit}"
+        for cause, cycles in causes(events, suppliers, place):
             told[event.unit, cause] = told.get((event.unit, cause), 0) + cycles
     return {
         layer: LayerBound(_bound(told, beats.get(layer, 0)), _waits(told), starts[layer])
         for layer, told in spent.items()
         if told
     }
+
+
+def causes(
+    events: Sequence[Event], suppliers: Sequence[Sequence[int]], place: int
+) -> Iterator[tuple[str, int]]:
+    """Yield an event's reasons and cycles; a semaphore is told as the unit that gave last."""
+    for reason, cycles in events[place].spent.items():
+        if reason == "semaphore" and suppliers[place]:
+            last = max(suppliers[place], key=lambda i: events[i].end)
+            yield f"for {events[last].unit}", cycles
+        else:
+            yield reason, cycles
+
+
+def unit_causes(
+    events: Sequence[Event], suppliers: Sequence[Sequence[int]]
+) -> dict[str, dict[str, int]]:
+    """Return, for each unit, its cycles by cause; what follows its last instruction is not told."""
+    told: dict[str, dict[str, int]] = {}
+    for place, event in enumerate(events):
+        own = told.setdefault(event.unit, {})
+        for cause, cycles in causes(events, suppliers, place):
+            own[cause] = own.get(cause, 0) + cycles
+    return told
 
 
 def _bound(told: Mapping[tuple[str, str], int], beats: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from jiriki.program import Event, Note, Program
-from jiriki.report.bounds import LayerBound, layer_bounds
+from jiriki.report.bounds import LayerBound, layer_bounds, unit_causes
 from tests.report.programs import handed_on
 
 NOTES = (Note("one", "conv", 0), Note("two", "conv", 0))
@@ -53,3 +53,15 @@ def test_a_wait_counts_for_the_unit_that_gave_the_token(giver: str, bound: str) 
 def test_waits_are_told_longest_first_and_work_is_none() -> None:
     layer = layer_of([event("MX", bank=3, busy=90, drain=7), event("VX", chain=5)], [(), ()])
     assert list(layer.waits.items()) == [("MX drain", 7), ("VX chain", 5), ("MX bank", 3)]
+
+
+def test_a_units_cycles_are_told_by_cause() -> None:
+    events = [
+        Event(LOAD, "LD", 0, 1, 19, {"busy": 10, "dram": 9}),
+        event("MX", semaphore=50, busy=40),
+        event("MX", semaphore=5, busy=2, bank=3),
+    ]
+    assert unit_causes(events, [(), (0,), ()]) == {
+        "LD": {"busy": 10, "dram": 9},
+        "MX": {"for LD": 50, "busy": 42, "semaphore": 5, "bank": 3},
+    }
