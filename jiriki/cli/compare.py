@@ -3,6 +3,7 @@
 In: a workload, chips, a day. Out: the comparison; the page where a path for it is given.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,7 @@ from jiriki.plan.compare.tables import (
 )
 from jiriki.products.figure import read_date
 from jiriki.report import write_text
+from jiriki.report.origin import origin_of
 from jiriki.report.tables import rich_table
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def run(request: Request, as_json: bool) -> None:
         )
     files = {}
     if request.out is not None:
-        files["report"] = str(write_text(request.out, compare_page(made)))
+        files["report"] = str(write_text(request.out, compare_page(made, origin_of(sys.argv))))
     screen.result({**payload(made), "files": files}, lambda: _tables(made, files))
 
 

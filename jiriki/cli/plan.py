@@ -3,6 +3,7 @@
 In: a demand's TOML. Out: the plan; the page where a path for it is given.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from jiriki.plan.fleet.tables import (
     supplies_sheet,
 )
 from jiriki.report import write_text
+from jiriki.report.origin import origin_of
 from jiriki.report.tables import rich_table
 
 
@@ -36,7 +38,7 @@ def plan(demand: Path, out: Path | None, as_json: bool) -> None:
         made = plan_fleet(load_demand(demand))
     files = {}
     if out is not None:
-        files["report"] = str(write_text(out, plan_page(made)))
+        files["report"] = str(write_text(out, plan_page(made, origin_of(sys.argv))))
     screen.result({**payload(made), "files": files}, lambda: _page(made, files))
 
 

@@ -3,6 +3,7 @@
 In: a model and chips. Out: the report; `MODEL.html` and a timeline a chip in the folder.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -26,9 +27,10 @@ from jiriki.models import (
     read_arrays,
 )  # fmt: skip
 from jiriki.report import Profile, make_profile, write_text
-from jiriki.report.html import page
+from jiriki.report.origin import origin_of
 from jiriki.report.payload import profile_payload
 from jiriki.report.perfetto import trace
+from jiriki.report.profile_page import profile_page
 from jiriki.report.tables import (
     energy_sheet,
     layers_sheet,
@@ -124,11 +126,14 @@ def write_pages(
     """Write the page and the timelines; return where they are."""
     profiles = [profile for profile, _ in counted]
     name = profiles[0].model
+    timelines = {chip: _trace_path(out, name, chip) for chip in (p.chip.name for p in profiles)}
     with screen.step(f"writing the report to {out}"):
-        files = {"report": write_text(_page_path(out, name), page(profiles))}
-        for one, built in counted:
-            path = _trace_path(out, name, one.chip.name)
-            files[f"timeline {one.chip.name}"] = write_text(path, trace(built.program, one))
+        names = {chip: path.name for chip, path in timelines.items()}
+        page = profile_page(profiles, origin_of(sys.argv), names)
+        files = {"report": write_text(_page_path(out, name), page)}
+        for profile, built in counted:
+            path = timelines[profile.chip.name]
+            files[f"timeline {profile.chip.name}"] = write_text(path, trace(built.program, profile))
     return files
 
 

@@ -1,133 +1,347 @@
-"""The charts of a profile: roofline, cycles of each layer, where every unit's time goes.
+"""The kinds of chart that pages draw: rows, planes, months.
 
-In: Profiles. Out: Plotly figures. Colours: busy is blue, starved warm, blocked grey, everywhere.
+In: rows, points or months with their values. Out: SVG of any width (`draw`). On a logarithmic axis
+a value is a point with a whisker, never a bar: a bar's length would mean nothing there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-import plotly.graph_objects as go
+from jiriki.report import svg
+from jiriki.report.svg import CHARACTER_PX, Axis
 
-from jiriki.report.profile import LayerRow, Profile
-from jiriki.report.quantities import count, data, percent
-
-BUSY = "#2f6fb5"
-STARVED = ("#f2a541", "#e4572e", "#b23a48", "#f7d08a")
-BLOCKED = ("#6b7280", "#9ca3af", "#4b5563", "#c4c9d2", "#8d99ae")
-STARVED_REASONS = ("instruction", "semaphore", "data")
-BAR_HEIGHT_PX = 18
+EDGE_PX = 8  # that a label may stand beyond its axis
+RULE_PX = 36  # between horizontal rules, at least
+NARROW_PX = 500  # below it a chart puts names above their rows
 
 
-def roofline(profile: Profile) -> go.Figure:
-    """Plot layers by MAC per DRAM byte and MAC per cycle, under the chip's two roofs."""
-    chip = profile.chip
-    rows = [row for row in profile.layers if row.macs]
-    figure = go.Figure()
-    at_ridge = chip.macs_per_cycle / chip.dram_bytes_per_cycle
-    known = [_intensity(row) for row in rows if row.dram_bytes]
-    low, high = min([at_ridge / 16, *known]) / 2, max([at_ridge * 16, *known]) * 2
-    figure.add_scatter(
-        x=[low, at_ridge, high],
-        y=[low * chip.dram_bytes_per_cycle, chip.macs_per_cycle, chip.macs_per_cycle],
-        mode="lines", line={"color": "#1d2129"}, name="roof",
-        hovertemplate="%{x:.3g} MAC/B: at most %{y:.4g} MAC/cycle<extra></extra>",
-    )  # fmt: skip
-    figure.add_scatter(
-        x=[min(_intensity(row), high) for row in rows],
-        y=[row.macs / row.cycles for row in rows],
-        mode="markers", name="layers",
-        marker={"color": BUSY, "size": [_dot(row, profile) for row in rows], "opacity": 0.7},
-        text=[_hover(row) for row in rows], hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
-    figure.update_xaxes(type="log", title="MAC per byte over the DRAM port")
-    figure.update_yaxes(type="log", title="MAC per cycle")
-    return _titled(figure, f"Roofline of {chip.name}: {len(rows)} layers with products", 460)
+class Chart(Protocol):
+    """Anything that draws itself at a width."""
+
+    def draw(self, width: int) -> str: ...
 
 
-def _intensity(row: LayerRow) -> float:
-    return row.macs / row.dram_bytes if row.dram_bytes else float("inf")
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A bar from one value to another."""
+
+    start: float
+    end: float
+    colour: str
+    tip: str = ""
+    text: str = ""  # written inside where it fits
+    faded: bool = False
 
 
-def _dot(row: LayerRow, profile: Profile) -> float:
-    """Return a marker's diameter: its area is the layer's share of the run."""
-    return 6 + 60 * (row.cycles / profile.cycles) ** 0.5
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A point on a row."""
+
+    at: float
+    colour: str
+    tip: str = ""
+    shape: str = "circle"
+    hollow: bool = False
 
 
-def _hover(row: LayerRow) -> str:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a chart of rows."""
+
+    name: str
+    spans: tuple[Span, ...] = ()
+    dots: tuple[Dot, ...] = ()
+    whisker: tuple[float, float] | None = None
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A line across a chart, numbered; the page names the number beside."""
+
+    at: float
+    number: int
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Named rows over one axis: bars on a linear one, points with whiskers on any."""
+
+    label: str
+    rows: tuple[Row, ...]
+    axis: Axis
+    marks: tuple[Mark, ...] = ()
+
+    def draw(self, width: int) -> str:
+        narrow = width < NARROW_PX
+        longest = max((len(row.name) for row in self.rows), default=0)
+        left = 8 if narrow else min(260, 18 + longest * 7)
+        right, top, pitch = width - 16, 26 if self.marks else 10, 38 if narrow else 25
+        bottom = top + pitch * len(self.rows)
+        content = [*_grid(self.axis, left, right, top, bottom)]
+        for place, row in enumerate(self.rows):
+            y = top + pitch * (place + 0.5) + (7 if narrow else 0)
+            content += self._row(row, y, left, right, narrow)
+        content += [
+            _mark(mark, left + self.axis.share(mark.at) * (right - left), top, bottom)
+            for mark in self.marks
+        ]
+        content.append(svg.text(right, bottom + 38, self.axis.title, anchor="end", style="muted"))
+        return svg.drawing(width, bottom + 46, self.label, content)
+
+    def _row(self, row: Row, y: float, left: float, right: float, narrow: bool) -> Iterator[str]:
+        def at(value: float) -> float:
+            return left + self.axis.share(value) * (right - left)
+
+        style = "strong" if row.strong else ""
+        if narrow:
+            name = cut(row.name, int((right - left) / CHARACTER_PX))
+            yield svg.text(left, y - 12, name, style=style)
+        else:
+            room = int((left - 14) / CHARACTER_PX)
+            yield svg.text(left - 8, y + 4, cut(row.name, room), anchor="end", style=style,
+                           hint=row.name if len(row.name) > room else "")  # fmt: skip
+        for span in row.spans:
+            x, wide = at(span.start), at(span.end) - at(span.start)
+            yield svg.box(x, y - 8, wide, 16, span.colour, span.tip, span.faded)
+            if span.text and len(span.text) * CHARACTER_PX + 8 < wide:
+                style = "on-idle" if span.colour == "idle" else "on"
+                yield svg.text(x + 4, y + 4, span.text, style=style, hint=span.tip)
+        if row.whisker:
+            yield from _whisker(at(row.whisker[0]), at(row.whisker[1]), y)
+        for dot in row.dots:
+            yield svg.dot(at(dot.at), y, 11, dot.colour, dot.tip, dot.shape, dot.hollow)
+
+
+def _whisker(low: float, high: float, y: float) -> Iterator[str]:
+    """Yield a range's line and ends, with a rim that sets it off from a bar behind it."""
+    for colour, width in (("panel", 4.0), ("whisker", 1.5)):
+        rim = 1 if colour == "panel" else 0
+        yield svg.line(low - rim, y, high + rim, y, colour, width)
+        for end in (low, high):
+            yield svg.line(end, y - 4 - rim, end, y + 4 + rim, colour, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a plane; its name is written beside it where there is room."""
+
+    x: float
+    y: float
+    colour: str
+    tip: str = ""
+    name: str = ""
+    size: float = 10
+    hollow: bool = False
+    shape: str = "circle"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line through a plane or over months, or with `fill` an area."""
+
+    points: tuple[tuple[float, float], ...]
+    colour: str
+    dash: str = ""
+    fill: bool = False
+    width: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Points over two axes, over lines and areas."""
+
+    label: str
+    x: Axis
+    y: Axis
+    points: tuple[Point, ...]  # the first ones are named first
+    lines: tuple[Line, ...] = ()
+    named: int = 60  # points with a name, at most
+
+    def draw(self, width: int) -> str:
+        narrow = width < NARROW_PX
+        left, right, top = 46, width - 16, 28
+        bottom = top + (300 if narrow else 430)
+        content = [
+            *_grid(self.x, left, right, top, bottom),
+            *_rules(self.y, left, right, top, bottom),
+            svg.text(0, 14, self.y.title, style="muted"),
+            svg.text(right, bottom + 38, self.x.title, anchor="end", style="muted"),
+        ]
+
+        def at(x: float, y: float) -> tuple[float, float]:
+            return (
+                left + self.x.share(x) * (right - left),
+                bottom - self.y.share(y) * (bottom - top),
+            )
+
+        for line in self.lines:
+            points = [at(x, y) for x, y in line.points]
+            fill = line.colour if line.fill else ""
+            stroke = "" if line.fill else line.colour
+            content.append(svg.path(points, stroke, fill, line.width, line.dash))
+        placed = [(point, *at(point.x, point.y)) for point in self.points]
+        by_size = sorted(placed, key=lambda item: -item[0].size)
+        names = self.named // 4 if narrow else self.named
+        content += _names(placed[:names], placed, (left, top, right, bottom))
+        content += [
+            svg.dot(x, y, point.size, point.colour, point.tip, point.shape, point.hollow)
+            for point, x, y in by_size
+        ]
+        return svg.drawing(width, bottom + 46, self.label, content)
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+_AROUND = ((1, 0), (-1, 0), (1, -1), (1, 1), (-1, -1), (-1, 1), (0, -1), (0, 1))
+
+
+def _names(
+    wanted: Sequence[tuple[Point, float, float]],
+    placed: Sequence[tuple[Point, float, float]],
+    frame: Box,
+) -> Iterator[str]:
+    """Yield the names that fit without covering a point or another name, with leaders if far."""
+    taken = [(x - p.size / 2, y - p.size / 2, x + p.size / 2, y + p.size / 2) for p, x, y in placed]
+    for point, x, y in wanted:
+        if not point.name:
+            continue
+        name = cut(point.name, 26)
+        wide = len(name) * CHARACTER_PX
+        for far in (4, 14, 26, 40):
+            spot = _free_spot(x, y, point.size / 2 + far, wide, taken, frame)
+            if spot:
+                taken.append(spot)
+                middle, base = (spot[0] + spot[2]) / 2, spot[3] - 3
+                if far > 4:
+                    edge = min(max(x, spot[0]), spot[2])
+                    yield svg.line(x, y, edge, spot[1] if spot[1] > y else spot[3], "whisker", 0.7)
+                yield svg.text(middle, base, name, anchor="middle", style="tiny")
+                break
+
+
+def _free_spot(
+    x: float, y: float, far: float, wide: float, taken: Sequence[Box], frame: Box
+) -> Box | None:
+    for across, down in _AROUND:
+        left = x + across * far if across > 0 else x - far - wide if across < 0 else x - wide / 2
+        top = y + down * far - 7 + (5 * down)
+        spot = (left, top, left + wide, top + 13)
+        inside = spot[0] >= frame[0] and spot[2] <= frame[2]
+        inside = inside and spot[1] >= frame[1] and spot[3] <= frame[3]
+        if inside and not any(_meet(spot, other) for other in taken):
+            return spot
+    return None
+
+
+def _meet(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values of every month: a part of the bars, or a line."""
+
+    name: str
+    values: tuple[float, ...]
+    colour: str
+    faded: bool = False
+    dash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """Stacked bars and lines over months; values below zero stack downwards."""
+
+    label: str
+    months: tuple[str, ...]
+    axis: Axis
+    bars: tuple[Series, ...] = ()
+    lines: tuple[Series, ...] = ()
+    marks: tuple[Mark, ...] = ()  # `at` in months from the first
+    height: int = 260
+
+    def draw(self, width: int) -> str:
+        left, right, top = 46, width - 8, 44 if self.marks else 28
+        bottom = top + self.height
+        step = (right - left) / len(self.months)
+        content = [
+            *_rules(self.axis, left, right, top, bottom),
+            svg.text(0, 14, self.axis.title, style="muted"),
+            *self._bars(left, step, top, bottom),
+        ]
+        every = -(-len(self.months) // max(1, int((right - left) // 52)))
+        for place, month in enumerate(self.months):
+            if place % every == 0:
+                x = left + step * (place + 0.5)
+                content.append(svg.text(x, bottom + 17, month, anchor="middle", style="muted"))
+        for series in self.lines:
+            points = [
+                (left + step * (i + 0.5), self._at(value, top, bottom))
+                for i, value in enumerate(series.values)
+            ]
+            content.append(svg.path(points, series.colour, "", 2, series.dash))
+            content += [
+                svg.dot(x, y, 6, series.colour, f"{series.name}, {month}: {_number(value)}")
+                for (x, y), month, value in zip(points, self.months, series.values, strict=True)
+            ]
+        content += [_mark(mark, left + step * mark.at, top, bottom) for mark in self.marks]
+        return svg.drawing(width, bottom + 26, self.label, content)
+
+    def _at(self, value: float, top: float, bottom: float) -> float:
+        return bottom - self.axis.share(value) * (bottom - top)
+
+    def _bars(self, left: float, step: float, top: float, bottom: float) -> Iterator[str]:
+        for place, month in enumerate(self.months):
+            above = below = 0.0
+            for series in self.bars:
+                value = series.values[place]
+                if not value:
+                    continue
+                base = above if value > 0 else below
+                y1, y2 = (self._at(v, top, bottom) for v in (base, base + value))
+                hint = f"{series.name}, {month}: {_number(abs(value))}"
+                yield svg.box(left + step * (place + 0.14), min(y1, y2), step * 0.72,
+                              abs(y2 - y1), series.colour, hint, series.faded)  # fmt: skip
+                above, below = (above + value, below) if value > 0 else (above, below + value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _grid(axis: Axis, left: float, right: float, top: float, bottom: float) -> Iterator[str]:
+    """Yield the vertical lines and labels of an axis below."""
+    yield svg.line(left, bottom, right, bottom, "line")
+    for tick in axis.ticks(right - left):
+        x = left + axis.share(tick) * (right - left)
+        yield svg.line(x, top, x, bottom, "grid")
+        label = axis.label(tick)
+        overhang = x + len(label) * CHARACTER_PX / 2 - right
+        yield svg.text(x - max(0, overhang - EDGE_PX), bottom + 17, label, anchor="middle",
+                       style="muted")  # fmt: skip
+
+
+def _rules(axis: Axis, left: float, right: float, top: float, bottom: float) -> Iterator[str]:
+    """Yield the horizontal lines and labels of an axis on the left."""
+    for tick in axis.ticks(bottom - top, RULE_PX):
+        y = bottom - axis.share(tick) * (bottom - top)
+        yield svg.line(left, y, right, y, "line" if tick == 0 else "grid")
+        yield svg.text(left - 6, y + 4, axis.label(tick), anchor="end", style="muted")
+
+
+def _mark(mark: Mark, x: float, top: float, bottom: float) -> str:
     return (
-        f"{_label(row.name)} ({_safe(row.op)})<br>{row.cycles:,} cycles, {count(row.macs)} MAC, "
-        f"{percent(row.utilisation)}, {data(row.dram_bytes)}"
+        svg.line(x, top - 4, x, bottom, "event", 1.2, "3 3")
+        + svg.dot(x, top - 11, 14, "event", mark.tip)
+        + svg.text(x, top - 7.5, str(mark.number), anchor="middle", style="in-mark", hint=mark.tip)
     )
 
 
-def _safe(text: str) -> str:
-    """Take the meaning away from what a chart would read as a tag."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _label(layer: str) -> str:
-    return _safe(layer)
-
-
-def layer_cycles(profiles: Sequence[Profile]) -> go.Figure:
-    """Plot every layer's cycles in program order, one bar a chip, coloured by utilisation."""
-    figure = go.Figure()
-    names = list(dict.fromkeys(row.name for p in profiles for row in p.layers))
-    for profile in profiles:
-        figure.add_bar(
-            y=[_label(row.name) for row in profile.layers],
-            x=[row.cycles for row in profile.layers],
-            orientation="h", name=profile.chip.name,
-            text=[_hover(row) for row in profile.layers], textposition="none",
-            hovertemplate=f"{profile.chip.name}: %{{text}}<extra></extra>",
-            marker=_by_utilisation(profile) if len(profiles) == 1 else None,
-        )  # fmt: skip
-    order = [_label(name) for name in names]
-    figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], automargin=True)
-    figure.update_xaxes(title="cycles", side="top")
-    height = 140 + BAR_HEIGHT_PX * max(1, len(names)) * (1 if len(profiles) == 1 else 2)
-    return _titled(figure, "Cycles of each layer", height)
-
-
-def _by_utilisation(profile: Profile) -> dict[str, object]:
-    return {
-        "color": [100 * row.utilisation for row in profile.layers],
-        "colorscale": "RdYlBu", "cmin": 0, "cmax": 100,
-        "colorbar": {"title": {"text": "utilisation, %"}},
-    }  # fmt: skip
-
-
-def where_time_goes(profile: Profile) -> go.Figure:
-    """Stack every unit's cycles: busy, then what it starved for, then what blocked it."""
-    figure = go.Figure()
-    units = list(profile.units)
-    _add_stack(figure, profile, "busy", [profile.units[u].busy for u in units], BUSY)
-    reasons = list(dict.fromkeys(r for u in units for r in profile.units[u].reasons))
-    starved = [r for r in reasons if r in STARVED_REASONS]
-    blocked = [r for r in reasons if r not in STARVED_REASONS]
-    for kind, named, colours in (("starved", starved, STARVED), ("blocked", blocked, BLOCKED)):
-        for index, reason in enumerate(named):
-            cycles = [profile.units[u].reasons.get(reason, 0) for u in units]
-            colour = colours[index % len(colours)]
-            _add_stack(figure, profile, f"{kind}: {reason}", cycles, colour)
-    figure.update_layout(barmode="stack", legend_traceorder="normal")
-    figure.update_xaxes(title="share of the run, %", range=[0, 100])
-    figure.update_yaxes(autorange="reversed")
-    return _titled(figure, f"Where time goes on {profile.chip.name}", 180 + 40 * len(units))
-
-
-def _add_stack(
-    figure: go.Figure, profile: Profile, name: str, cycles: Sequence[int], colour: str
-) -> None:
-    figure.add_bar(
-        y=list(profile.units), x=[100 * n / profile.cycles for n in cycles], orientation="h",
-        name=name, marker={"color": colour}, customdata=[f"{n:,}" for n in cycles],
-        hovertemplate=f"%{{y}} {name}: %{{customdata}} cycles, %{{x:.1f}} %<extra></extra>",
-    )  # fmt: skip
-
-
-def _titled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    figure.update_layout(
-        title={"text": title}, height=height, template="plotly_white",
-        margin={"l": 70, "r": 30, "t": 70, "b": 50},
-    )  # fmt: skip
-    return figure
+def cut(name: str, most: int) -> str:
+    """Shorten a name in its middle: its beginning and its end tell it from others."""
+    if len(name) <= most:
+        return name
+    head = (most - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"

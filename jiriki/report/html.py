@@ -1,94 +1,185 @@
-"""Profiles as one self-contained HTML page: it opens without a network.
+"""The parts of a page, and the page: one design for all, in one file that needs no network.
 
-In: Profiles of one model, one a chip. Out: the page's text, Plotly's own script inside it.
+In: sheets, charts and text. Out: HTML. `page.css` has the colours: each has one meaning on every
+page; `page.js` sorts tables. Every figure has a title and a caption that says what it shows; every
+table a title. Text given here is text: what would be markup is escaped.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from string import Template
 
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
+from jiriki.report.charts import Chart
+from jiriki.report.origin import Origin
+from jiriki.report.tables import Sheet
 
-from jiriki.cost.energy import EnergyEstimate
-from jiriki.report.charts import layer_cycles, roofline, where_time_goes
-from jiriki.report.profile import Profile
-from jiriki.report.quantities import percent, seconds
-from jiriki.report.tables import Sheet, energy_sheet, layers_sheet, summary_sheet, units_sheet
-
-
-def page(profiles: Sequence[Profile]) -> str:
-    """Return the page of one or more profiles of the same model."""
-    chips = ", ".join(profile.chip.name for profile in profiles)
-    parts = [
-        table(summary_sheet(profiles)),
-        *(_section(profile) for profile in profiles),
-        f"<h2>Layers</h2>{chart(layer_cycles(profiles))}",
-        *(_layer_table(profile) for profile in profiles),
-    ]
-    return document(f"{profiles[0].model} on {chips}", _lead(profiles[0]), parts)
+DESK_PX, PHONE_PX = 1000, 340  # widths at which every chart is drawn
+LISTED_SECTIONS = 3  # a page with fewer has no contents
+LONG_TEXT = 24  # characters from which a cell asks for room
 
 
-def document(title: str, lead: str, parts: Iterable[str]) -> str:
-    """Return a whole page: title and lead are text, parts are HTML."""
-    template = Template(files("jiriki.report").joinpath("page.html").read_text("utf-8"))
-    return template.substitute(
-        title=escape(title), lead=escape(lead), plotly=get_plotlyjs(), body="\n".join(parts)
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An entry of a legend: `shape` is box, faded, dot, hollow, diamond, hollow-diamond, line,
+    dash or dots."""
+
+    name: str
+    colour: str
+    shape: str = "box"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Parts, as HTML, under a heading that the page's contents lead to."""
+
+    title: str
+    body: str
+
+    @property
+    def slug(self) -> str:
+        """Return the name by which a link reaches it."""
+        return "-".join(re.findall(r"\w+", self.title.lower()))
+
+
+def document(title: str, lead: str, parts: Sequence[str | Section], origin: Origin) -> str:
+    """Return a whole page: title and lead are text, parts outside sections are HTML."""
+    return Template(_resource("page.html")).substitute(
+        title=escape(title),
+        lead=escape(lead),
+        contents=_contents([part for part in parts if isinstance(part, Section)]),
+        body="\n".join(_section(part) if isinstance(part, Section) else part for part in parts),
+        version=escape(origin.version),
+        origin="\n".join(_line(name, value) for name, value in origin.lines()),
+        style=_resource("page.css"),
+        script=_resource("page.js"),
     )
 
 
-def _lead(profile: Profile) -> str:
+def _resource(name: str) -> str:
+    return files("jiriki.report").joinpath(name).read_text("utf-8")
+
+
+def _line(name: str, value: str) -> str:
+    return f"<dt>{escape(name)}</dt><dd><code>{escape(value)}</code></dd>"
+
+
+def section(title: str, *parts: str) -> Section:
+    """Put parts under a heading."""
+    return Section(title, "\n".join(parts))
+
+
+def _section(part: Section) -> str:
+    heading = f'<h2 id="{part.slug}">{escape(part.title)}</h2>'
+    return f'<section aria-labelledby="{part.slug}">{heading}\n{part.body}</section>'
+
+
+def _contents(sections: Sequence[Section]) -> str:
+    if len(sections) < LISTED_SECTIONS:
+        return ""
+    links = "".join(f'<li><a href="#{s.slug}">{escape(s.title)}</a></li>' for s in sections)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+
+
+def cards(entries: Iterable[tuple[str, str, str]]) -> str:
+    """Return the few numbers that matter: (what, value, remark) each."""
+    boxes = (
+        f'<div class="card"><span>{escape(what)}</span><b>{escape(value)}</b>'
+        f"<small>{escape(remark)}</small></div>"
+        for what, value, remark in entries
+    )
+    return f'<div class="cards">{"".join(boxes)}</div>'
+
+
+def figure(title: str, chart: Chart, caption: str, keys: Sequence[Key] = ()) -> str:
+    """Return a chart with its title, legend and caption, drawn wide and for a phone."""
     return (
-        f"{profile.cycles:,} cycles on {profile.chip.name}: {seconds(profile.latency_s)} at the "
-        f"chip's stated clock, {percent(profile.utilisation)} of its multiply-accumulates used. "
-        "Counted by the timing simulator."
+        f"<figure><h3>{escape(title)}</h3>{_legend(keys)}"
+        f'<div class="desk">{chart.draw(DESK_PX)}</div>'
+        f'<div class="phone">{chart.draw(PHONE_PX)}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
-OVERLAP = (
-    "Neighbouring layers overlap. A layer's cycles span its first to its last matrix or vector "
-    "work; its weights may have come before, so a point can lie above the sloped roof."
-)
+def _legend(keys: Sequence[Key]) -> str:
+    entries = (
+        f'<li><i class="{key.shape}" style="--c:var(--{key.colour})"></i>{escape(key.name)}</li>'
+        for key in keys
+    )
+    return f'<ul class="keys">{"".join(entries)}</ul>' if keys else ""
 
 
-def _section(profile: Profile) -> str:
-    charts = chart(where_time_goes(profile)) + chart(roofline(profile))
-    units, note = table(units_sheet(profile)), f'<p class="lead">{escape(OVERLAP)}</p>'
-    energy = _energy(profile.energy) if profile.energy else ""
-    return f"<h2>{escape(profile.chip.name)}</h2>{units}{energy}{charts}{note}"
+def note(text: str) -> str:
+    """Return a paragraph of remarks."""
+    return f'<p class="note">{escape(text)}</p>'
 
 
-def _energy(energy: EnergyEstimate) -> str:
-    sheet = energy_sheet(energy)
-    lead = f"{sheet.title}; calibrated on {'; '.join(energy.calibrated_on)}."
-    return f'<p class="lead">{escape(lead)}</p>{table(sheet)}'
+def details(title: str, *parts: str) -> str:
+    """Return parts that open when asked for."""
+    return f"<details><summary>{escape(title)}</summary>{''.join(parts)}</details>"
 
 
-def _layer_table(profile: Profile) -> str:
-    title = f"Layers on {profile.chip.name}"
-    sheet = layers_sheet(title, profile.layers, profile.cycles, profile.energy)
-    return f"<details><summary>{escape(sheet.title)}</summary>{table(sheet)}</details>"
+def folded(sheet: Sheet) -> str:
+    """Return a table that opens when asked for."""
+    return details(capital(sheet.title), _grid(sheet, {}))
 
 
-def chart(figure: go.Figure) -> str:
-    """Return a figure as HTML that needs the page's own Plotly."""
-    return figure.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True})
+Decor = Mapping[int, Sequence[tuple[str, str]]]  # column -> HTML before and after each row's text
 
 
-def table(sheet: Sheet) -> str:
-    """Return a sheet as an HTML table."""
-    right = [' class="n"' if head.startswith(">") else "" for head in sheet.heads]
+def table(sheet: Sheet, remark: str = "", decor: Decor | None = None) -> str:
+    """Return a sheet under its title, every column sortable; `remark` stands below."""
+    said = f"<figcaption>{escape(remark)}</figcaption>" if remark else ""
+    title = f"<h3>{escape(capital(sheet.title))}</h3>"
+    return f'<figure class="table">{title}{_grid(sheet, decor or {})}{said}</figure>'
+
+
+def capital(title: str) -> str:
+    """Return a title with its first letter large."""
+    return title[:1].upper() + title[1:]
+
+
+def bar(share: float, colour: str) -> str:
+    """Return a bar below the text of a cell; its length is the share of the cell."""
+    return f'<i class="bar" style="--c:var(--{colour});--w:{100 * min(1.0, share):.1f}%"></i>'
+
+
+def tag(colour: str) -> str:
+    """Return a small square before the text of a cell."""
+    return f'<i class="tag" style="--c:var(--{colour})"></i>'
+
+
+def _grid(sheet: Sheet, decor: Decor) -> str:
+    right = [head.startswith(">") for head in sheet.heads]
     heads = "".join(
-        f"<th{side}>{escape(head.lstrip('>'))}</th>"
-        for side, head in zip(right, sheet.heads, strict=True)
+        f'<th{_style(at_right, "")} scope="col">{_head(head.lstrip(">"))}</th>'
+        for at_right, head in zip(right, sheet.heads, strict=True)
     )
     rows = "".join(
-        f"<tr>{''.join(_cell(side, cell) for side, cell in zip(right, row, strict=True))}</tr>"
-        for row in sheet.rows
+        f"<tr>{''.join(_cells(row, right, decor, place))}</tr>\n"
+        for place, row in enumerate(sheet.rows)
     )
-    return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
+    label = escape(capital(sheet.title), quote=True)
+    return (
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
+        f'<table aria-label="{label}"><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
-def _cell(side: str, text: str) -> str:
-    return f"<td{side}>{escape(text)}</td>"
+def _head(text: str) -> str:
+    return f'<button type="button">{escape(text)}</button>' if text else ""
+
+
+def _cells(row: Sequence[str], right: Sequence[bool], decor: Decor, place: int) -> Iterator[str]:
+    for column, cell in enumerate(row):
+        before, after = decor[column][place] if column in decor else ("", "")
+        yield f"<td{_style(right[column], cell)}>{before}{escape(cell)}{after}</td>"
+
+
+def _style(at_right: bool, cell: str) -> str:
+    if at_right:
+        return ' class="n"'
+    return ' class="w"' if len(cell) > LONG_TEXT else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.plan.small_demand import SMALL
+from tests.report.harness import faults, read_page
 
 
 @pytest.fixture
@@ -35,11 +36,20 @@ def test_the_page_stands_alone_and_shows_events(jiriki, demand: Path, tmp_path: 
     done = jiriki("plan", demand, "--out", page)
     assert done.code == 0 and f"report           {page}" in done.out
     text = page.read_text("utf-8")
-    assert "<link" not in text and 'src="http' not in text
-    body = text[text.index("<body>") :]
-    assert body.count('class="plotly-graph-div"') == 8
-    assert '"2025-10-15"' in body and "licence" in body
-    assert "not legal advice" in body
+    assert faults(text) == []
+    figures = [figure for figure in read_page(text)[0].all("figure") if figure.all("svg")]
+    assert len(figures) == 10
+    assert "2025-10-15: " in text and "licence" in text
+    assert "not legal advice" in text
+
+
+def test_equal_plans_give_equal_pages(jiriki, demand: Path, tmp_path: Path) -> None:
+    page = tmp_path / "plan.html"
+    texts = []
+    for _ in range(2):
+        assert jiriki("plan", demand, "--out", page).code == 0
+        texts.append(page.read_bytes())
+    assert texts[0] == texts[1]
 
 
 def test_the_terminal_tells_the_decision(jiriki, demand: Path) -> None:

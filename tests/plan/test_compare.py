@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -25,6 +24,8 @@ from jiriki.plan.errors import PlanError
 from jiriki.predict import load_results
 from jiriki.products.errors import FactError
 from jiriki.products.product import product_ids
+from jiriki.report.origin import Origin
+from tests.report.harness import faults
 
 DAY = date(2025, 8, 25)
 NAMED = ("resnet50", "bert-large", "llama-2-70b")
@@ -109,12 +110,16 @@ def test_tables_have_every_chip_once() -> None:
     assert len(result_sheet(made).rows) == sum(1 for row in made.rows if row.prediction)
 
 
-def test_page_opens_without_a_network() -> None:
-    page = compare_page(compare("bert-large", on=DAY))
-    body = page.split("</script>", 1)[1]  # after Plotly's own source
-    assert not re.findall(r'(?:src|href)="?https?://', body)
-    assert body.count('class="plotly-graph-div"') == 6
-    assert "hanguang-800" in body and "Median error" in body
+@pytest.mark.parametrize("workload", NAMED)
+def test_page_keeps_every_rule(workload: str) -> None:
+    page = compare_page(compare(workload, on=DAY), Origin())
+    assert faults(page) == []
+    assert "hanguang-800" in page and "Median error" in page
+
+
+def test_page_of_chips_without_results_keeps_every_rule() -> None:
+    for chips in (["h20"], ["hanguang-800"]):
+        assert faults(compare_page(compare("llama-2-70b", chips, on=DAY), Origin())) == []
 
 
 @pytest.mark.parametrize(

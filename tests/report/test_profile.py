@@ -11,8 +11,9 @@ from jiriki.chip import load_chip
 from jiriki.cost.process import load_process
 from jiriki.program import Run, UnitCounters
 from jiriki.report import Profile, ReportError, make_profile
-from jiriki.report.html import page
+from jiriki.report.origin import Origin
 from jiriki.report.payload import profile_payload
+from jiriki.report.profile_page import profile_page
 from jiriki.report.tables import (
     energy_sheet,
     layers_sheet,
@@ -22,6 +23,7 @@ from jiriki.report.tables import (
     units_sheet,
 )
 from jiriki.sim.timing import TimingEngine
+from tests.report.harness import faults, read_page
 from tests.report.programs import loads_and_stores
 
 NANO = load_chip("nano")
@@ -93,20 +95,39 @@ def test_energy_is_in_the_tables_only_with_a_process(run: Run, profile: Profile)
     assert "energy" not in markdown(summary_sheet([profile]))
     assert "energy_j" not in profile_payload(profile)
     assert "| dram |" in markdown(energy_sheet(made.energy))
-    assert "energy of one inference" in page([made])
+    assert "energy of one inference" in profile_page([made], Origin())
 
 
-def test_page_needs_no_network_and_trusts_no_name(profile: Profile) -> None:
-    text = page([profile])
-    assert "src=" not in text.split("</head>")[1]
-    assert "<link" not in text and 'src="http' not in text
-    assert "first </script>" not in text
-    assert text.count('class="plotly-graph-div"') == 3
+def test_page_keeps_every_rule_and_trusts_no_name(run: Run, profile: Profile) -> None:
+    with_energy = make_profile("<copies>", PROGRAM, run, NANO, process=load_process("14nm"))
+    for shown in (profile, with_energy):
+        text = profile_page([shown], Origin(), {"nano": "a b.trace.json"})
+        assert faults(text) == []
+        assert "first </script>" not in text and "<copies>" not in text
+        assert 'href="a b.trace.json"' in text
+
+
+def test_page_says_where_it_comes_from(profile: Profile) -> None:
+    root, _ = read_page(profile_page([profile], Origin("jiriki profile x", "2026-01-01")))
+    terms = [term.whole_text() for term in root.all("dt")]
+    values = [value.whole_text() for value in root.all("dd")]
+    foot = dict(zip(terms, values, strict=True))
+    assert foot["command"] == "jiriki profile x" and foot["date"] == "2026-01-01"
+    assert foot["program for nano"] == PROGRAM.content_hash()
+
+
+def test_equal_runs_give_equal_pages(run: Run, profile: Profile) -> None:
+    again = make_profile("copies", PROGRAM, run, NANO, {"compile": 99.0})
+    assert profile_page([again], Origin()) == profile_page([profile], Origin())
 
 
 def test_page_of_two_chips_has_charts_of_both(profile: Profile) -> None:
     other = replace(profile, chip=replace(NANO, name="other"))
-    assert page([profile, other]).count('class="plotly-graph-div"') == 5
+    text = profile_page([profile, other], Origin())
+    assert faults(text) == []
+    titles = [title.whole_text() for title in read_page(text)[0].all("h2")]
+    assert titles[0] == "Chips side by side"
+    assert {"Layers on nano", "Layers on other"} <= set(titles)
 
 
 def test_markdown_keeps_bars_inside_cells(profile: Profile) -> None:

@@ -1,18 +1,16 @@
-"""A Plan as one self-contained HTML page.
+"""The page of a Plan: `jiriki plan --out`.
 
-In: a Plan. Out: the page's text. A chip, vendor or country has one colour throughout; dotted lines
-are events, named in the charts of fleet and cost; charts are of base demand unless said otherwise.
+In: a Plan, the page's origin. Out: the page's text. Charts are of base demand unless they say
+otherwise; the events that they number are listed once, below the decision.
 """
 
-from collections.abc import Iterable
-from datetime import date
-from html import escape
-
-import plotly.graph_objects as go
+from collections.abc import Iterable, Sequence
 
 from jiriki.export_control.classify import DISCLAIMER
-from jiriki.plan.fleet.fleet import Course, Plan, events_of
+from jiriki.plan.fleet import charts
+from jiriki.plan.fleet.fleet import Course, Plan
 from jiriki.plan.fleet.months import text
+from jiriki.plan.fleet.reasons import months_text
 from jiriki.plan.fleet.tables import (
     BASIS,
     bindings_sheet,
@@ -27,42 +25,39 @@ from jiriki.plan.fleet.tables import (
     summary_sheet,
     supplies_sheet,
 )
-from jiriki.report.html import chart, document, table
+from jiriki.report.charts import Mark
+from jiriki.report.html import Section, cards, document, figure, folded, note, section, table
+from jiriki.report.origin import Origin
 from jiriki.report.tables import Sheet
 
-PALETTE = (
-    "#2f6fb5", "#e07b28", "#3a9d5d", "#b23a48", "#8d6cab", "#f2c14e", "#5bb5c4", "#6b7280",
-    "#c77dba", "#9a7b4f",
-)  # fmt: skip
-UNSERVED = "#d9dde4"
-SCENARIO_COLOURS = {"low": "#5bb5c4", "base": "#2f6fb5", "high": "#b23a48"}
-OPEN, SHUT = "#3a9d5d", "#c9ced6"
+SHARE_CAPTION_FROM = 0.001  # of the demand: less not served is not worth a sentence
 
 
-def plan_page(plan: Plan) -> str:
+def plan_page(plan: Plan, origin: Origin) -> str:
     """Return the page."""
     base = plan.base
-    marks = events_of(plan.demand)
-    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in story(plan))
-    parts = [
-        f"<h2>Decision</h2>{said}",
-        table(summary_sheet(plan)),
-        f"<h2>Fleet</h2>{chart(fleet(plan, base, marks))}",
-        chart(purchases(plan, base, marks)),
-        f"<h2>What can be had when</h2>{chart(openings(plan, marks))}",
-        table(supplies_sheet(plan, base)),
-        f"<h2>Demand served</h2>{chart(served(base, marks))}",
-        table(services_sheet(base)),
-        f"<h2>On whom it depends</h2>{chart(dependence(base, 'vendor', marks))}",
-        chart(dependence(base, "made_in", marks)),
-        f"<h2>Cost</h2>{chart(cost(base, marks))}{chart(scenarios(plan))}",
-        f"<h2>What binds</h2>{table(bindings_sheet(base))}",
-        f"<h2>Events and assumptions</h2>{table(events_sheet(plan))}{table(chips_sheet(plan))}",
-        f'<p class="lead">{escape(BASIS)} {escape(_assumed(plan))}</p>',
-        *(_details(sheet) for sheet in _monthly(base)),
-        *(_details(fleet_sheet(c)) for c in plan.courses.values() if c is not base),
-    ]
-    return document(plan.demand.title, f"{plan.demand.why} {_lead(plan)}".strip(), parts)
+    numbered = charts.event_marks(plan)
+    marks = [mark for mark, _ in numbered]
+    parts: list[str | Section] = [
+        cards(_cards(plan)),
+        _decision(plan, numbered),
+        _fleet(plan, base, marks),
+        _supplies(plan, base, marks),
+        _demand(base, marks),
+        _dependence(plan, base, marks),
+        _cost(plan, base, marks),
+        section("What binds", table(
+            bindings_sheet(base), "The first line is where one more of something saves most.")),
+        section(
+            "Events and assumptions", table(events_sheet(plan)), table(chips_sheet(plan)),
+            note(f"{BASIS} {_assumed(plan)}".strip()),
+        ),
+        section("Month by month", *(folded(sheet) for sheet in _monthly(plan))),
+    ]  # fmt: skip
+    lead = f"{plan.demand.why} {_lead(plan)}".strip()
+    known = plan.demand.known_on
+    facts = (("rules known on", str(known)),) if known else ()
+    return document(plan.demand.title, lead, parts, origin.with_facts(*facts))
 
 
 def _lead(plan: Plan) -> str:
@@ -73,209 +68,143 @@ def _lead(plan: Plan) -> str:
     )
 
 
+def _cards(plan: Plan) -> list[tuple[str, str, str]]:
+    base, last = plan.base, plan.base.months[-1]
+    bought = sum(reason.bought for reason in base.reasons)
+    spent = sum(month.money.spent for month in base.months)
+    end = text(last.month)
+    return [
+        ("cost of the plan", f"${base.cost:,.1f} M", plan.demand.economics.objective),
+        ("paid in these months", f"${spent:,.1f} M", "chips, hosts and entries"),
+        ("bought", f"{bought:,}", f"chips; {sum(last.owned.values()):,} owned in {end}"),
+        ("demand served", f"{100 * base.served_share:.1f} %", "weighted by its worth"),
+        ("domestic", f"{100 * last.domestic:.0f} %", f"of the demand in {end}"),
+        ("power", f"{last.power_w / 1e6:,.2f} MW", f"at the inlet, in {end}"),
+    ]
+
+
+def _decision(plan: Plan, numbered: Sequence[tuple[Mark, str]]) -> Section:
+    said = [note(sentence) for sentence in story(plan)]
+    remark = "Cost is what was minimised: what is not served counts with its worth."
+    said.append(table(summary_sheet(plan), remark))
+    if numbered:
+        rows = tuple((str(mark.number), words) for mark, words in numbered)
+        sheet = Sheet("events, as the charts number them", (">line", "what changes"), rows)
+        said.append(table(sheet))
+    return section("Decision", *said)
+
+
+def _fleet(plan: Plan, base: Course, marks: Sequence[Mark]) -> Section:
+    first, last = base.months[0], base.months[-1]
+    top = max(last.owned, key=lambda chip: last.owned[chip], default="")
+    caption = (
+        f"From {sum(first.owned.values()):,} chips to {sum(last.owned.values()):,}; "
+        f"{top or 'none'} is the most common at the end. Base demand; red lines are the events "
+        "above."
+    )
+    bought = [reason for reason in base.reasons if reason.bought]
+    when = "; ".join(f"{r.supply} in {months_text(r.months)}" for r in bought) or "nothing"
+    most = max(base.months, key=lambda month: month.power_w)
+    return section(
+        "Fleet",
+        figure("Chips owned", charts.fleet(plan, base, marks), caption,
+               charts.chip_keys(plan, base)),
+        figure("Bought and retired", charts.purchases(plan, base, marks),
+               f"Bought above the line, retired below it and paler: {when}.",
+               charts.chip_keys(plan, base)),
+        figure("Power", charts.power(base, marks),
+               f"What the fleet may draw, cooling included: most in {text(most.month)}, "
+               f"{most.power_w / 1e3:,.0f} kW."),
+    )  # fmt: skip
+
+
+def _supplies(plan: Plan, base: Course, marks: Sequence[Mark]) -> Section:
+    shut = [offer.id for offer in plan.market.offers if offer.shut]
+    caption = (
+        f"{len(shut)} of {len(plan.market.offers)} supplies are shut for some time: "
+        f"{', '.join(shut)}. Grey bars say why."
+        if shut
+        else "Every supply delivers throughout."
+    )
+    return section(
+        "What can be had when",
+        figure("Days of delivery", charts.openings(plan, marks), caption, (charts.SHUT_KEY,)),
+        table(supplies_sheet(plan, base)),
+    )
+
+
+def _demand(base: Course, marks: Sequence[Mark]) -> Section:
+    worst = min(base.months[0].served, key=lambda s: min(m.served[s] for m in base.months))
+    month = min(base.months, key=lambda month: month.served[worst])
+    least = month.served[worst]
+    caption = (
+        f"Least is served of {worst}: {100 * least:.1f} % in {text(month.month)}."
+        if least < 1 - SHARE_CAPTION_FROM
+        else "All that is asked is served."
+    )
+    return section(
+        "Demand served",
+        figure("Share of each service that is served", charts.served(base, marks), caption,
+               charts.service_keys(base)),
+        table(services_sheet(base)),
+    )  # fmt: skip
+
+
+def _dependence(plan: Plan, base: Course, marks: Sequence[Mark]) -> Section:
+    last = base.months[-1]
+    end = text(last.month)
+    return section(
+        "On whom it depends",
+        figure("By vendor", charts.by_vendor(plan, base, marks),
+               _greatest(last.depends["vendor"], end),
+               charts.dependence_keys(plan, base, "vendor")),
+        figure("By country of manufacture", charts.by_country(plan, base, marks),
+               f"{_greatest(last.depends['made_in'], end)} Designed and made at home: "
+               f"{100 * last.domestic:.0f} %, against {100 * base.months[0].domestic:.0f} % in "
+               f"{text(base.months[0].month)}.",
+               charts.dependence_keys(plan, base, "made_in")),
+    )  # fmt: skip
+
+
+def _greatest(shares: dict[str, float], month: str) -> str:
+    if not any(shares.values()):
+        return f"In {month} nothing is served."
+    name = max(shares, key=lambda name: shares[name])
+    return f"Without {name}, {100 * shares[name]:.0f} % of the demand of {month} falls away."
+
+
+def _cost(plan: Plan, base: Course, marks: Sequence[Mark]) -> Section:
+    parts = {
+        name: sum(getattr(month.money, part) for month in base.months)
+        for name, part, _, _ in charts.MONEY_PARTS
+    }
+    most = max(parts, key=lambda name: parts[name])
+    whole = sum(parts.values()) or 1.0
+    asked = ", ".join(f"{name} {course.cost:,.1f}" for name, course in plan.courses.items())
+    return section(
+        "Cost",
+        figure("What a month costs", charts.money(base, marks),
+               f"{most.capitalize()} is {100 * parts[most] / whole:.0f} % of all these months. "
+               "The line is what is paid when it is due.", charts.money_keys()),
+        figure("Cost by scenario, with the worth of what is not served",
+               charts.scenario_costs(plan), f"Whole cost, million USD: {asked}.",
+               charts.scenario_keys(plan, "money")),
+        figure("Chips by scenario", charts.scenario_chips(plan),
+               "Where the lines part, the plan depends on how much is asked: decide late there.",
+               charts.scenario_keys(plan, "ink")),
+    )  # fmt: skip
+
+
 def _assumed(plan: Plan) -> str:
     keys = plan.market.costs.assumed
     return f"From cost/assumptions.toml: {', '.join(keys)}." if keys else ""
 
 
-def _monthly(course: Course) -> Iterable[Sheet]:
-    yield fleet_sheet(course)
-    yield purchases_sheet(course)
-    yield money_sheet(course)
+def _monthly(plan: Plan) -> Iterable[Sheet]:
+    base = plan.base
+    yield fleet_sheet(base)
+    yield purchases_sheet(base)
+    yield money_sheet(base)
     for kind in ("vendor", "designer_country", "made_in"):
-        yield dependence_sheet(course, kind)
-
-
-def _details(sheet: Sheet) -> str:
-    return f"<details><summary>{escape(sheet.title)}</summary>{table(sheet)}</details>"
-
-
-Marks = list[tuple[date, str]]
-
-
-def fleet(plan: Plan, course: Course, marks: Marks) -> go.Figure:
-    """Stack the chips owned, and draw the power they may take."""
-    figure = go.Figure()
-    months = [month.month for month in course.months]
-    for place, chip in enumerate(plan.market.chips):
-        counts = [month.owned.get(chip, 0) for month in course.months]
-        if any(counts):
-            figure.add_bar(x=months, y=counts, name=chip, marker={"color": _colour(place)})
-    figure.add_scatter(
-        x=months, y=[month.power_w / 1e3 for month in course.months], name="power, kW", yaxis="y2",
-        mode="lines+markers", line={"color": "#1d2129", "width": 1.5}, marker={"size": 4},
-    )  # fmt: skip
-    figure.update_layout(
-        barmode="stack",
-        yaxis2={
-            "overlaying": "y", "side": "right", "title": "kW at the inlet", "rangemode": "tozero",
-            "showgrid": False,
-        },
-    )  # fmt: skip
-    figure.update_yaxes(title="chips owned", selector={"overlaying": None})
-    return _monthly_chart(figure, "Fleet, base demand", marks)
-
-
-def purchases(plan: Plan, course: Course, marks: Marks) -> go.Figure:
-    """Stack what is bought upwards and what is retired downwards."""
-    figure = go.Figure()
-    months = [month.month for month in course.months]
-    chips = list(plan.market.chips)
-    for offer in plan.market.offers:
-        counts = [month.bought.get(offer.id, 0) for month in course.months]
-        if any(counts):
-            colour = _colour(chips.index(offer.chip))
-            figure.add_bar(x=months, y=counts, name=offer.id, marker={"color": colour})
-    for place, chip in enumerate(chips):
-        counts = [-month.retired.get(chip, 0) for month in course.months]
-        if any(counts):
-            figure.add_bar(
-                x=months, y=counts, name=f"{chip} retired",
-                marker={"color": _colour(place), "opacity": 0.45},
-            )  # fmt: skip
-    figure.update_layout(barmode="relative")
-    figure.update_yaxes(title="chips a month")
-    return _monthly_chart(figure, "Bought and retired, base demand", marks)
-
-
-def openings(plan: Plan, marks: Marks) -> go.Figure:
-    """Draw for every supply the days on which it delivers, and why it does not on the others."""
-    figure = go.Figure()
-    first, end = plan.demand.months[0], plan.demand.end
-    names = [offer.id for offer in plan.market.offers]
-    figure.add_bar(
-        y=names, x=[_milliseconds(first, end)] * len(names), base=[first] * len(names),
-        orientation="h", name="open", marker={"color": OPEN}, hoverinfo="skip",
-    )  # fmt: skip
-    shut = [(offer.id, span) for offer in plan.market.offers for span in offer.shut]
-    figure.add_bar(
-        y=[id for id, _ in shut],
-        x=[_milliseconds(span.first, span.last) + 86_400_000 for _, span in shut],
-        base=[span.first for _, span in shut], orientation="h", name="shut",
-        marker={"color": SHUT}, text=[escape(span.why) for _, span in shut],
-        textposition="inside", insidetextanchor="start",
-        hovertemplate="%{y}: %{text}<extra></extra>",
-    )  # fmt: skip
-    figure.update_layout(barmode="overlay")
-    figure.update_xaxes(type="date", range=[first, end])
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    return _monthly_chart(
-        figure, "Days of delivery", marks, height=150 + 34 * max(2, len(names)), named=False
-    )
-
-
-def _milliseconds(start: date, end: date) -> int:
-    return (end - start).days * 86_400_000
-
-
-def served(course: Course, marks: Marks) -> go.Figure:
-    """Plot the share of each service's demand that is served."""
-    figure = go.Figure()
-    months = [month.month for month in course.months]
-    for place, service in enumerate(course.months[0].served):
-        figure.add_scatter(
-            x=months, y=[100 * month.served[service] for month in course.months], name=service,
-            mode="lines+markers", line={"color": _colour(place), "width": 2},
-        )  # fmt: skip
-    figure.update_yaxes(title="% of the service's demand", range=[0, 105])
-    return _monthly_chart(figure, "Share of demand served, base demand", marks, named=False)
-
-
-def dependence(course: Course, kind: str, marks: Marks) -> go.Figure:
-    """Stack the shares of demand by whom they depend on, unserved last."""
-    figure = go.Figure()
-    months = [month.month for month in course.months]
-    names = list(dict.fromkeys(n for month in course.months for n in month.depends[kind]))
-    for place, name in enumerate(names):
-        figure.add_bar(
-            x=months, y=[100 * month.depends[kind].get(name, 0.0) for month in course.months],
-            name=name, marker={"color": _colour(place)},
-        )  # fmt: skip
-    missing = [100 * max(0.0, 1 - month.served_share) for month in course.months]
-    if max(missing) > 0.05:
-        figure.add_bar(x=months, y=missing, name="not served", marker={"color": UNSERVED})
-    if kind == "made_in":
-        figure.add_scatter(
-            x=months, y=[100 * month.domestic for month in course.months], mode="lines",
-            name="domestic: designed and made at home",
-            line={"color": "#1d2129", "dash": "dash", "width": 2},
-        )  # fmt: skip
-    figure.update_layout(barmode="stack")
-    figure.update_yaxes(title="% of demand", range=[0, 105])
-    title = {"vendor": "Share of demand by vendor", "made_in": "By country of manufacture"}[kind]
-    return _monthly_chart(figure, title, marks, named=False)
-
-
-def cost(course: Course, marks: Marks) -> go.Figure:
-    """Stack what a month costs; what is paid as a line."""
-    figure = go.Figure()
-    months = [month.month for month in course.months]
-    for place, (name, of) in enumerate((
-        ("capital, amortised", "capital"), ("upkeep", "upkeep"), ("energy", "energy"),
-    )):  # fmt: skip
-        figure.add_bar(
-            x=months, y=[getattr(month.money, of) for month in course.months], name=name,
-            marker={"color": _colour(place)},
-        )  # fmt: skip
-    figure.add_bar(
-        x=months, y=[month.money.unserved for month in course.months], name="worth not served",
-        marker={"color": UNSERVED},
-    )  # fmt: skip
-    figure.add_scatter(
-        x=months, y=[month.money.spent for month in course.months], name="paid for chips",
-        mode="lines+markers", line={"color": "#1d2129", "width": 1.5}, marker={"size": 5},
-    )  # fmt: skip
-    figure.update_layout(barmode="stack")
-    figure.update_yaxes(title="million USD a month")
-    return _monthly_chart(figure, "Cost, base demand", marks)
-
-
-def scenarios(plan: Plan) -> go.Figure:
-    """Plot chips owned and what a month costs with all that is not served, by scenario."""
-    figure = go.Figure()
-    for name, course in plan.courses.items():
-        months = [month.month for month in course.months]
-        colour = SCENARIO_COLOURS[name]
-        figure.add_scatter(
-            x=months, y=[sum(month.owned.values()) for month in course.months], yaxis="y2",
-            name=f"{name}: chips", mode="lines", line={"color": colour, "dash": "dot"},
-        )  # fmt: skip
-        figure.add_scatter(
-            x=months, y=[month.money.running + month.money.unserved for month in course.months],
-            name=f"{name}: cost and worth not served", mode="lines", line={"color": colour},
-        )  # fmt: skip
-    figure.update_layout(
-        yaxis={"title": "million USD a month", "rangemode": "tozero"},
-        yaxis2={
-            "overlaying": "y", "side": "right", "title": "chips", "rangemode": "tozero",
-            "showgrid": False,
-        },
-    )  # fmt: skip
-    return _monthly_chart(figure, "Low, base and high demand", [])
-
-
-def _colour(place: int) -> str:
-    return PALETTE[place % len(PALETTE)]
-
-
-def _monthly_chart(
-    figure: go.Figure, title: str, marks: Marks, height: int = 400, named: bool = True
-) -> go.Figure:
-    """Finish a chart over months: events as dotted lines, their names above where wanted."""
-    by_day: dict[date, list[str]] = {}
-    for day, name in marks:
-        by_day.setdefault(day, []).append(escape(name))
-    for place, (day, names) in enumerate(by_day.items()):
-        figure.add_vline(x=day.isoformat(), line={"color": "#b23a48", "dash": "dot", "width": 1})
-        if named:
-            figure.add_annotation(
-                x=day.isoformat(), y=1.0, yref="paper", text="<br>".join(names), showarrow=False,
-                xanchor="left", yanchor="top", yshift=-14 * (place % 3), xshift=3, align="left",
-                font={"size": 10, "color": "#b23a48"}, bgcolor="rgba(255,255,255,0.7)",
-            )  # fmt: skip
-    figure.update_layout(
-        title={"text": title}, height=height, template="plotly_white",
-        margin={"l": 70, "r": 70, "t": 90, "b": 40},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
-    return figure
+        yield dependence_sheet(base, kind)
+    yield from (fleet_sheet(course) for course in plan.courses.values() if course is not base)
