@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from jiriki.cli.extras import MODULES
-from jiriki.extras import how_to_install, packages
+from jiriki.extras import MODULES, how_to_install, packages
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
