@@ -16,6 +16,7 @@ import onnx
 from google.protobuf.message import DecodeError, EncodeError
 
 from jiriki.frontend.errors import ModelFileError
+from jiriki.frontend.onnx.einsum import expand_einsums
 from jiriki.frontend.onnx.float16 import widen_halves
 from jiriki.frontend.onnx.normalise import (
     expand_operators,
@@ -79,7 +80,7 @@ def _structure(
     name_everything(model)
     widen_halves(model, weights.large.values())
     inferred = infer_sizes(model, label, detached)
-    expanded = expand_operators(inferred)
+    expanded = expand_einsums(expand_operators(inferred))
     if expanded is not inferred:
         model, inferred = expanded, infer_sizes(expanded, label, detached)
     if any(not o.type.tensor_type.HasField("shape") for o in model.graph.output):
