@@ -2,8 +2,9 @@
 
 In: the text that yosys writes for a design whose module is `top`. Out: file name -> text. Yosys
 names a module by its path (`\\top.vx.chain.stage0$36`); here it is `jiriki_tile_vx_chain_stage0`.
-Two of its habits are mended for simulators that follow the standard to the letter: an `always @*`
-that reads nothing would never run, and a signal of no bits is declared with two.
+Three things are mended for other tools: an `always @*` that reads nothing would never run, a signal
+of no bits is declared with two, and an instance called like a class that SystemVerilog brings along
+(`mailbox`) is a syntax error to Verilator 5.006.
 """
 
 import re
@@ -15,6 +16,8 @@ TILE = "jiriki_tile"
 _MODULE = re.compile(r"^module (\\\S+ |\w+)(.*?)^endmodule$", re.M | re.S)
 _NAME = re.compile(r"\\(?:\w+)\.\S+ ")
 _CONSTANT = re.compile(r"always @\*\n(\s+\S[^;]*? = \d+'[bdho][0-9a-fA-FxzXZ_]+;)$", re.M)
+CLASSES = ("mailbox", "process", "semaphore")  # of SystemVerilog's package std
+_INSTANCE = re.compile(rf"^(  (?:\w+ +|\) ))({'|'.join(CLASSES)}) \($", re.M)
 _EMPTY = re.compile(r"^  (?:wire|reg) \[-1:0\] (\\\S+ |\w+);\n", re.M)
 
 
@@ -74,6 +77,7 @@ def _tidy(body: str) -> str:
     ports = re.findall(r"\\\S+ |\w+", head)
     listed = ",\n  ".join(port.rstrip() + (" " if port.startswith("\\") else "") for port in ports)
     rest = _CONSTANT.sub(r"initial\n\1", rest)
+    rest = _INSTANCE.sub(r"\1\2_0 (", rest)
     for name in (match[1] for match in _EMPTY.finditer(rest)):
         uses = rest.count(name) if name.startswith("\\") else len(re.findall(rf"\b{name}\b", rest))
         if uses == 1:
