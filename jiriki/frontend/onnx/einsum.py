@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import onnx
@@ -178,12 +177,16 @@ class _Writer:
         self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
         return name
 
-    def _emit(self, op: str, inputs: list[str], shape: tuple[int, ...], **attributes: Any) -> str:
+    def _emit(
+        self, op: str, inputs: list[str], shape: tuple[int, ...], **attributes: int | list[int]
+    ) -> str:
         output = f"{self.node.output[0]}/einsum{len(self.nodes)}"
         self._append(op, inputs, output, **attributes)
         self.shapes[output] = shape
         return output
 
-    def _append(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
+    def _append(
+        self, op: str, inputs: list[str], output: str, **attributes: int | list[int]
+    ) -> None:
         name = f"{self.node.name or self.node.output[0]}/{op}{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [output], name, **attributes))
