@@ -255,6 +255,39 @@ def profile(
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)
+def diff(
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="BEFORE",
+            help="File of `jiriki profile --json`, or a model or program to profile now.",
+            autocompletion=completion.models,
+        ),
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="AFTER", help="The same, of what changed.", autocompletion=completion.models
+        ),
+    ],
+    chip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--chip",
+            help="Chip of what is profiled now; twice: of BEFORE, of AFTER.",
+            autocompletion=completion.chips,
+        ),
+    ] = None,
+    effort: Effort = 1,
+    json: Json = False,
+) -> None:
+    """Compare two profiles: cycles, DRAM traffic and energy, the layer that changed most first."""
+    from jiriki.cli.diff import diff
+
+    diff(before, after, chip or [], effort, json)
+
+
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def disasm(
     program: Annotated[Path, typer.Argument(metavar="FILE", help="A program file.")],
     json: Json = False,

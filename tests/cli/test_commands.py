@@ -136,3 +136,16 @@ def test_a_chip_s_toml_is_a_chip_of_one_s_own(jiriki, tmp_path: Path) -> None:
 def test_toml_is_of_one_chip_in_one_form(jiriki, words: tuple[str, ...], said: str) -> None:
     done = jiriki("chips", "--toml", *words)
     assert done.code == 1 and said in done.err
+
+
+def test_diff_of_a_profile_s_file_and_another_chip(jiriki, folder: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "nano.json"
+    words = ("profile", folder / "qdq.onnx", "--chip", "nano", "--out", tmp_path, "--json")
+    saved.write_text(jiriki(*words).out)
+    done = jiriki("diff", saved, folder / "qdq.onnx", "--chip", "e256", "--json")
+    shown, before = json.loads(done.out), json.loads(saved.read_text())
+    assert shown["names"] == ["qdq on nano", "qdq on e256"]
+    assert shown["before"]["cycles"] == before["cycles"] > shown["after"]["cycles"]
+    assert [layer["name"] for layer in before["layers"]] == [x["name"] for x in shown["layers"]]
+    same = jiriki("diff", saved, saved)
+    assert "0 layers changed" in same.out

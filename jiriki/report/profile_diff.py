@@ -1,0 +1,174 @@
+"""Two profiles compared: cycles, DRAM traffic and energy, whole and by layer.
+
+In: two objects of `jiriki profile --json`, from files or just profiled. Out: a `ProfileDiff`, whose
+layers stand in the order of how much their cycles changed, and its tables and JSON.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from jiriki.report.errors import ReportError
+from jiriki.report.quantities import data, joules, percent
+from jiriki.report.tables import Sheet
+
+LARGEST_FILE_BYTES = 1 << 28
+NUMBERS = ("cycles", "dram_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a layer or a whole run takes; energy: the base of the estimate, None without one."""
+
+    cycles: int
+    dram_bytes: int
+    energy_j: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """One layer in both profiles; None where a profile does not have it."""
+
+    name: str
+    before: Cost | None
+    after: Cost | None
+
+    @property
+    def cycles(self) -> int:
+        """Return how many cycles more it takes after."""
+        return (self.after.cycles if self.after else 0) - (self.before.cycles if self.before else 0)
+
+    @property
+    def is_change(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDiff:
+    """Two profiles: their names, the whole runs, and the layers, largest change first."""
+
+    names: tuple[str, str]
+    before: Cost
+    after: Cost
+    layers: tuple[LayerChange, ...]
+
+
+def read_profile(path: Path) -> dict[str, Any]:
+    """Read a file that `jiriki profile --json` printed for one chip. Raises ReportError."""
+    remedy = "print one with `jiriki profile MODEL --chip CHIP --json`"
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise ReportError(f"profile {path} exceeds {LARGEST_FILE_BYTES:,} bytes; {remedy}")
+        held = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ReportError(f"profile {path}: {error.strerror}; {remedy}") from None
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"profile {path} is no JSON ({error}); {remedy}") from None
+    if isinstance(held, dict) and isinstance(held.get("profiles"), list):
+        raise ReportError(f"profile {path} is of {len(held['profiles'])} chips; {remedy}")
+    try:
+        _read(held)
+    except (KeyError, TypeError, AttributeError):
+        raise ReportError(f"profile {path} lacks cycles or layers of a profile; {remedy}") from None
+    return held
+
+
+def diff_profiles(before: Mapping[str, Any], after: Mapping[str, Any]) -> ProfileDiff:
+    """Compare two objects of `jiriki profile --json`; layers are matched by name."""
+    (name_a, whole_a, layers_a), (name_b, whole_b, layers_b) = _read(before), _read(after)
+    names = dict.fromkeys([*layers_a, *layers_b])
+    changes = (LayerChange(name, layers_a.get(name), layers_b.get(name)) for name in names)
+    ranked = sorted(changes, key=lambda change: (-abs(change.cycles), not change.is_change))
+    return ProfileDiff((name_a, name_b), whole_a, whole_b, tuple(ranked))
+
+
+def _read(held: Mapping[str, Any]) -> tuple[str, Cost, dict[str, Cost]]:
+    layers = {layer["name"]: _cost(layer) for layer in held["layers"]}
+    return f"{held['model']} on {held['chip']}", _cost(held), layers
+
+
+def _cost(held: Mapping[str, Any]) -> Cost:
+    for key in NUMBERS:
+        if not isinstance(held[key], int) or held[key] < 0:
+            raise TypeError(key)
+    energy = held.get("energy_j")
+    return Cost(
+        held["cycles"], held["dram_bytes"], None if energy is None else energy["base"] + 0.0
+    )
+
+
+def diff_payload(diff: ProfileDiff) -> dict[str, Any]:
+    """Return the object that `jiriki diff --json` prints."""
+    return {
+        "names": list(diff.names),
+        "before": asdict(diff.before),
+        "after": asdict(diff.after),
+        "layers": [asdict(change) for change in diff.layers],
+    }
+
+
+def totals_sheet(diff: ProfileDiff) -> Sheet:
+    """Put both whole runs beside each other."""
+    a, b = diff.before, diff.after
+    rows = [
+        ("cycles", f"{a.cycles:,}", f"{b.cycles:,}", _share(a.cycles, b.cycles)),
+        (
+            "DRAM traffic",
+            data(a.dram_bytes),
+            data(b.dram_bytes),
+            _share(a.dram_bytes, b.dram_bytes),
+        ),
+    ]
+    if a.energy_j is not None and b.energy_j is not None:
+        share = _share(a.energy_j, b.energy_j)
+        rows.append(("energy, estimate", joules(a.energy_j), joules(b.energy_j), share))
+    return Sheet(
+        f"{diff.names[0]} -> {diff.names[1]}", ("", ">before", ">after", ">change"), tuple(rows)
+    )
+
+
+def changes_sheet(diff: ProfileDiff, most: int) -> Sheet:
+    """List the layers that changed, the largest change of cycles first."""
+    changed = [change for change in diff.layers if change.is_change]
+    heads = ("layer", ">cycles before", ">after", ">change", ">share", ">DRAM", ">energy")
+    equal = len(diff.layers) - len(changed)
+    title = f"{len(changed)} layers changed, {equal} are equal"
+    if len(changed) > most:
+        title += f"; the {most} largest changes"
+    return Sheet(title, heads, tuple(_row(change) for change in changed[:most]))
+
+
+def _row(change: LayerChange) -> tuple[str, ...]:
+    a, b = change.before, change.after
+    if a is None or b is None:
+        here = a or b
+        assert here is not None, "a layer is in one of the profiles"
+        cycles = (f"{a.cycles:,}" if a else "-", f"{b.cycles:,}" if b else "-")
+        sign = "+" if b else "-"
+        return (change.name, *cycles, f"{change.cycles:+,}", "new" if b else "gone",
+                f"{sign}{data(here.dram_bytes)}", _signed_joules(None, None))  # fmt: skip
+    traffic = b.dram_bytes - a.dram_bytes
+    return (
+        change.name, f"{a.cycles:,}", f"{b.cycles:,}", f"{change.cycles:+,}",
+        _share(a.cycles, b.cycles), ("+" if traffic > 0 else "") + _signed_data(traffic),
+        _signed_joules(a.energy_j, b.energy_j),
+    )  # fmt: skip
+
+
+def _signed_data(value: int) -> str:
+    return data(value) if value >= 0 else f"-{data(-value)}"
+
+
+def _signed_joules(before: float | None, after: float | None) -> str:
+    if before is None or after is None:
+        return ""
+    change = after - before
+    return "0 J" if not change else ("+" if change > 0 else "-") + joules(abs(change))
+
+
+def _share(before: float, after: float) -> str:
+    if before == after:
+        return "equal"
+    return f"{'+' if after > before else ''}{percent(after / before - 1)}" if before else "new"
