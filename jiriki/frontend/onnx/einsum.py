@@ -189,4 +189,6 @@ class _Writer:
         self, op: str, inputs: list[str], output: str, **attributes: int | list[int]
     ) -> None:
         name = f"{self.node.name or self.node.output[0]}/{op}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], name, **attributes))
+        node = helper.make_node(op, inputs, [output], name)
+        node.attribute.extend(helper.make_attribute(key, v) for key, v in attributes.items())
+        self.nodes.append(node)
