@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any
 
 from jiriki.chip import ChipConfig
 from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
-from jiriki.isa.operations import Operation
+from jiriki.isa.operations import Operation, by_operation
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
 from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Energy, Micro
 from jiriki.program import Program
@@ -89,18 +90,10 @@ def of_operation(op: Operation | None, chip: ChipConfig) -> Activity:
     """Count one operation; None is an instruction of control or a descriptor."""
     if op is None:
         return Activity(instructions=1)
-    if isinstance(op, DmaOp):
-        return _dma(op)
-    if isinstance(op, VrunOp):
-        return _vrun(op, chip)
-    if isinstance(op, LdtOp):
-        return Activity(scratchpad_read=op.kind.image_bytes, instructions=1)
-    if isinstance(op, LdwOp):
-        return Activity(scratchpad_read=op.lines * chip.nu * chip.ku, instructions=1)
-    return _matrix(op, chip)
+    return _COUNTS[type(op)](op, chip)
 
 
-def _dma(op: DmaOp) -> Activity:
+def _dma(op: DmaOp, chip: ChipConfig) -> Activity:
     fills = op.mode is DmaMode.FILL
     return Activity(
         scratchpad_read=op.bytes if op.store and not fills else 0,
@@ -110,33 +103,57 @@ def _dma(op: DmaOp) -> Activity:
     )
 
 
-def _matrix(op: GemmOp | ConvOp | DwOp | GemvOp, chip: ChipConfig) -> Activity:
-    line = chip.nu * chip.ku
-    packed = line // 2 if getattr(op, "w4", False) else line
-    file_read = 0
-    if isinstance(op, GemvOp):
-        steps = -(-op.n_tiles // 2) * op.steps
-        macs, sums, read, file_read = 2 * line, 2 * chip.nu, 2 * packed, chip.ku
-        outputs = op.n_tiles * chip.nu
-    elif isinstance(op, DwOp):
-        pairs = -(-chip.nu // chip.ku // 2)
-        tiles = op.tiles * -(-op.p // chip.mu)
-        steps = tiles * op.steps(chip.ku) * pairs
-        words = chip.mu + min(op.window.kw, chip.ku) - 1
-        macs, sums = 2 * chip.mu * chip.ku**2, 2 * chip.mu * chip.ku
-        read, file_read = 2 * words * chip.ku, 2 * chip.ku**2
-        outputs = tiles * chip.mu * chip.nu
-    else:
-        rows = op.m if isinstance(op, GemmOp) else op.p
-        tiles = op.n_tiles * -(-rows // chip.mu)
-        steps = tiles * op.steps
-        macs, sums = chip.macs_per_cycle, chip.mu * chip.nu
-        read, outputs = chip.mu * chip.ku + packed, tiles * chip.mu * chip.nu
+def _ldw(op: LdwOp, chip: ChipConfig) -> Activity:
+    return Activity(scratchpad_read=op.lines * chip.nu * chip.ku, instructions=1)
+
+
+def _ldt(op: LdtOp, chip: ChipConfig) -> Activity:
+    return Activity(scratchpad_read=op.kind.image_bytes, instructions=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one step of the array does."""
+
+    macs: int
+    sums: int  # int32 registers written
+    read: int  # bytes of the scratchpad
+    file_read: int = 0  # bytes of the register file
+
+
+def _dense(op: GemmOp | ConvOp, chip: ChipConfig) -> Activity:
+    pixels, tiles = op.written(chip.mu)
+    tiles *= pixels // chip.mu
+    step = _Step(chip.macs_per_cycle, chip.mu * chip.nu, chip.mu * chip.ku + _line(op, chip))
+    return _array(op, step, tiles * op.steps, tiles * chip.mu * chip.nu)
+
+
+def _dw(op: DwOp, chip: ChipConfig) -> Activity:
+    mu, ku = chip.mu, chip.ku
+    pixels, tiles = op.written(mu)
+    tiles *= pixels // mu
+    words = mu + min(op.window.kw, ku) - 1
+    step = _Step(2 * mu * ku**2, 2 * mu * ku, 2 * words * ku, 2 * ku**2)
+    pairs = -(-chip.nu // ku // 2)
+    return _array(op, step, tiles * op.steps(ku) * pairs, tiles * mu * chip.nu)
+
+
+def _gemv(op: GemvOp, chip: ChipConfig) -> Activity:
+    step = _Step(2 * chip.nu * chip.ku, 2 * chip.nu, 2 * _line(op, chip), chip.ku)
+    return _array(op, step, -(-op.n_tiles // 2) * op.steps, op.n_tiles * chip.nu)
+
+
+def _line(op: GemmOp | ConvOp | GemvOp, chip: ChipConfig) -> int:
+    """Return the bytes of a line of weights."""
+    return chip.nu * chip.ku // (2 if op.w4 else 1)
+
+
+def _array(op: GemmOp | ConvOp | DwOp | GemvOp, step: _Step, steps: int, outputs: int) -> Activity:
     return Activity(
-        array_macs=steps * macs,
-        sum_updates=steps * sums,
-        scratchpad_read=steps * read,
-        weight_file_read=steps * file_read,
+        array_macs=steps * step.macs,
+        sum_updates=steps * step.sums,
+        scratchpad_read=steps * step.read,
+        weight_file_read=steps * step.file_read,
         accumulator_read=4 * outputs if op.accumulate else 0,
         accumulator_write=4 * outputs,
         instructions=1,
@@ -184,3 +201,17 @@ def _chain(micros: Sequence[Micro], elements: int) -> Activity:
         vector_moves=kinds[Energy.MOVE] * elements,
         table_read=sum(kind.entry_bytes for kind in tables if kind is not None) * elements,
     )
+
+
+_COUNTS: dict[type, Callable[[Any, ChipConfig], Activity]] = by_operation(
+    {
+        DmaOp: _dma,
+        GemmOp: _dense,
+        ConvOp: _dense,
+        DwOp: _dw,
+        GemvOp: _gemv,
+        LdwOp: _ldw,
+        VrunOp: _vrun,
+        LdtOp: _ldt,
+    }
+)

@@ -15,7 +15,7 @@ from jiriki.isa.assembly import format_instruction, mnemonic, parse_instruction,
 from jiriki.isa.control import Addr, Fence, Halt, Loop, Nop, Parm, Setr, Sig, Wait
 from jiriki.isa.encoding import decode, encode
 from jiriki.isa.fields import OPCODES, Instruction, Unit
-from jiriki.isa.operations import ASPECTS, Operation, effects, ideal_cycles
+from jiriki.isa.operations import ASPECTS, Operation, by_operation, effects, ideal_cycles
 from jiriki.isa.resolve import QueueState, Work, resolve
 from jiriki.isa.sequence import unroll_instructions
 
@@ -99,6 +99,14 @@ def test_work_has_meaning_effects_and_ideal_cycles(one: Work) -> None:
     assert type(one.op) in ASPECTS
     assert effects(one.op, CHIP).writes
     assert ideal_cycles(one.op, CHIP) > 0
+
+
+def test_a_room_s_table_of_operations_misses_none() -> None:
+    rows = dict.fromkeys(ASPECTS, 0)
+    assert by_operation(rows) is rows
+    missing, *rest = ASPECTS
+    with pytest.raises(AssertionError, match=missing.__name__):
+        by_operation(dict.fromkeys(rest, 0))
 
 
 def test_what_is_no_work_is_control_or_a_descriptor() -> None:

@@ -27,6 +27,10 @@ class GemmOp:
     b_nstride: int
     acc_stride: int
 
+    def written(self, mu: int) -> tuple[int, int]:
+        """Return (pixels written, up to whole register tiles of mu; tiles of nu channels)."""
+        return -(-self.m // mu) * mu, self.n_tiles
+
 
 @dataclass(frozen=True, slots=True)
 class ConvOp:
@@ -46,6 +50,10 @@ class ConvOp:
     @property
     def steps(self) -> int:
         return self.window.taps * self.groups
+
+    def written(self, mu: int) -> tuple[int, int]:
+        """Return (pixels written, up to whole register tiles of mu; tiles of nu channels)."""
+        return -(-self.p // mu) * mu, self.n_tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,10 @@ class DwOp:
         """Return the register file lines of one channel tile."""
         return self.window.kh * self.chunks(ku)
 
+    def written(self, mu: int) -> tuple[int, int]:
+        """Return (pixels written, up to whole register tiles of mu; tiles of nu channels)."""
+        return -(-self.p // mu) * mu, self.tiles
+
 
 @dataclass(frozen=True, slots=True)
 class GemvOp:
@@ -89,3 +101,7 @@ class GemvOp:
     acc_stride: int
     accumulate: bool
     w4: bool
+
+    def written(self, mu: int) -> tuple[int, int]:
+        """Return (pixels written: one row has no register tile; tiles of nu channels)."""
+        return 1, self.n_tiles

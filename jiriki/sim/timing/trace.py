@@ -4,8 +4,9 @@ In: the resolved works of a Program and the chip. Out: the kernel's `Memory` at 
 dimensions that continue each other are folded here, on each side of a DMA by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from jiriki.isa.control import Fence, Halt, Loop
 from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.fields import Instruction
 from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
-from jiriki.isa.operations import Operation
+from jiriki.isa.operations import Operation, by_operation
 from jiriki.isa.resolve import Work
 from jiriki.isa.vector.cycles import chain_passes, fold_steps, step_cycles, table_lines
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
@@ -97,44 +98,48 @@ class TraceBuilder:
 
     def operation(self, op: Operation) -> tuple[int, list[int]]:
         """Return an operation's kind and parameters."""
-        if isinstance(op, DmaOp):
-            return at.DMA, _dma(op, self.chip)
-        if isinstance(op, ConvOp | GemmOp | DwOp):
-            return at.DW if isinstance(op, DwOp) else at.DENSE, self._array(op)
-        if isinstance(op, GemvOp):
-            words = self.chip.nu // 2 if op.w4 else self.chip.nu
-            pairs = -(-op.n_tiles // 2)
-            nest = [op.b, words, op.steps * words, words, pairs, 1, 1]
-            return at.GEMV, [0, 0, op.n_tiles, op.steps, *nest]
-        if isinstance(op, LdwOp):
-            return at.LDW, [0, 0, 1, op.lines, op.b, self.chip.nu, 0, self.chip.nu, 1, 1, 1]
-        if isinstance(op, VrunOp):
-            return at.VRUN, self._vrun(op)
-        assert isinstance(op, LdtOp), f"{type(op).__name__} has no cycle rule; add one here"
-        return at.LDT, [op.base, table_lines(op, self.chip)]
+        kind, parameters = _KINDS[type(op)]
+        return kind, parameters(self, op)
 
-    def _array(self, op: ConvOp | GemmOp | DwOp) -> list[int]:
-        chip = self.chip
-        if isinstance(op, DwOp):
-            pairs = -(-chip.nu // chip.ku // 2)
-            chunks = op.chunks(chip.ku)
-            taps = op.steps(chip.ku)
-            return [self.window(op.window), op.a, op.p, pairs, 0, 0, 0, 0, op.tiles, taps, chunks]
-        words = chip.nu // 2 if op.w4 else chip.nu
-        if isinstance(op, ConvOp):
-            taps = op.window.taps
-            tile = taps * op.groups * words
-            return [
-                self.window(op.window), op.a, op.p, op.groups, op.b, words, tile, words,
-                op.n_tiles, taps, 1,
-            ]  # fmt: skip
-        line = Window(op.a_plane, 0, 1, op.m, op.m, 0, 0, 1, 0, 0, 0, 0, 1, 1)
+    def dma(self, op: DmaOp) -> list[int]:
+        return _dma(op, self.chip)
+
+    def gemm(self, op: GemmOp) -> list[int]:
+        line = Window(plane=op.a_plane, pitch=0, h=1, w=op.m, ow=op.m, sy=0, sx=1, dy=0, dx=0)
         return [
-            self.window(line), op.a, op.m, op.steps, op.b, op.b_kstride, op.b_nstride, words,
-            op.n_tiles, 1, 1,
+            self.window(line), op.a, op.m, op.steps, op.b, op.b_kstride, op.b_nstride,
+            self._line(op), op.n_tiles, 1, 1,
         ]  # fmt: skip
 
-    def _vrun(self, op: VrunOp) -> list[int]:
+    def conv(self, op: ConvOp) -> list[int]:
+        taps, words = op.window.taps, self._line(op)
+        return [
+            self.window(op.window), op.a, op.p, op.groups, op.b, words, taps * op.groups * words,
+            words, op.n_tiles, taps, 1,
+        ]  # fmt: skip
+
+    def dw(self, op: DwOp) -> list[int]:
+        chip = self.chip
+        pairs = -(-chip.nu // chip.ku // 2)
+        taps, chunks = op.steps(chip.ku), op.chunks(chip.ku)
+        return [self.window(op.window), op.a, op.p, pairs, 0, 0, 0, 0, op.tiles, taps, chunks]
+
+    def gemv(self, op: GemvOp) -> list[int]:
+        words, pairs = self._line(op), -(-op.n_tiles // 2)
+        nest = [op.b, words, op.steps * words, words, pairs, 1, 1]
+        return [0, 0, op.n_tiles, op.steps, *nest]
+
+    def ldw(self, op: LdwOp) -> list[int]:
+        return [0, 0, 1, op.lines, op.b, self.chip.nu, 0, self.chip.nu, 1, 1, 1]
+
+    def ldt(self, op: LdtOp) -> list[int]:
+        return [op.base, table_lines(op, self.chip)]
+
+    def _line(self, op: GemmOp | ConvOp | GemvOp) -> int:
+        """Return the words of a line of B."""
+        return self.chip.nu // 2 if op.w4 else self.chip.nu
+
+    def vrun(self, op: VrunOp) -> list[int]:
         every = {
             Reduce.NONE: at.EVERY_BEAT, Reduce.WINDOW: at.EVERY_WINDOW,
             Reduce.PIXELS: at.EVERY_GROUP, Reduce.CHANNELS: at.EVERY_PIXEL,
@@ -156,6 +161,21 @@ class TraceBuilder:
         if stream is None or stream.dtype is DType.ACC:
             return [0, 0, 0]
         return [stream.base, DTYPE_BYTES[stream.dtype], self.window(stream.window)]
+
+
+# The kernel's kind of each operation, and what gives its parameters.
+_KINDS: dict[type, tuple[int, Callable[[TraceBuilder, Any], list[int]]]] = by_operation(
+    {
+        DmaOp: (at.DMA, TraceBuilder.dma),
+        GemmOp: (at.DENSE, TraceBuilder.gemm),
+        ConvOp: (at.DENSE, TraceBuilder.conv),
+        DwOp: (at.DW, TraceBuilder.dw),
+        GemvOp: (at.GEMV, TraceBuilder.gemv),
+        LdwOp: (at.LDW, TraceBuilder.ldw),
+        VrunOp: (at.VRUN, TraceBuilder.vrun),
+        LdtOp: (at.LDT, TraceBuilder.ldt),
+    }
+)
 
 
 def _control_kind(instruction: Instruction) -> int:
