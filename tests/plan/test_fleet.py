@@ -355,6 +355,56 @@ def test_tiny_fleets_are_as_good_as_the_best_of_all(rates, prices, caps, growth)
     assert found.cost == pytest.approx(brute_force(demand, market), abs=SOLVER_MUSD)
 
 
+def with_entries_and_lots(
+    demand: Demand, market: Market, entries: tuple[int, int], lots: tuple[int, int]
+) -> tuple[Demand, Market]:
+    """Chips of which the first one bought costs more, sold in lots; a cap is so many lots."""
+    chips = {
+        chip.id: replace(chip, entry=float(entry))
+        for chip, entry in zip(market.chips.values(), entries, strict=True)
+    }
+    offers = tuple(
+        replace(offer, lot=lot, caps=tuple(cap * lot for cap in offer.caps))
+        for offer, lot in zip(market.offers, lots, strict=True)
+    )
+    return demand, replace(market, chips=chips, offers=offers)
+
+
+def brute_force_with_entries(demand: Demand, market: Market) -> float:
+    """Try every purchase of whole lots; an entry is paid for two months of 48. Million USD."""
+    counts = [range(0, int(cap) + 1, offer.lot) for offer in market.offers for cap in offer.caps]
+    entries = [chip.entry * 2 / 48 / 1e6 for chip in market.chips.values()]
+    return min(
+        _cost(demand, market, tried)
+        + sum(entry for n, entry in enumerate(entries) if tried[2 * n] + tried[2 * n + 1])
+        for tried in every(*counts)
+    )
+
+
+LOTS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+ENTRIES = st.tuples(st.integers(0, 200_000), st.integers(0, 200_000))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(growth=st.floats(0, 1), entries=ENTRIES, lots=LOTS, **SIZES)
+def test_tiny_fleets_enter_the_right_chips(rates, prices, caps, growth, entries, lots) -> None:
+    """Entries decided with divisible lots lost up to a quarter here."""
+    demand, market = with_entries_and_lots(*toy(rates, prices, caps, growth), entries, lots)
+    found = plan_course(demand, market, "base", gap=0.0)
+    assert found.cost == pytest.approx(brute_force_with_entries(demand, market), abs=SOLVER_MUSD)
+
+
+def test_two_steps_are_never_further_off_than_their_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instance that two steps lose most on among 60 drawn ones."""
+    tiny = toy((798, 722), (24_113, 162_056), (0, 2, 3, 0), 0.9252707)
+    case = with_entries_and_lots(*tiny, entries=(180_031, 158_461), lots=(3, 3))
+    best = brute_force_with_entries(*case)
+    monkeypatch.setattr("jiriki.plan.fleet.solve.ONE_STEP_COLUMNS", 0)
+    course = plan_course(*case, "base", gap=0.0)
+    assert course.cost > best * 1.05
+    assert course.cost * (1 - course.gap) <= best + SOLVER_MUSD
+
+
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(growth=st.floats(0, 1), more=st.floats(0, 1), **SIZES)
 def test_cost_never_falls_when_demand_grows(rates, prices, caps, growth, more) -> None:

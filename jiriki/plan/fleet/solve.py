@@ -1,7 +1,8 @@
 """Solving a fleet: HiGHS through SciPy, what its constraints are worth, why there is no fleet.
 
-Two steps: first which chips enter the fleet at all, with divisible lots (its optimum bounds every
-fleet's cost from below); then whole lots with the entries fixed. Where no whole lots fit them, the
+A small fleet is solved in one step. A large one in two: first which chips enter the fleet at all,
+with divisible lots (its optimum bounds every fleet's cost from below); then whole lots with the
+entries fixed, which may not be the best ones once lots are whole. Where no whole lots fit them, the
 next best entries are tried. The gap that a `Solution` states is between its cost and that bound.
 
 In: a `Problem`. Out: a `Solution` and how far from the optimum it may be; `Worth` of constraints
@@ -24,6 +25,7 @@ from jiriki.plan.fleet.milp import AT_LEAST, AT_MOST, EQUAL, Problem, Row
 
 GAP = 2e-3  # of the cost, between the fleet and the best one possible
 TIME_LIMIT_S = 60.0  # of each step
+ONE_STEP_COLUMNS = 300  # at most, of a fleet that is solved in one step
 _OPTIMAL, _INFEASIBLE = 0, 2  # as scipy.optimize.milp reports
 _TOLERANCE = 1e-7
 
@@ -56,9 +58,10 @@ def solve(problem: Problem, gap: float = GAP) -> Solution:
     gap: share of the cost at which each step may stop.
     """
     bound, tried = None, []
+    steps = bool(problem.entered) and len(problem.cost) > ONE_STEP_COLUMNS
     while True:
         lower, upper = list(problem.lower), list(problem.upper)
-        if problem.entered:
+        if steps:
             first = _entries(problem, tried, gap / 10)
             if first.status == _INFEASIBLE:
                 break
@@ -69,7 +72,7 @@ def solve(problem: Problem, gap: float = GAP) -> Solution:
         second = _milp(problem, problem.rows, problem.whole, lower, upper, gap)
         if second.status != _INFEASIBLE:
             return _solution(problem, _known(second), bound)
-        if not problem.entered:
+        if not steps:
             break
     raise InfeasibleError(why_infeasible(problem))
 
