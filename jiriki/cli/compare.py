@@ -56,7 +56,7 @@ def run(request: Request, as_json: bool) -> None:
     screen = Screen("compare", as_json)
     day = date.today() if request.on is None else read_date(request.on, "--on")
     with screen.step(f"comparing chips for {request.workload}"):
-        made = compare(
+        comparison = compare(
             request.workload,
             _names(request.chips),
             on=day,
@@ -67,8 +67,10 @@ def run(request: Request, as_json: bool) -> None:
         )
     files = {}
     if request.out is not None:
-        files["report"] = str(write_text(request.out, compare_page(made, origin_of(sys.argv))))
-    screen.result({**payload(made), "files": files}, lambda: _tables(made, files))
+        files["report"] = str(
+            write_text(request.out, compare_page(comparison, origin_of(sys.argv)))
+        )
+    screen.result({**payload(comparison), "files": files}, lambda: _tables(comparison, files))
 
 
 def _names(text: str | None) -> list[str]:
@@ -91,16 +93,16 @@ def _graph_of(workload: str, screen: Screen) -> GraphOf | None:
     return make
 
 
-def _tables(made: Comparison, files: Mapping[str, str]) -> Iterable[RenderableType]:
-    yield rich_table(result_sheet(made))
-    yield rich_table(economy_sheet(made))
-    if made.checks:
-        yield rich_table(checks_sheet(made))
-    missing = missing_sheet(made)
+def _tables(comparison: Comparison, files: Mapping[str, str]) -> Iterable[RenderableType]:
+    yield rich_table(result_sheet(comparison))
+    yield rich_table(economy_sheet(comparison))
+    if comparison.checks:
+        yield rich_table(checks_sheet(comparison))
+    missing = missing_sheet(comparison)
     if missing:
         yield rich_table(missing)
-    yield rich_table(sourcing_sheet(made))
-    yield summary(made)
+    yield rich_table(sourcing_sheet(comparison))
+    yield summary(comparison)
     yield f"{known_text()}; {DISCLAIMER}."
     for key, path in files.items():
         yield f"{key:<16} {path}"

@@ -35,22 +35,22 @@ def plan(demand: Path, out: Path | None, as_json: bool) -> None:
     """Plan the fleet, write the page where asked, print."""
     screen = Screen("plan", as_json)
     with screen.step(f"planning {demand.name}"):
-        made = plan_fleet(load_demand(demand))
+        fleet_plan = plan_fleet(load_demand(demand))
     files = {}
     if out is not None:
-        files["report"] = str(write_text(out, plan_page(made, origin_of(sys.argv))))
-    screen.result({**payload(made), "files": files}, lambda: _page(made, files))
+        files["report"] = str(write_text(out, plan_page(fleet_plan, origin_of(sys.argv))))
+    screen.result({**payload(fleet_plan), "files": files}, lambda: _page(fleet_plan, files))
 
 
-def _page(made: Plan, files: Mapping[str, str]) -> Iterable[RenderableType]:
-    base = made.base
-    yield rich_table(summary_sheet(made))
-    yield from story(made)
+def _page(fleet_plan: Plan, files: Mapping[str, str]) -> Iterable[RenderableType]:
+    base = fleet_plan.base
+    yield rich_table(summary_sheet(fleet_plan))
+    yield from story(fleet_plan)
     yield ""
     for sheet in (
         fleet_sheet(base), purchases_sheet(base), services_sheet(base),
         dependence_sheet(base, "vendor"), dependence_sheet(base, "made_in"), money_sheet(base),
-        bindings_sheet(base), supplies_sheet(made, base), events_sheet(made),
+        bindings_sheet(base), supplies_sheet(fleet_plan, base), events_sheet(fleet_plan),
     ):  # fmt: skip
         if sheet.rows:
             yield rich_table(sheet)

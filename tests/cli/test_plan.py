@@ -63,6 +63,29 @@ def test_the_terminal_tells_the_decision(jiriki, demand: Path) -> None:
         assert said in out
 
 
+def test_small_amounts_keep_their_digits(jiriki, demand: Path) -> None:
+    """Three scenarios of this size cost less than 0.2 million USD each, and not the same."""
+    costs = next(
+        line.split()[-3:] for line in jiriki("plan", demand).out.splitlines()
+        if "cost of the plan, million USD" in line
+    )  # fmt: skip
+    made = json.loads(jiriki("plan", demand, "--json").out)["scenarios"]
+    exact = [made[scenario]["cost_musd"] for scenario in ("low", "base", "high")]
+    assert len(set(costs)) == 3
+    assert [float(cost) for cost in costs] == pytest.approx(exact, rel=5e-3)
+
+
+def test_rules_are_those_of_the_day_on_which_the_plan_knows_them(jiriki, demand: Path) -> None:
+    known = json.loads(jiriki("plan", demand, "--json").out)["rules"]
+    assert known.startswith("Export rules known as of 2026-")
+    demand.write_text(SMALL.replace("months = 3", "months = 3\nknown_on = 2025-08-29"))
+    said = json.loads(jiriki("plan", demand, "--json").out)
+    assert said["rules"] == (
+        "Export rules as published by 2025-08-29 (known_on); later ones are left out"
+    )
+    assert said["story"][-1] == f"{said['rules']}; not legal advice."
+
+
 def test_names_are_text_not_markup(jiriki, demand: Path, tmp_path: Path) -> None:
     demand.write_text(SMALL.replace('"Small"', '"<b>[red]Small"'))
     page = tmp_path / "plan.html"

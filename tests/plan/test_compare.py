@@ -83,6 +83,14 @@ def test_payload_is_one_plain_object() -> None:
     assert "power is not published" in rows["tpu-v5e"]["cost_reason"]
 
 
+def test_sourcing_says_by_what_a_licence_is_needed() -> None:
+    """In August 2025: H200 by class and letter, H20 by letter alone, L4 by class alone."""
+    sheet = sourcing_sheet(compare("llama-3.1-8b", ["h200", "h20", "l4"], on=date(2025, 8, 29)))
+    licence, letter = sheet.heads.index("licence by class"), sheet.heads.index("by letter")
+    needed = {row[0]: (row[licence], row[letter]) for row in sheet.rows}
+    assert needed == {"h200": ("needed",) * 2, "h20": ("no", "needed"), "l4": ("needed", "no")}
+
+
 def test_export_class_is_that_of_the_day() -> None:
     early, late = (
         compare("resnet50", ["h20"], on=on).rows[0].export for on in (date(2024, 1, 1), DAY)

@@ -6,6 +6,7 @@ In: a Comparison. Out: Sheets for a terminal or a page; a dict of plain values.
 from typing import Any
 
 from jiriki.export_control import ExportResult, known_text, load_rulebook
+from jiriki.export_control.classify import HOME
 from jiriki.plan.compare.compare import Comparison, Row
 from jiriki.predict.calibrate import Check
 from jiriki.report.quantities import seconds
@@ -96,7 +97,8 @@ def _brief(value: float) -> str:
 def sourcing_sheet(comparison: Comparison) -> Sheet:
     """Say where each chip comes from and what the rules of the day say of its supply."""
     heads = (
-        "chip", "designer", "made by", "memory", "letters: licence", "foundry rule", "users",
+        "chip", "designer", "made by", "memory", "licence by class", "by letter", "foundry rule",
+        "users",
     )  # fmt: skip
     rows = tuple(
         (
@@ -104,15 +106,18 @@ def sourcing_sheet(comparison: Comparison) -> Sheet:
             f"{row.product.designer} ({row.product.designer_country})",
             f"{row.product.foundry} ({row.product.made_in})",
             row.product.dram_kind,
-            *(_short(row.export, topic) for topic in ("letters", "foundry", "user")),
+            *(_short(row.export, topic) for topic in ("licence", "letters", "foundry", "user")),
         )
         for row in comparison.rows
     )
-    return Sheet(f"sourcing on {comparison.on}", heads, rows)
+    title = f"sourcing on {comparison.on}, export rules for {HOME}"
+    return Sheet(title, heads, rows)
 
 
 # What the rules say, in a word or two for a table; JSON has it in full.
 _SHORT = {
+    "licence needed": "needed",
+    "no licence by class": "no",
     "licence needed whatever the class": "needed",
     "below the line": "no",
     "not named by the letters": "no",
@@ -176,11 +181,16 @@ def checks_sheet(comparison: Comparison) -> Sheet:
 def summary(comparison: Comparison) -> str:
     """Return the one sentence on how far to believe the predictions."""
     held = [check for check in comparison.checks if not check.result.calibration]
+    fitted = len(comparison.checks) - len(held)
+    calibration = f"; {fitted} calibrated the engine (marked c)" if fitted else ""
     if comparison.held_out_error is None:
-        return "No held-out published result of this workload on these chips: ranges only."
+        return (
+            "No published result of this workload on these chips was held out: how wrong a "
+            f"prediction is, its range alone says{calibration}."
+        )
     return (
-        f"Median error {comparison.held_out_error:.1%} on {len(held)} published results that "
-        f"calibrated nothing; {len(comparison.checks) - len(held)} others did (marked c)."
+        f"Median error {comparison.held_out_error:.1%} on {len(held)} published results that were "
+        f"held out{calibration}."
     )
 
 

@@ -32,8 +32,8 @@ def story(plan: Plan) -> list[str]:
     home, objective = plan.demand.home, plan.demand.economics.objective
     said = [
         f"{text(first.month)} to {text(last.month)}, base demand: {_bought(base)} It costs "
-        f"{base.cost:,.1f} million USD ({objective}; at most {100 * base.gap:.1f} % above the "
-        f"least possible); {_spent(base):,.1f} are paid for chips, hosts and entries in these "
+        f"{millions(base.cost)} million USD ({objective}; at most {100 * base.gap:.1f} % above the "
+        f"least possible); {millions(_spent(base))} are paid for chips, hosts and entries in these "
         f"months. {100 * base.served_share:.1f} % of the demand is served.",
         f"Of the demand of {text(last.month)}: by vendor {_shares(last.depends['vendor'])}; by "
         f"country of manufacture {_shares(last.depends['made_in'])}; "
@@ -53,8 +53,21 @@ def story(plan: Plan) -> list[str]:
         f"Not bought: {entry.supply}: {entry.why}." for entry in base.reasons if not entry.bought
     ]
     said += [f"{scenario} demand: {why}." for scenario, why in plan.impossible.items()]
-    said.append(f"{known_text()}; {DISCLAIMER}.")
+    said.append(f"{rules_text(plan)}; {DISCLAIMER}.")
     return said
+
+
+def rules_text(plan: Plan) -> str:
+    """Say until when the export rules of a plan are known."""
+    known_on = plan.demand.known_on
+    if known_on is None or known_on >= load_rulebook().known_until:
+        return known_text()
+    return f"Export rules as published by {known_on} (known_on); later ones are left out"
+
+
+def millions(value: float) -> str:
+    """Return an amount with one decimal, a small one with three figures."""
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def _bought(course: Course) -> str:
@@ -95,10 +108,10 @@ def summary_sheet(plan: Plan) -> Sheet:
     """Put the scenarios side by side."""
     courses = list(plan.courses.values())
     rows: list[tuple[str, Callable[[Course], str]]] = [
-        ("cost of the plan, million USD", lambda c: f"{c.cost:,.1f}"),
+        ("cost of the plan, million USD", lambda c: millions(c.cost)),
         ("at most above the least, %", lambda c: f"{100 * c.gap:.2f}"),
-        ("paid for chips, hosts, entries", lambda c: f"{_spent(c):,.1f}"),
-        ("energy, GWh", lambda c: f"{sum(m.energy_j for m in c.months) / _GWH:,.1f}"),
+        ("paid for chips, hosts, entries", lambda c: millions(_spent(c))),
+        ("energy, GWh", lambda c: millions(sum(m.energy_j for m in c.months) / _GWH)),
         ("demand served, %", lambda c: f"{100 * c.served_share:.1f}"),
         ("domestic at the end, %", lambda c: f"{100 * c.months[-1].domestic:.0f}"),
         ("chips at the end", lambda c: f"{sum(c.months[-1].owned.values()):,}"),
@@ -147,14 +160,18 @@ def money_sheet(course: Course) -> Sheet:
     rows = tuple(
         (
             text(m.month),
-            *(f"{million:,.2f}" for million in (
+            *(millions(amount) for amount in (
                 m.money.capital, m.money.upkeep, m.money.energy, m.money.unserved, m.money.spent,
             )),
             f"{m.energy_j / 3.6e9:,.0f}",
         )
         for m in course.months
     )  # fmt: skip
-    return Sheet("million USD a month; capital is amortised, paid is when it is due", heads, rows)
+    title = (
+        "million USD a month; paid, when it is due, overlaps with capital, which spreads it over "
+        "the chips' lives"
+    )
+    return Sheet(title, heads, rows)
 
 
 def dependence_sheet(course: Course, kind: str) -> Sheet:
@@ -291,7 +308,7 @@ def payload(plan: Plan) -> dict[str, Any]:
         "months": [text(month) for month in plan.demand.months],
         "known_on": plan.demand.known_on and plan.demand.known_on.isoformat(),
         "rules_known_until": load_rulebook().known_until.isoformat(),
-        "rules": known_text(),
+        "rules": rules_text(plan),
         "objective": plan.demand.economics.objective,
         "story": story(plan),
         "scenarios": {name: _course(course) for name, course in plan.courses.items()},
