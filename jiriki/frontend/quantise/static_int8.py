@@ -43,9 +43,11 @@ from jiriki.frontend.quantise.float_rewrites import (
     replace_sums,
     split_matrix_biases,
 )
+from jiriki.frontend.quantise.functions import nodes_of_functions
 from jiriki.frontend.quantise.names import tidy_names
 from jiriki.frontend.quantise.outliers import nodes_around, release, split_outliers
 from jiriki.frontend.quantise.softmax_ranges import softmax_ranges
+from jiriki.frontend.quantise.statistics import nodes_of_statistics
 
 QDQ_OPSET = 13  # per-axis DequantizeLinear
 
@@ -85,7 +87,13 @@ def quantise_onnx(
     prepared = prepare_float(loaded)
     in_float = split_outliers(prepared, feeds)
     overrides = _overrides(prepared) | _range_overrides(softmax_ranges(prepared, feeds))
-    nodes = [*exclude, *infinite_nodes(prepared), *nodes_around(prepared, in_float)]
+    nodes = [
+        *exclude,
+        *infinite_nodes(prepared),
+        *nodes_around(prepared, in_float),
+        *nodes_of_statistics(prepared),
+        *nodes_of_functions(prepared),
+    ]
     try:
         quantised = _quantise_static(prepared, feeds, overrides, nodes, method)
     except Exception as error:  # the quantiser asserts and raises what NumPy and ONNX raise
