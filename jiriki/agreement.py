@@ -5,14 +5,15 @@ simulator (cycles) and the gates (both), with events. Out: a `Verification`: wha
 first place where it does.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from jiriki.chip import ChipConfig
 from jiriki.errors import JirikiError
 from jiriki.isa.assembly import format_instruction
+from jiriki.numerics.accuracy import Accuracy, Outputs, output_accuracy
 from jiriki.program import Event, Program, Run
 from jiriki.program.host import Inputs
 from jiriki.program.layer_names import with_layer_names
@@ -67,6 +68,7 @@ class Verification:
     instructions_off: int  # issue, start or end in another cycle than predicted
     first_off: Difference | None  # the first of them
     counters_off: tuple[str, ...]  # "UNIT reason: predicted n, found m"
+    accuracy: Mapping[str, Accuracy] = field(default_factory=dict)  # of outputs against float
 
     def __repr__(self) -> str:
         """Return one line: what agrees, or how much does not."""
@@ -92,9 +94,12 @@ class Verification:
         )
 
 
-def run_engines(program: Program, chip: ChipConfig, inputs: Inputs) -> Verification:
+def run_engines(
+    program: Program, chip: ChipConfig, inputs: Inputs, exact: Outputs | None = None
+) -> Verification:
     """Run the two simulators and the gates on the same inputs, and compare.
 
+    exact: outputs of the float model, for `Verification.accuracy`.
     Needs the packages of the extra `rtl`; the first use of a chip compiles its gates. Raises
     ProgramError for inputs that are not the program's, RtlError for gates that do not end.
     """
@@ -105,7 +110,9 @@ def run_engines(program: Program, chip: ChipConfig, inputs: Inputs) -> Verificat
     timing = TimingEngine(chip).run(program, inputs, events=True)
     limit = PATIENCE * (timing.cycles or 0) + 2 * QUIET_CYCLES
     gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
-    return compare_runs(program, functional, timing, gates)
+    found = compare_runs(program, functional, timing, gates)
+    pairs = [] if exact is None else [(gates.outputs or {}, exact)]
+    return replace(found, accuracy=output_accuracy(pairs))
 
 
 def compare_runs(program: Program, functional: Run, timing: Run, gates: Run) -> Verification:

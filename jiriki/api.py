@@ -21,6 +21,7 @@ from jiriki.cost.process import DEFAULT_PROCESS, load_process
 from jiriki.engines import load_engine
 from jiriki.errors import JirikiError
 from jiriki.extras import how_to_install, missing_modules
+from jiriki.frontend import reference_outputs
 from jiriki.graph import Graph
 from jiriki.models import (
     DEFAULT_CHIP,
@@ -31,12 +32,14 @@ from jiriki.models import (
     Sampler,
     Shapes,
     Values,
+    float_model,
     open_model,
     read_arrays,
     read_samples,
     split_samples,
     take_onnx,
 )
+from jiriki.numerics.accuracy import output_accuracy
 from jiriki.program import Engine, Program, Run
 from jiriki.program.check import check
 from jiriki.program.host import host_parameters
@@ -164,6 +167,7 @@ def run(
     *,
     chip: Chip | None = None,
     parameters: Mapping[str, int] | None = None,
+    against: Model | None = None,
 ) -> Run:
     """Run a program on an engine.
 
@@ -174,6 +178,8 @@ def run(
       (both, on the simulated gates), `"board"`, the name of an installed plug-in, or an Engine.
     - `chip`: the chip the program was compiled for, when that is not of the catalogue.
     - `parameters`: the integers of a program with host parameters, by name, 32 bits each.
+    - `against`: the `Model` that was compiled; `Run.accuracy` then says how far the outputs are
+      from the float model's.
 
     Returns a `Run`. Raises ProgramError for inputs or parameters that are not the program's,
     EngineError for an engine that is not there, ApiError for an argument of another type.
@@ -192,7 +198,10 @@ def run(
     program, config, feed = _bound(program, chip, inputs, parameters)
     if isinstance(engine, str):
         engine = load_engine(engine, config)
-    return engine.run(program, feed)
+    ran = engine.run(program, feed)
+    if against is None or ran.outputs is None:
+        return ran
+    return replace(ran, accuracy=output_accuracy([(ran.outputs, _exact(against, feed))]))
 
 
 def profile(
@@ -231,10 +240,11 @@ def verify(
     *,
     chip: Chip | None = None,
     parameters: Mapping[str, int] | None = None,
+    against: Model | None = None,
 ) -> Verification:
     """Run a program on both simulators and on the gates, and compare every element and cycle.
 
-    - `program`, `inputs`, `chip`, `parameters`: as `jiriki.run` takes them.
+    - `program`, `inputs`, `chip`, `parameters`, `against`: as `jiriki.run` takes them.
 
     Needs the packages of the extra `rtl`; the first use of a chip compiles its gates (a minute for
     a small one). Returns a `Verification`; `Verification.agrees` is the answer. Raises what
@@ -247,7 +257,19 @@ def verify(
     """
     if missing := missing_modules("rtl"):
         raise ApiError(f"verify needs {missing[0]}; install with: {how_to_install('rtl')}")
-    return run_engines(*_bound(program, chip, inputs, parameters))
+    program, config, feed = _bound(program, chip, inputs, parameters)
+    exact = None if against is None else _exact(against, feed)
+    return run_engines(program, config, feed, exact)
+
+
+def _exact(model: Model, feed: Feed) -> Feed:
+    """Return the outputs of the float model behind a model."""
+    original = float_model(model)
+    if original is None:
+        raise ApiError(
+            f"{model!r} was not quantised here; load the float model with calibration to compare"
+        )
+    return reference_outputs(original, feed)
 
 
 def _chip(chip: Chip) -> ChipConfig:

@@ -20,7 +20,7 @@ import numpy as np
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.errors import JirikiError
 from jiriki.files import home_folder, kept_bytes
-from jiriki.frontend import NotQuantisedError, import_onnx, quantise_onnx
+from jiriki.frontend import NotQuantisedError, import_onnx, is_quantised, quantise_onnx
 from jiriki.frontend.onnx.load import load_model
 from jiriki.frontend.zoo import ZooModel, list_models
 from jiriki.frontend.zoo import load as load_from_zoo
@@ -91,6 +91,13 @@ class Model:
             raise ModelError(
                 f"{error} (or pass --calibration FILE.npz, and it is quantised on the way)"
             ) from error
+
+
+def float_model(model: Model) -> OnnxModel | None:
+    """Return the float model behind a model; None for what was quantised or compiled elsewhere."""
+    if model.original is not None or model.onnx is None:
+        return model.original
+    return None if is_quantised(model.onnx) else model.onnx
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,9 @@ def run(
         typer.Option(help="An .npz of arrays by input name, or a file that the model reads."),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz.")] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Say what each layer loses against the float model.")
+    ] = False,
     calibration: Calibration = None,
     shape: Shapes = None,
     fix: Values = None,
@@ -102,7 +105,10 @@ def run(
 
     keep_inputs((model, chip, calibration, input), (output,))
     reading = Reading(calibration, parse_shapes(shape), parse_values(fix), arrays_of(input))
-    run(Request(model, reading, chip, engine, effort, photos, input, output, process, port), json)
+    request = Request(
+        model, reading, chip, engine, effort, photos, input, output, process, port, layers
+    )
+    run(request, json)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)

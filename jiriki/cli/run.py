@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
+from jiriki.cli.accuracy import accuracy_payload, accuracy_tables, float_session, layer_payload
 from jiriki.cli.errors import CliError
 from jiriki.cli.meaning import meaning_payload, meaning_tables
 from jiriki.cli.screen import Screen
@@ -47,6 +48,7 @@ class Request:
     output: Path | None = None
     process: str = DEFAULT_PROCESS  # of the energy estimate
     port: str | None = None  # of an engine that is a board
+    layers: bool = False  # say what each layer loses against the float model
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Answer:
     reference: Outputs | None
     wall_s: float
     cycles: int | None = None  # that the engine counted
+    float: Outputs | None = None  # the float model's
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,20 @@ def run(request: Request, as_json: bool) -> None:
     payload = _payload(request, model, built, answers, inputs[0][1])
     if request.photos:
         payload |= _photo_scores(model, answers, screen)
+    payload["accuracy"] = accuracy_payload(outputs_of(answers))
+    if request.layers:
+        payload["layer_accuracy"] = layer_payload(model, [feed for _, feed in inputs], screen)
     screen.result(payload, lambda: _tables(model, payload, answers))
 
 
 def _check(request: Request) -> None:
     if request.photos and (request.input or request.output):
         raise CliError("--photos brings its own inputs; leave --input and --output out")
+
+
+def outputs_of(answers: Sequence[Answer]) -> list[tuple[Outputs, Outputs]]:
+    """Return the outputs of the chip and of the float model, where both are there."""
+    return [(one.chip, one.float) for one in answers if one.chip and one.float]
 
 
 def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
@@ -141,6 +152,7 @@ def answer(
 ) -> Iterator[Answer]:
     """Yield the answers, each with the reference's when the model is there to make it."""
     session = reference_session(model.onnx) if model.onnx is not None else None
+    exact = float_session(model)
     for label, feed in screen.each(f"running {model.name} on {engine.name}", inputs):
         began = perf_counter()
         ran = engine.run(built.program, feed)
@@ -149,7 +161,8 @@ def answer(
         reference = None
         if session and outputs is not None:
             reference = run_reference(session, feed)
-        yield Answer(label, outputs, reference, wall_s, ran.cycles)
+        floats = run_reference(exact, feed) if exact and outputs is not None else None
+        yield Answer(label, outputs, reference, wall_s, ran.cycles, floats)
 
 
 def compare(answers: Iterable[Answer]) -> Comparison:
@@ -248,6 +261,7 @@ def _tables(
     model: Model, payload: Mapping[str, Any], answers: Sequence[Answer]
 ) -> Iterable[RenderableType]:
     yield rich_table(Sheet(f"{payload['model']} on {payload['chip']}", ("", ""), _rows(payload)))
+    yield from accuracy_tables(payload["accuracy"], payload.get("layer_accuracy"))
     if model.zoo is not None:
         yield from meaning_tables(model, payload, answers[0].label)
     elif "outputs" in payload:

@@ -16,11 +16,13 @@ from rich.console import RenderableType
 
 from jiriki.agreement import PATIENCE, Verification, compare_runs
 from jiriki.chip import ChipConfig
+from jiriki.cli.accuracy import accuracy_payload, accuracy_tables, float_session, layer_payload
 from jiriki.cli.errors import CliError
 from jiriki.cli.extras import need_extra
 from jiriki.cli.run import Feed, check_names, one_input
 from jiriki.cli.screen import Screen
-from jiriki.models import Built, Reading, build, check_by_hand, open_model
+from jiriki.frontend import run_reference
+from jiriki.models import Built, Model, Reading, build, check_by_hand, open_model
 from jiriki.program import Run
 from jiriki.report.tables import Sheet, rich_table
 from jiriki.sim.functional import FunctionalEngine
@@ -71,8 +73,11 @@ def verify(request: Request, as_json: bool) -> None:
         "counters_off": list(found.counters_off),
         "first": _first(found),
         "agrees": found.agrees,
+        "accuracy": _accuracy(model, feed, gates),
         "wall_s": {"build": build_s, "rtl": rtl_s},
     }
+    if request.layers:
+        payload["layer_accuracy"] = layer_payload(model, [feed], screen)
     screen.result(payload, lambda: _tables(payload, found, request))
     if not found.agrees:
         raise typer.Exit(1)
@@ -129,6 +134,14 @@ def _run_gates(
     return run, perf_counter() - began
 
 
+def _accuracy(model: Model, feed: Feed, gates: Run) -> dict[str, Any] | None:
+    """Compare the gates' outputs with the float model's."""
+    session = float_session(model)
+    if session is None or gates.outputs is None:
+        return None
+    return accuracy_payload([(gates.outputs, run_reference(session, feed))])
+
+
 def _first(found: Verification) -> dict[str, Any] | None:
     if found.first_off is None:
         return None
@@ -158,6 +171,7 @@ def _tables(
     what = f", all {payload['layers']} layers" if payload["layers"] else ""
     title = f"{payload['model']} on the gates of {payload['chip']}{what}"
     yield rich_table(Sheet(title, ("", ">"), rows))
+    yield from accuracy_tables(payload["accuracy"], payload.get("layer_accuracy"))
     if found.wrong is not None:
         place = ", ".join(map(str, found.wrong.place))
         yield (

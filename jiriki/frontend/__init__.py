@@ -18,6 +18,7 @@ from jiriki.frontend.errors import (
     UnsupportedOperatorError,
 )
 from jiriki.frontend.onnx.import_onnx import import_onnx
+from jiriki.frontend.onnx.layer_accuracy import LayerAccuracy, is_quantised, layer_accuracies
 from jiriki.frontend.onnx.reference import reference_outputs, reference_session, run_reference
 from jiriki.frontend.onnx.registry import supported_operators
 from jiriki.frontend.quantise.static_int8 import quantise_onnx
@@ -25,12 +26,15 @@ from jiriki.frontend.quantise.static_int8 import quantise_onnx
 __all__ = [
     "CalibrationError",
     "FrontendError",
+    "LayerAccuracy",
     "ModelFileError",
     "NotQuantisedError",
     "OpenShapeError",
     "ReferenceRunError",
     "UnsupportedOperatorError",
     "import_onnx",
+    "is_quantised",
+    "layer_accuracies",
     "quantise_onnx",
     "reference_outputs",
     "reference_session",

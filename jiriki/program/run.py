@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from jiriki.numerics.accuracy import Accuracy
 from jiriki.program.notebook import html_table
 from jiriki.program.program import Program
 
@@ -61,6 +62,8 @@ class Run:
     events: tuple[Event, ...] = ()  # an instruction each, when they were asked for
     layer_cycles: Mapping[str, int] = field(default_factory=dict)  # layer -> MX+VX span in cycles
     wall_s: float = 0.0  # seconds that the engine took on this machine
+    accuracy: Mapping[str, Accuracy] = field(default_factory=dict)
+    """Of each output against the float model, where one was passed to compare with."""
 
     def __repr__(self) -> str:
         """Return one line without arrays."""
@@ -82,6 +85,7 @@ class Run:
         rows += [(f"parameter {name}", f"{value:,}") for name, value in self.parameters.items()]
         outputs = (self.outputs or {}).items()
         rows += [(f"output {name}", f"{v.dtype}{list(v.shape)}") for name, v in outputs]
+        rows += [(f"{name} against float", str(of)) for name, of in self.accuracy.items()]
         return html_table(f"Run on engine {self.engine}", ("", ">"), rows) + _units_html(self)
 
 
