@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,30 @@ def test_mistake_is_one_line(jiriki: Callable, arguments: tuple[str, ...], said:
     result = jiriki(*arguments)
     assert (result.code, result.out) == (1, "")
     assert said in result.err and result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["export-check", "cost", "products"])
+def test_a_die_of_nothing_is_refused_in_one_line(
+    jiriki: Callable, tmp_path: Path, command: str
+) -> None:
+    text = (resources.files("jiriki.products") / "catalogue" / "h20.toml").read_text("utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("value = 814", "value = 0"), "utf-8")
+    result = jiriki(command, path)
+    assert result.code == 1 and result.err.count("\n") == 1
+    assert "product mine: die_area = 0 must be above 0" in result.err
+
+
+def test_a_product_s_toml_is_read_again_when_it_has_changed(
+    jiriki: Callable, tmp_path: Path
+) -> None:
+    text = (resources.files("jiriki.products") / "catalogue" / "h20.toml").read_text("utf-8")
+    path = tmp_path / "mine.toml"
+    tpp = []
+    for peak in (296, 400):  # int8 and fp8; TPP is 8 bits times the peak, fp16 stays at 2,368
+        path.write_text(text.replace("value = 296", f"value = {peak}"), "utf-8")
+        tpp.append(json.loads(jiriki("export-check", path, "--json").out)["tpp"])
+    assert tpp == [2368, 3200]
 
 
 def test_products_lists_ranges_and_doubts(jiriki: Callable) -> None:
