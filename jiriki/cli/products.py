@@ -28,25 +28,26 @@ _SHOWN = {
 
 def products(id: str | None, as_json: bool) -> None:
     """List the products, or every figure of one."""
-    found = [load_product(id)] if id else list(load_products())
-    payload = {"products": [asdict(one) for one in found]}
+    listed = [load_product(id)] if id else list(load_products())
+    payload = {"products": [asdict(product) for product in listed]}
     legend = f"{_UNVERIFIED} unverified; a-b: sources differ; empty: not published"
-    parts = _figures(found[0]) if id else [rich_table(products_sheet(found))]
+    parts = _figures(listed[0]) if id else [rich_table(products_sheet(listed))]
     Screen("products", as_json).result(payload, lambda: [*parts, legend])
 
 
-def products_sheet(found: Iterable[Product]) -> Sheet:
+def products_sheet(listed: Iterable[Product]) -> Sheet:
     """Return one row a product."""
     heads = (
         "chip", "made in", ">int8", ">fp16", ">memory", ">TB/s", ">W", ">mm2", ">kUSD",
     )  # fmt: skip
     rows = tuple(
         (
-            one.id, one.made_in, number(one.peak.get("int8")),
-            number(one.peak.get("fp16")), f"{number(one.dram)} {one.dram_kind}",
-            number(one.dram_bandwidth), number(one.tdp), number(one.die_area), number(one.price),
+            product.id, product.made_in, number(product.peak.get("int8")),
+            number(product.peak.get("fp16")), f"{number(product.dram)} {product.dram_kind}",
+            number(product.dram_bandwidth), number(product.tdp), number(product.die_area),
+            number(product.price),
         )
-        for one in found
+        for product in listed
     )  # fmt: skip
     return Sheet("products (dense peaks in TOPS or TFLOPS, memory in GB)", heads, rows)
 
@@ -61,12 +62,12 @@ def number(figure: Figure | None) -> str:
     return text + (_UNVERIFIED if figure.unverified else "")
 
 
-def _figures(one: Product) -> list[RenderableType]:
+def _figures(product: Product) -> list[RenderableType]:
     """Return every field of a product, its sources numbered and spelled out below."""
     rows: list[tuple[str, ...]] = []
     sources: dict[str, int] = {}
-    for field in fields(one):
-        value: Any = getattr(one, field.name)
+    for field in fields(product):
+        value: Any = getattr(product, field.name)
         named = value.items() if field.name == "peak" else [("", value)]
         for format_name, item in named:
             name = f"{field.name} {format_name}".strip()
@@ -76,5 +77,5 @@ def _figures(one: Product) -> list[RenderableType]:
                 rows.append((name, f"{number(item)} {unit}", item.date, f"[{mark}]"))
             elif item is not None:
                 rows.append((name, f"{item}", "", ""))
-    sheet = Sheet(one.name, ("field", "value", "date", "source"), tuple(rows))
+    sheet = Sheet(product.name, ("field", "value", "date", "source"), tuple(rows))
     return [rich_table(sheet), *(f"[{mark}] {source}" for source, mark in sources.items())]

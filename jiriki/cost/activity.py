@@ -45,6 +45,7 @@ class Activity:
         return Activity(*(getattr(self, n) + getattr(other, n) for n in _NAMES))
 
     def times(self, count: int) -> "Activity":
+        """Return the counts of that many runs."""
         return Activity(*(getattr(self, name) * count for name in _NAMES))
 
 

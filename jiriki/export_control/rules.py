@@ -96,6 +96,7 @@ class Rule:
         return tuple(dict.fromkeys(bound.of for bound in bounds))
 
     def holds_on(self, on: date) -> bool:
+        """Say whether the rule holds on a day."""
         return self.first <= on and (self.last is None or on <= self.last)
 
 

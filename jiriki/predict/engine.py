@@ -271,7 +271,7 @@ def _group(
 
 
 def _cache_bytes(chip: _Chip) -> float:
-    """Bytes of a key-value element: 8 bits where weights have at most 8."""
+    """Return the bytes of a key-value element: 8 bits where weights have at most 8."""
     return 1 if chip.bits <= 8 else 2
 
 

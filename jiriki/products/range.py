@@ -36,10 +36,12 @@ class Range:
 
     @classmethod
     def of(cls, figure: Figure) -> "Range":
+        """Return the range of a figure."""
         return cls(figure.low, figure.base, figure.high)
 
     @classmethod
     def total(cls, parts: "Iterable[Range]") -> "Range":
+        """Return the sum of ranges, ends with ends."""
         total = ZERO
         for part in parts:
             total = total + part

@@ -79,6 +79,7 @@ class Table:
         return self._part(_merged(base.table, self.table), self.where)
 
     def has(self, key: str) -> bool:
+        """Say whether a key is given; it counts as known then."""
         self.asked.add(key)
         return key in self.table
 
@@ -102,12 +103,14 @@ class Table:
         return value
 
     def choice(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
+        """Read a text that is one of a few."""
         value = self.text(key, default)
         if value not in choices:
             raise self.error(f"{self.where}: {key} = {brief(value)}; choose {', '.join(choices)}")
         return value
 
     def flag(self, key: str, default: bool | None = None) -> bool:
+        """Read true or false."""
         value = self._value(key, default)
         if not isinstance(value, bool):
             raise self.error(
@@ -116,6 +119,7 @@ class Table:
         return value
 
     def whole(self, key: str, least: int, default: int | None = None) -> int:
+        """Read a whole number of at least `least`."""
         value = self._value(key, default)
         if type(value) is not int or not least <= value <= _MOST:
             raise self.error(
@@ -147,6 +151,7 @@ class Table:
         return read_date(value, f"{self.where}: {key}")
 
     def required_day(self, key: str) -> date:
+        """Read a date that must be there."""
         value = self.day(key)
         if value is None:
             raise self.error(f"{self.where}: {key} is missing; add the date")
@@ -163,6 +168,7 @@ class Table:
         return tuple(value)
 
     def texts_or_none(self, key: str) -> tuple[str, ...]:
+        """Read a list of texts, empty where there is none."""
         return self.texts(key) if self.has(key) else ()
 
     def rows(self, key: str, numbers: int) -> list[tuple[str, tuple[float, ...]]]:
@@ -230,6 +236,7 @@ class Table:
         self, key: str, unit: str, written: str | None = None, scale: float = 1.0,
         *, positive: bool = False,
     ) -> Figure | None:  # fmt: skip
+        """Read a figure, None where there is none."""
         return self.figure(key, unit, written, scale, positive=positive) if self.has(key) else None
 
     def figures(self, units: Mapping[str, str]) -> dict[str, Figure]:
@@ -246,6 +253,7 @@ class Table:
         return value
 
     def share_or_none(self, key: str) -> float | None:
+        """Read a share, None where there is none."""
         return self.share(key) if self.has(key) else None
 
     # -- tables within

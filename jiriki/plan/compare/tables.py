@@ -79,7 +79,7 @@ def _paid(row: Row) -> str:
 
 
 def _error(error: float | None, calibration: bool) -> str:
-    """A `c` marks an entry that the efficiencies were fitted to."""
+    """Write an error; a `c` marks an entry that the efficiencies were fitted to."""
     return "" if error is None else f"{error:+.0%}{' c' if calibration else ''}"
 
 

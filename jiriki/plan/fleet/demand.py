@@ -108,6 +108,7 @@ class Event:
     source: str
 
     def holds_on(self, day: date) -> bool:
+        """Say whether the event holds on a day."""
         return self.first <= day and (self.last is None or day <= self.last)
 
     def meets(self, other: "Event") -> bool:

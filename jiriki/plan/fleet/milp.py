@@ -67,6 +67,7 @@ class Problem:
     entered: dict[str, int] = field(default_factory=dict)  # chip
 
     def column(self, cost: float, lower: float, upper: float, whole: bool = False) -> int:
+        """Add a column; return its index."""
         self.cost.append(cost)
         self.lower.append(lower)
         self.upper.append(upper)
@@ -74,6 +75,7 @@ class Problem:
         return len(self.cost) - 1
 
     def group(self, kind: str, of: str, text: str, unit: str) -> int:
+        """Add a group of rows, one constraint in words; return its index."""
         self.groups.append(Group(kind, of, text, unit))
         return len(self.groups) - 1
 
@@ -81,6 +83,7 @@ class Problem:
         self, terms: dict[int, float], sense: str, limit: float,
         group: int | None = None, month: int | None = None,
     ) -> None:  # fmt: skip
+        """Add a row: the weighted columns against a limit."""
         self.rows.append(Row(terms, sense, limit, group, month))
 
 
@@ -113,6 +116,7 @@ class _Builder:
         self.problem = Problem()
 
     def build(self) -> Problem:
+        """Build the problem of a scenario."""
         self._fleet()
         self._services()
         self._supplies()
@@ -147,7 +151,7 @@ class _Builder:
     # -- the fleet
 
     def _fleet(self) -> None:
-        """A chip owned costs upkeep and idle power; what is retired is gone."""
+        """Add what a chip owned costs, upkeep and idle power; what is retired is gone."""
         p = self.problem
         for chip in self.market.chips.values():
             upkeep = self.costs.upkeep * (chip.paid + self.costs.host_price) / MILLION
@@ -168,7 +172,7 @@ class _Builder:
         )  # fmt: skip
 
     def _balance(self, chip: str) -> None:
-        """owned = owned before + arrivals + bought - retired."""
+        """Add: owned = owned before + arrivals + bought - retired."""
         p = self.problem
         offers = [offer for offer in self.market.offers if offer.chip == chip]
         for month in self.span:
@@ -179,7 +183,7 @@ class _Builder:
             p.row(terms, EQUAL, self._arrivals(chip, month))
 
     def _expiry(self, chip: str) -> None:
-        """By each month at least those are retired whose time is over."""
+        """Add: by each month at least those are retired whose time is over."""
         p = self.problem
         offers = [offer for offer in self.market.offers if offer.chip == chip]
         life = math.ceil(self.costs.life_months - _SLACK)
@@ -264,7 +268,7 @@ class _Builder:
             self._expiry(chip)
 
     def _entries(self) -> None:
-        """A chip that is bought at all costs its entry, unless the fleet has it already."""
+        """Add the entry of a chip that is bought at all, unless the fleet has it already."""
         p = self.problem
         stocked = {entry.chip for entry in self.demand.stock if entry.count}
         for chip in self.market.chips.values():

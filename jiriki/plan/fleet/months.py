@@ -38,6 +38,7 @@ def months_between(first: date, last: date) -> int:
 
 
 def days_of(month: date) -> int:
+    """Return the days of a month."""
     return monthrange(month.year, month.month)[1]
 
 
@@ -63,8 +64,10 @@ def span_text(months: list[date]) -> str:
 
 
 def text(month: date) -> str:
+    """Write a month as 2025-09."""
     return month.isoformat()[:7]
 
 
 def day_before(day: date, days: int) -> date:
+    """Return the day that lies so many days before."""
     return day - timedelta(days=days)

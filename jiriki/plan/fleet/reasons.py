@@ -192,4 +192,5 @@ def _why_not(
 
 
 def months_text(months: tuple[date, ...]) -> str:
+    """Write months as spans, such as 2025-09 to 2025-11."""
     return span_text(list(months))

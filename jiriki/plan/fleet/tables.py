@@ -250,6 +250,7 @@ def supplies_sheet(plan: Plan, course: Course) -> Sheet:
 
 
 def events_sheet(plan: Plan) -> Sheet:
+    """List the events by the day on which they begin."""
     rows = tuple(
         (f"{e.first}", f"{e.last or ''}", e.kind, ", ".join(e.of), e.name, e.source)
         for e in sorted(plan.demand.events, key=lambda event: event.first)
