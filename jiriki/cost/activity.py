@@ -16,7 +16,7 @@ from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
 from jiriki.isa.operations import Operation, by_operation
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Energy, Micro
+from jiriki.isa.words import DmaMode, DType, Energy, Micro
 from jiriki.program import Program
 from jiriki.program.stream import work_of
 
@@ -189,7 +189,7 @@ def _bytes(stream: Stream | None, elements: int, other: DType | None) -> int:
     """Return the bytes of a stream, none if it is of type `other`, which lies elsewhere."""
     if stream is None or stream.dtype is other:
         return 0
-    return elements * DTYPE_BYTES[stream.dtype]
+    return elements * stream.dtype.bytes
 
 
 def _chain(micros: Sequence[Micro], elements: int) -> Activity:

@@ -11,7 +11,7 @@ from jiriki.graph.graph import Graph, Port
 from jiriki.isa.control import Fence, Halt, Sig, Wait
 from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.program import Binding, Note, Program, ProgramError, Segment
-from jiriki.tiling.layout import DTYPE_NAMES, channel_axis
+from jiriki.tiling.layout import channel_axis
 from jiriki.tiling.tile_program import Buffer, Space, TensorPlace, TileOp, TileProgram
 
 DRAM_ALIGN = 64
@@ -99,7 +99,7 @@ def _binding(place: TensorPlace, ports: tuple[Port, ...], graph: Graph, plan: Sc
         address=plan.address[place.buffer],
         shape=type_.shape,
         axis=channel_axis(type_.shape),
-        dtype=DTYPE_NAMES[type_.dtype],
+        dtype=type_.dtype.numpy.name,
         external=port.external,
         scale=port.scale,
         zero_point=port.zero_point,

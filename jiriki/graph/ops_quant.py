@@ -225,18 +225,14 @@ def _dequantize(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     return (numerics.mul(numerics.int_to_fp32(centred), scale),)
 
 
-_FORMATS = {DType.I8: numerics.Format.INT8, DType.I32: numerics.Format.INT32}
-
-
 def _cast(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
     (x,) = arrays
     to = DType(text(attrs, "to"))
     if to is DType.F32:
         return (x if x.dtype == f32 else numerics.int_to_fp32(x),)
     if x.dtype == f32:
-        return (numerics.fp32_to_int(x, _FORMATS[to]),)
-    limits = np.iinfo(to.numpy)
-    return (np.clip(x, limits.min, limits.max).astype(to.numpy),)
+        return (numerics.fp32_to_int(x, to.format),)
+    return (np.clip(x, to.format.min, to.format.max).astype(to.numpy),)
 
 
 _POOL = {"kernel": "ints", "strides": "ints", "pads": "ints", "dilations": "ints"}

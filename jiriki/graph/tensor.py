@@ -11,10 +11,12 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import prod
+from typing import Self
 
 import numpy as np
 
 from jiriki.graph.errors import GraphError
+from jiriki.numerics import Format
 
 Attr = int | float | str | tuple[int, ...] | tuple[float, ...]
 
@@ -22,20 +24,28 @@ Attr = int | float | str | tuple[int, ...] | tuple[float, ...]
 class DType(Enum):
     """The element format of a tensor; the value is its name in the text form."""
 
-    I8 = "i8"
-    I16 = "i16"
-    I32 = "i32"
-    F32 = "f32"
+    format: Format
+
+    def __new__(cls, name: str, form: Format) -> Self:
+        row = object.__new__(cls)
+        row._value_ = name
+        row.format = form
+        return row
+
+    I8 = "i8", Format.INT8
+    I16 = "i16", Format.INT16
+    I32 = "i32", Format.INT32
+    F32 = "f32", Format.FP32
     # Only at the boundary (Port.external) or before the importer has lowered them:
-    U8 = "u8"
-    I64 = "i64"
-    BOOL = "bool"
-    F16 = "f16"
+    U8 = "u8", Format.UINT8
+    I64 = "i64", Format.INT64
+    BOOL = "bool", Format.BOOL
+    F16 = "f16", Format.FP16
 
     @property
     def numpy(self) -> np.dtype:
         """The NumPy dtype that holds it."""
-        return np.dtype(_NUMPY[self.value])
+        return self.format.dtype
 
     @property
     def bytes(self) -> int:
@@ -45,23 +55,11 @@ class DType(Enum):
     @classmethod
     def of(cls, dtype: np.dtype | type | str) -> DType:
         """Return the DType of a NumPy dtype; GraphError when there is none."""
-        name = np.dtype(dtype).name
-        for text, numpy_name in _NUMPY.items():
-            if numpy_name == name:
-                return cls(text)
-        raise GraphError(f"dtype {name} has no tensor format here; cast it in the model")
-
-
-_NUMPY = {
-    "i8": "int8",
-    "i16": "int16",
-    "i32": "int32",
-    "f32": "float32",
-    "u8": "uint8",
-    "i64": "int64",
-    "bool": "bool",
-    "f16": "float16",
-}
+        wanted = np.dtype(dtype)
+        for row in cls:
+            if row.numpy == wanted:
+                return row
+        raise GraphError(f"dtype {wanted.name} has no tensor format here; cast it in the model")
 
 
 @dataclass(frozen=True)

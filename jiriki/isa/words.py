@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Self
 
+from jiriki.numerics import Format
+
 
 class DmaMode(IntEnum):
     """What LD and ST do with each run."""
@@ -23,12 +25,30 @@ class DmaMode(IntEnum):
 class DType(IntEnum):
     """Element type of a stream."""
 
-    I8 = 0
-    I16 = 1
-    I32 = 2  # raw int32 in; out: fp32 rounded to nearest even and saturated
-    F32 = 3  # out: the 32 bits of v unchanged
-    BF16 = 4
-    ACC = 5  # stream 0 only: accumulator rows, raw int32; base is a row, plane rows per group
+    format: Format
+    meaning: str
+
+    def __new__(cls, code: int, form: Format, meaning: str) -> Self:
+        row = int.__new__(cls, code)
+        row._value_ = code
+        row.format, row.meaning = form, meaning
+        return row
+
+    I8 = 0, Format.INT8, "int8"
+    I16 = 1, Format.INT16, "int16"
+    I32 = 2, Format.INT32, "raw int32 in; out: fp32 rounded to nearest even and saturated"
+    F32 = 3, Format.FP32, "fp32; out: the 32 bits of v unchanged"
+    BF16 = 4, Format.BF16, "bf16"
+    ACC = (
+        5,
+        Format.INT32,
+        "stream 0 only: accumulator rows, raw int32; base is a row, plane rows per group",
+    )
+
+    @property
+    def bytes(self) -> int:
+        """Return the bytes of an element."""
+        return self.format.bytes_for(1)
 
 
 class TableKind(IntEnum):
@@ -238,6 +258,11 @@ class Quantiser:
     lo: int
     hi: int
 
+    @classmethod
+    def saturating(cls, form: Format) -> Self:
+        """Return the one that only saturates to an integer format."""
+        return cls(0, int(form.min), int(form.max))
+
 
 @dataclass(frozen=True, slots=True)
 class Micro:
@@ -245,8 +270,3 @@ class Micro:
 
     op: MicroOp
     src: int
-
-
-DTYPE_BYTES = {
-    DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4, DType.BF16: 2, DType.ACC: 4,
-}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Number formats of the chip.
+"""Number formats: the one vocabulary, from which every room derives names, sizes and ranges.
 
 Concept: how a number is stored. Integers are two's complement; bf16 is kept as its 16-bit
 pattern because NumPy has no such type; int4 is kept one per int8 in arrays and packed two per
@@ -51,6 +51,11 @@ class Format(Enum):
     INT32 = "int32"
     BF16 = "bf16"
     FP32 = "fp32"
+    # A model's own inputs and outputs may have these; nothing on the chip has:
+    UINT8 = "uint8"
+    INT64 = "int64"
+    BOOL = "bool"
+    FP16 = "fp16"
 
     @property
     def spec(self) -> FormatSpec:
@@ -96,6 +101,10 @@ _SPECS = {
     Format.INT32: _integer(32, np.int32),
     Format.BF16: FormatSpec(16, -_BF16_MAX, _BF16_MAX, np.dtype(np.uint16), True),
     Format.FP32: FormatSpec(32, -_FP32_MAX, _FP32_MAX, np.dtype(np.float32), True),
+    Format.UINT8: FormatSpec(8, 0, 255, np.dtype(np.uint8), False),
+    Format.INT64: _integer(64, np.int64),
+    Format.BOOL: FormatSpec(8, 0, 1, np.dtype(np.bool_), False),
+    Format.FP16: FormatSpec(16, -65504.0, 65504.0, np.dtype(np.float16), True),
 }
 
 

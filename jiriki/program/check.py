@@ -22,7 +22,7 @@ from jiriki.isa.resolve import Work
 from jiriki.isa.vector.effects import stream_regions
 from jiriki.isa.vector.instructions import Chain, Ldt
 from jiriki.isa.vector.operations import Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, MicroOp, Reduce
+from jiriki.isa.words import DmaMode, DType, MicroOp, Reduce
 from jiriki.program.errors import CheckError, ProgramError
 from jiriki.program.host import Parameters, check_placement
 from jiriki.program.order import Order
@@ -173,7 +173,7 @@ def _in_place(stream: Stream, op: VrunOp) -> bool:
     same = (
         op.reduce is Reduce.NONE
         and stream.base == out.base
-        and DTYPE_BYTES[stream.dtype] == DTYPE_BYTES[out.dtype]
+        and stream.dtype.bytes == out.dtype.bytes
     )
     walk = ("plane", "pitch", "h", "w", "ow", "sy", "sx", "py", "px")
     return same and all(getattr(stream.window, n) == getattr(out.window, n) for n in walk)

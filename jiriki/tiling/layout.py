@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from jiriki.graph.graph import DType, TensorType
+from jiriki.graph.graph import TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,3 @@ def pack(array: np.ndarray, ku: int) -> np.ndarray:
     full = np.zeros((groups * ku, flat.shape[1]), array.dtype)
     full[: flat.shape[0]] = flat
     return np.ascontiguousarray(full.reshape(groups, ku, flat.shape[1]).transpose(0, 2, 1))
-
-
-DTYPE_NAMES = {DType.I8: "int8", DType.I16: "int16", DType.I32: "int32", DType.F32: "float32"}

@@ -8,7 +8,7 @@ columns unevenly and for LDT of a segment table (the greatest image).
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.regions import TABLE_SLOTS, Effects, Region, Space, region, window_regions
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DType, TableKind
+from jiriki.isa.words import DType, TableKind
 
 
 def ldt_effects(op: LdtOp, chip: ChipConfig) -> Effects:
@@ -48,5 +48,5 @@ def stream_regions(
     stream: Stream, p: int, groups: int, chip: ChipConfig, *, taps: bool = False
 ) -> tuple[Region, ...]:
     """Return the scratchpad bytes that a VX stream walks."""
-    item = chip.ku * DTYPE_BYTES[stream.dtype]
+    item = chip.ku * stream.dtype.bytes
     return window_regions(stream.base * chip.ku, item, stream.window, p, groups, taps=taps)

@@ -19,16 +19,11 @@ from jiriki.isa.walk import Walk, repeat_lanes, stream_walk
 from jiriki.isa.words import DType, Micro, MicroOp, Quantiser, RedOp, Reduce, Src, TableKind
 from jiriki.numerics import Format, Lut8, SegmentTable
 
-_NUMPY = {
-    DType.I8: np.dtype(np.int8), DType.I16: np.dtype(np.int16), DType.I32: np.dtype(np.int32),
-    DType.F32: np.dtype(np.float32), DType.BF16: np.dtype(np.uint16),
-}  # fmt: skip
 _JOIN = {
     RedOp.SUM: (lanes.add, -0.0),
     RedOp.MAX: (lanes.maximum, -np.inf),
     RedOp.MIN: (lanes.minimum, np.inf),
 }
-_LIMITS = {DType.I8: (-128, 127), DType.I16: (-32768, 32767)}
 _BF16_MINUS_INF = 0xFF80
 
 
@@ -229,7 +224,7 @@ def _read_acc(stream: Stream, groups: int, p: int, machine: Machine) -> NDArray[
 def _read_elements(
     stream: Stream, walk: Walk, groups: int, p: int, machine: Machine
 ) -> NDArray[np.generic]:
-    ku, kind = machine.chip.ku, _NUMPY[stream.dtype]
+    ku, kind = machine.chip.ku, stream.dtype.format.dtype
     size = ku * kind.itemsize
     byte = stream.base * ku
     _check_reach(stream, walk, size, machine)
@@ -254,7 +249,7 @@ def _check_reach(stream: Stream, walk: Walk, size: int, machine: Machine) -> Non
 
 def _fill(stream: Stream, ku: int) -> NDArray[np.generic]:
     """Return the element group that stands for everything outside the window."""
-    fill, kind = stream.window.fill, _NUMPY[stream.dtype]
+    fill, kind = stream.window.fill, stream.dtype.format.dtype
     if stream.dtype is DType.F32:
         return np.full(ku, -np.inf if fill == -128 else fill, kind)
     if stream.dtype is DType.BF16:
@@ -280,7 +275,7 @@ def _write(
     stream: Stream, quantiser: Quantiser | None, value: Value, run: _Run, machine: Machine
 ) -> None:
     """Write results [groups, p * ku] to stream 3; what falls outside its window is dropped."""
-    ku, kind = machine.chip.ku, _NUMPY[stream.dtype]
+    ku, kind = machine.chip.ku, stream.dtype.format.dtype
     size = ku * kind.itemsize
     walk = stream_walk(stream.window, run.p, run.groups)
     _check_reach(stream, walk, size, machine)
@@ -307,9 +302,9 @@ def _leave(dtype: DType, quantiser: Quantiser | None, value: Value) -> NDArray:
         return numerics.fp32_to_bf16(v.array)
     if dtype is DType.I32:
         return numerics.fp32_to_int(v.array, Format.INT32)
-    kind = _NUMPY[dtype]
+    kind = dtype.format.dtype
     assert quantiser is not None, "resolve gives every small integer output its quantiser"
-    low, high = _LIMITS[dtype]
+    low, high = int(dtype.format.min), int(dtype.format.max)
     lo, hi = min(max(quantiser.lo, low), high), min(max(quantiser.hi, low), high)
     return lanes.quantise(v, quantiser.zero_point, lo, hi).array.astype(kind)
 

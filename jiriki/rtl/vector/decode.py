@@ -18,6 +18,7 @@ from amaranth.utils import exact_log2
 from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
 from jiriki.isa.words import DType, MicroOp, RedOp, Reduce, TableKind
+from jiriki.numerics import Format
 from jiriki.rtl.layouts import WORD_BITS, is_kind, payload
 from jiriki.rtl.vector.context import Contexts
 from jiriki.rtl.vector.fp import MINUS_INF, named, small_int_to_fp32
@@ -37,7 +38,6 @@ from jiriki.rtl.vector.works import STREAMS, products_layout, window_layout, wor
 CHAINS = 4
 HALF = MICRO_OPS // 2
 SUM_CYCLES = 3
-LIMITS = {DType.I8: (-128, 127), DType.I16: (-32768, 32767)}
 
 
 class Decode(wiring.Component):
@@ -297,8 +297,8 @@ class Decode(wiring.Component):
         for name in ("lo", "hi"):
             value = named(m, f"out_{name}", q[name])
             is_byte = kept.dtype == DType.I8
-            low = Mux(is_byte, LIMITS[DType.I8][0], LIMITS[DType.I16][0])
-            high = Mux(is_byte, LIMITS[DType.I8][1], LIMITS[DType.I16][1])
+            low = Mux(is_byte, Format.INT8.spec.min, Format.INT16.spec.min)
+            high = Mux(is_byte, Format.INT8.spec.max, Format.INT16.spec.max)
             m.d.comb += limited[name].eq(Mux(value < low, low, Mux(value > high, high, value)))
         m.d.comb += [out.quantiser[name].eq(value) for name, value in prepared(limited).items()]
         with m.If(taken), m.Switch(number):

@@ -13,7 +13,7 @@ from jiriki.isa.dma.operations import DmaOp
 from jiriki.isa.matrix.operations import ConvOp, DwOp, GemmOp, GemvOp, LdwOp
 from jiriki.isa.operations import Operation
 from jiriki.isa.vector.operations import Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, RedOp, Reduce, Window
+from jiriki.isa.words import DmaMode, DType, RedOp, Reduce, Window
 
 Cell = tuple[int, int]  # bank, column
 Level = frozenset[Cell]
@@ -252,7 +252,7 @@ def _stream_words(
 ) -> list[int]:
     if stream is None or stream.dtype is DType.ACC:
         return []
-    window, width = stream.window, DTYPE_BYTES[stream.dtype]
+    window, width = stream.window, stream.dtype.bytes
     kw = op.in0.window.kw if op.taps > 1 and op.in0 is not None else 1
     ky, kx = divmod(tap, kw)
     words: list[int] = []
@@ -278,7 +278,7 @@ def _result(
         fold, at_g = chip.ku.bit_length() - 1, 0
     if op.out is None:
         return fold, None, True
-    window, width, words = op.out.window, DTYPE_BYTES[op.out.dtype], list[int]()
+    window, width, words = op.out.window, op.out.dtype.bytes, list[int]()
     for p in range(at_p, at_p + many):
         words += element_words(window, op.out.base, width, at_g, (0, 0), p)
     return fold, words, True

@@ -19,7 +19,7 @@ from jiriki.isa.operations import Operation, by_operation
 from jiriki.isa.resolve import Work
 from jiriki.isa.vector.cycles import chain_passes, fold_steps, step_cycles, table_lines
 from jiriki.isa.vector.operations import LdtOp, Stream, VrunOp
-from jiriki.isa.words import DTYPE_BYTES, DmaMode, DType, Reduce, Window
+from jiriki.isa.words import DmaMode, DType, Reduce, Window
 from jiriki.sim.timing import layout as at
 
 FETCH_WORDS = 64  # instructions held by the fetch buffer
@@ -160,7 +160,7 @@ class TraceBuilder:
     def _stream(self, stream: Stream | None) -> list[int]:
         if stream is None or stream.dtype is DType.ACC:
             return [0, 0, 0]
-        return [stream.base, DTYPE_BYTES[stream.dtype], self.window(stream.window)]
+        return [stream.base, stream.dtype.bytes, self.window(stream.window)]
 
 
 # The kernel's kind of each operation, and what gives its parameters.

@@ -11,7 +11,7 @@ import numpy as np
 from jiriki.graph.graph import Node
 from jiriki.graph.op import integer, real
 from jiriki.isa.words import DType, MicroOp, Quantiser, Src, Window
-from jiriki.numerics import Lut8
+from jiriki.numerics import Format, Lut8
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.tile_program import (
     Area,
@@ -82,7 +82,7 @@ def make_epilogue(
                 Lut8.from_values(b.graph.constants[extra.inputs[1]]).to_bytes(),
             )
             chain.append(ChainStep(MicroOp.LUT, table))
-            quant = Quantiser(0, -128, 127)
+            quant = Quantiser.saturating(Format.INT8)
         else:
             other, steps = _add_steps(extra, value)
             residual = b.operand(other)

@@ -13,6 +13,7 @@ import numpy as np
 
 from jiriki.graph.graph import Node
 from jiriki.isa.words import DType, Quantiser, Window
+from jiriki.numerics import Format
 from jiriki.tiling.builder import Builder, Placed
 from jiriki.tiling.matrix.conv import Dense, Geometry, pack_weights, plan_dense, split_weights
 from jiriki.tiling.matrix.epilogue import make_epilogue
@@ -107,7 +108,7 @@ def _interleave_rows(
     area = target.area(g0, g1, base + rows[0] * ow, base + rows[1] * ow)
     raw = DType.I32, DType.F32, None
     if out.layout.width == 1:
-        raw = DType.I8, DType.I8, Quantiser(0, -128, 127)
+        raw = DType.I8, DType.I8, Quantiser.saturating(Format.INT8)
     for row, column, part in parts:
         r0, w = rows[0] // sy, column.count
         r1 = min(row.count, -(-(rows[1] - row.first) // sy))

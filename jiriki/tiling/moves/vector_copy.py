@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from jiriki.isa.words import DType, Quantiser, Window
+from jiriki.numerics import Format
 from jiriki.tiling.builder import Builder
 from jiriki.tiling.moves.move import End, Loop, copy_block, merge_loops
 from jiriki.tiling.tile_program import PASS, Area, Stream, VectorTile
@@ -47,7 +48,7 @@ def vector_copy(b: Builder, src: End, dst: End, loops: Sequence[Loop], width: in
                 layer=b.layer, chain=PASS, p=p, groups=groups,
                 in0=Stream(src.buffer, src.offset + src_by * word, window_in, DType.I8),
                 out=Stream(dst.buffer, dst.offset + dst_by * word, window_out, DType.I8),
-                out_quant=Quantiser(0, -128, 127), reads=(src.area,), writes=(dst.area,),
+                out_quant=Quantiser.saturating(Format.INT8), reads=(src.area,), writes=(dst.area,),
             )
         )  # fmt: skip
     return True

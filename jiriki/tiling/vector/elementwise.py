@@ -70,8 +70,7 @@ def dtype_of(b: Builder, name: str) -> DType:
 
 def quant_of(dtype: DType) -> Quantiser | None:
     """Return the quantiser that only saturates."""
-    limits = {DType.I8: Quantiser(0, -128, 127), DType.I16: Quantiser(0, -32768, 32767)}
-    return limits.get(dtype)
+    return Quantiser.saturating(dtype.format) if dtype in (DType.I8, DType.I16) else None
 
 
 # -- operands ------------------------------------------------------------------------------

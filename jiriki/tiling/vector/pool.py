@@ -14,6 +14,7 @@ from jiriki.graph.graph import Node
 from jiriki.graph.op import integers
 from jiriki.graph.ops_quant import window_counts
 from jiriki.isa.words import DType, MicroOp, Quantiser, RedOp, Reduce
+from jiriki.numerics import Format
 from jiriki.tiling.builder import Builder, Placed, View
 from jiriki.tiling.errors import TileError
 from jiriki.tiling.matrix.conv import Geometry
@@ -172,7 +173,7 @@ def plan_maxpool(b: Builder, node: Node) -> None:
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     dtype = dtype_of(b, node.inputs[0])
     geometry = pool_geometry(node, x, out)
-    quant = Quantiser(0, -128, 127) if dtype is DType.I8 else None
+    quant = Quantiser.saturating(Format.INT8) if dtype is DType.I8 else None
     plan_pool(b, Pool(geometry, x, dtype, -128, RedOp.MAX, (), (), Result(out, dtype, quant)))
 
 

@@ -14,7 +14,7 @@ from jiriki.isa.sequence import Step
 from jiriki.isa.vector.instructions import Chain, Konst, Ldt, Qpar, Red, Strm, Vrun
 from jiriki.isa.vector.operations import Stream, VrunOp
 from jiriki.isa.windows import Wina, Winb
-from jiriki.isa.words import DTYPE_BYTES, DType, MicroOp, Operand, RedOp, Reduce, Src, TableKind
+from jiriki.isa.words import DType, MicroOp, Operand, RedOp, Reduce, Src, TableKind
 from jiriki.numerics import SegmentTable
 from tests.rtl.vector.bench import LIMIT, Case
 
@@ -191,7 +191,7 @@ def _end(stream: Stream, groups: int) -> int:
     """Return a word beyond all that a stream may read."""
     window = stream.window
     places = (groups - 1) * window.plane + (window.h - 1) * window.pitch + window.w
-    return stream.base + places * DTYPE_BYTES[stream.dtype]
+    return stream.base + places * stream.dtype.bytes
 
 
 def _tried(instructions: list[Instruction], machine: Machine) -> Operation | None:
