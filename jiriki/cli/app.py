@@ -294,6 +294,42 @@ def diff(
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)
+def sweep(
+    model: ModelName,
+    chip: ChipName = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", metavar="FIELD=V,V,...", help="A size of the chip and its values; repeat it."
+        ),
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option("--grid", metavar="FILE.toml", help="The same as a TOML: FIELD = [V, V]."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the page and the rows.")] = Path(
+        "sweep"
+    ),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes; one a core if not given.")
+    ] = None,
+    calibration: Calibration = None,
+    shape: Shapes = None,
+    fix: Values = None,
+    effort: Effort = 1,
+    process: ProcessName = "14nm",
+    json: Json = False,
+) -> None:
+    """Measure a model on many chips: the Pareto front of latency, area and energy."""
+    from jiriki.cli.sweep import Request, run
+    from jiriki.models import Reading
+
+    reading = Reading(calibration, parse_shapes(shape), parse_values(fix))
+    keep_inputs((model, chip, calibration, grid), (out / "sweep.html",))
+    run(Request(model, reading, chip, vary or [], grid, out, jobs, effort, process), json)
+
+
+@app.command(cls=LiteralCommand, rich_help_panel=MODELS)
 def disasm(
     program: Annotated[Path, typer.Argument(metavar="FILE", help="A program file.")],
     json: Json = False,
