@@ -88,6 +88,8 @@ class Rows:
             _mark(mark, left + self.axis.share(mark.at) * (right - left), top, bottom)
             for mark in self.marks
         ]
+        if not self.axis.title:
+            return svg.drawing(width, bottom + 24, self.label, content)
         content.append(svg.text(right, bottom + 38, self.axis.title, anchor="end", style="muted"))
         return svg.drawing(width, bottom + 46, self.label, content)
 
@@ -318,9 +320,9 @@ def _grid(axis: Axis, left: float, right: float, top: float, bottom: float) -> I
         x = left + axis.share(tick) * (right - left)
         yield svg.line(x, top, x, bottom, "grid")
         label = axis.label(tick)
-        overhang = x + len(label) * CHARACTER_PX / 2 - right
-        yield svg.text(x - max(0, overhang - EDGE_PX), bottom + 17, label, anchor="middle",
-                       style="muted")  # fmt: skip
+        half = len(label) * CHARACTER_PX / 2
+        middle = max(half, min(x, right + EDGE_PX - half))
+        yield svg.text(middle, bottom + 17, label, anchor="middle", style="muted")
 
 
 def _rules(axis: Axis, left: float, right: float, top: float, bottom: float) -> Iterator[str]:

@@ -87,7 +87,7 @@ def cards(entries: Iterable[tuple[str, str, str]]) -> str:
     """Return the few numbers that matter: (what, value, remark) each."""
     boxes = (
         f'<div class="card"><span>{escape(what)}</span><b>{escape(value)}</b>'
-        f"<small>{escape(remark)}</small></div>"
+        f"<small>{escape(remark).replace(' %', '&nbsp;%')}</small></div>"
         for what, value, remark in entries
     )
     return f'<div class="cards">{"".join(boxes)}</div>'
@@ -176,7 +176,13 @@ def _head(text: str) -> str:
 def _cells(row: Sequence[str], right: Sequence[bool], decor: Decor, place: int) -> Iterator[str]:
     for column, cell in enumerate(row):
         before, after = decor[column][place] if column in decor else ("", "")
-        yield f"<td{_style(right[column], cell)}>{before}{escape(cell)}{after}</td>"
+        text = _breakable(cell) if column == 0 else escape(cell)
+        yield f"<td{_style(right[column], cell)}>{before}{text}{after}</td>"
+
+
+def _breakable(name: str) -> str:
+    """Let a name break after its dots and slashes, where a column is narrow."""
+    return re.sub(r"(?<=[./])(?=.)", "<wbr>", escape(name))
 
 
 def _style(at_right: bool, cell: str) -> str:

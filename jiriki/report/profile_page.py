@@ -5,6 +5,7 @@ Out: the page's text.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 
 from jiriki.report import profile_charts as charts
@@ -45,14 +46,16 @@ def profile_page(
         parts = [cards(_cards(profiles[0]))]
     for profile in profiles:
         parts += _sections(profile, (timelines or {}).get(profile.chip.name, ""), len(profiles) > 1)
-    return document(f"{profiles[0].model} on {chips}", _lead(profiles[0]), parts, origin)
+    return document(f"{profiles[0].model} on {chips}", _lead(profiles), parts, origin)
 
 
-def _lead(profile: Profile) -> str:
+def _lead(profiles: Sequence[Profile]) -> str:
+    fastest = min(profiles, key=lambda profile: profile.latency_s)
+    least = "at least " if len(profiles) > 1 else ""
     return (
-        f"One inference takes {profile.cycles:,} cycles on {profile.chip.name}: "
-        f"{seconds(profile.latency_s)} at the clock it states, {rate(profile.chip.clock_hz)}. "
-        f"Counted by the timing simulator, cycle by cycle."
+        f"One inference takes {least}{seconds(fastest.latency_s)}: {fastest.cycles:,} cycles on "
+        f"{fastest.chip.name} at the clock that it states, {rate(fastest.chip.clock_hz)}. "
+        "Counted by the timing simulator, cycle by cycle."
     )
 
 
@@ -88,17 +91,22 @@ def _leading_bound(profile: Profile) -> tuple[str, float] | None:
     return bound, cycles[bound] / sum(cycles.values())
 
 
+def _summary(profiles: Sequence[Profile]) -> Sheet:
+    return replace(summary_sheet(profiles), title="one inference on each chip")
+
+
 def _side_by_side(profiles: Sequence[Profile]) -> Section:
     fastest = min(profiles, key=lambda profile: profile.latency_s)
+    shown = min(COMPARED_LAYERS, len({row.name for p in profiles for row in p.layers}))
     caption = (
-        f"Cycles of the {COMPARED_LAYERS} longest layers, a point a chip, logarithmic: left is "
+        f"Cycles of the {shown} longest layers, a point a chip, logarithmic: left is "
         f"faster. Over the whole model {fastest.chip.name} has the least latency, "
         f"{seconds(fastest.latency_s)}."
     )
     chart = charts.layers_by_chip(profiles)
     return section(
         "Chips side by side",
-        table(summary_sheet(profiles), "Each column is a chip; cycles are counted, energy is "
+        table(_summary(profiles), "Each column is a chip; cycles are counted, energy is "
               "estimated."),
         figure("Cycles of the longest layers", chart, caption, chip_keys(profiles)),
     )  # fmt: skip

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 MOST_BYTES = 1_500_000
-VOID = {"meta", "br", "img", "link", "hr", "input"}
+VOID = {"wbr", "meta", "br", "img", "link", "hr", "input"}
+SIGN_PX, PAD_PX = 6.5, 12.0  # of text in drawings; of the figure around it
 FETCHING = ("src", "href", "xlink:href", "action", "data", "poster", "srcset")
 
 
@@ -76,6 +77,7 @@ def faults(page: str) -> list[str]:
     for drawing in root.all("svg"):
         if drawing.attributes.get("role") != "img" or not drawing.attributes.get("aria-label"):
             said.append("a drawing without a label")
+        said += [f"cut off: {text}" for text in cut_off(drawing)]
     for table in root.all("table"):
         if not table.attributes.get("aria-label"):
             said.append("a table without a title")
@@ -127,4 +129,17 @@ def _figures(root: Element) -> list[str]:
         captions = [caption.whole_text() for caption in figure.all("figcaption")]
         if figure.all("svg") and not (captions and captions[0].rstrip().endswith(".")):
             said.append(f"figure {titles} has no caption")
+    return said
+
+
+def cut_off(drawing: Element) -> list[str]:
+    """Return the texts that begin before a drawing or end after it, by the mean width of a sign."""
+    width = float(drawing.attributes["width"])
+    said = []
+    for text in drawing.all("text"):
+        own = text.attributes
+        x, long = float(own["x"]), SIGN_PX * len(text.text)
+        share = {"middle": 0.5, "end": 1.0}.get(own.get("text-anchor", ""), 0.0)
+        if x - share * long < -PAD_PX or x + (1 - share) * long > width + PAD_PX:
+            said.append(text.text)
     return said

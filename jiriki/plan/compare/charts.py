@@ -71,7 +71,7 @@ def roofline(comparison: Comparison, shown: Sequence[Row]) -> Plane:
     ys = [y for line in lines for _, y in line.points]
     return Plane(
         f"Peak and use of {comparison.workload.name} by balance",
-        log_axis("operations per byte of memory bandwidth, at the peak", [p.x for p in points]),
+        log_axis("operations per byte of memory, at the peak", [p.x for p in points]),
         log_axis("operations a second and chip", ys),
         tuple(points),
         tuple(lines),

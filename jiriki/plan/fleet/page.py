@@ -122,7 +122,7 @@ def _supplies(plan: Plan, base: Course, marks: Sequence[Mark]) -> Section:
     shut = [offer.id for offer in plan.market.offers if offer.shut]
     caption = (
         f"{len(shut)} of {len(plan.market.offers)} supplies are shut for some time: "
-        f"{', '.join(shut)}. Grey bars say why."
+        f"{', '.join(shut)}. Grey bars say why; elsewhere it delivers, in its chip's colour."
         if shut
         else "Every supply delivers throughout."
     )
