@@ -68,6 +68,42 @@ def replace_sums(model: onnx.ModelProto) -> None:
             node.op_type = "Add"
 
 
+def replace_spatial_means(model: onnx.ModelProto) -> None:
+    """Rewrite ReduceMean over all of an image's positions as GlobalAveragePool.
+
+    PyTorch's newer exporter writes the one where its older one wrote the other; the pool has an
+    integer kernel, the mean has none. Without kept axes a Flatten follows.
+    """
+    shapes = {
+        value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+        for value in (*model.graph.value_info, *model.graph.input)
+    }
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for index, node in reversed(list(enumerate(model.graph.node))):
+        rank = len(shapes.get(node.input[0], ())) if node.op_type == "ReduceMean" else 0
+        axes = _stored_axes(node, stored) if rank >= 3 else []
+        if rank < 3 or sorted(axis % rank for axis in axes) != list(range(2, rank)):
+            continue
+        kept, output = int_attribute(node, "keepdims", 1), node.output[0]
+        node.op_type = "GlobalAveragePool"
+        del node.attribute[:]
+        del node.input[1:]
+        if not kept:
+            node.output[0] = f"{output}_pooled"
+            flat = onnx.helper.make_node(
+                "Flatten", [node.output[0]], [output], name=f"{node.name}_flat"
+            )
+            model.graph.node.insert(index + 1, flat)
+
+
+def _stored_axes(node: onnx.NodeProto, stored: dict[str, onnx.TensorProto]) -> list[int]:
+    """Return the axes of a reduction: an attribute, or since opset 18 a stored input."""
+    if len(node.input) > 1 and node.input[1]:
+        tensor = stored.get(node.input[1])
+        return [] if tensor is None else numpy_helper.to_array(tensor).ravel().tolist()
+    return list_attribute(node, "axes", [])
+
+
 def replace_average_pools(model: onnx.ModelProto) -> None:
     """Rewrite AveragePool as GlobalAveragePool or a depthwise Conv with constant weights.
 

@@ -40,6 +40,7 @@ from jiriki.frontend.quantise.float_rewrites import (
     infinite_nodes,
     merge_pads_of_maxima,
     replace_average_pools,
+    replace_spatial_means,
     replace_sums,
     split_matrix_biases,
 )
@@ -193,6 +194,7 @@ def prepare_float(model: onnx.ModelProto) -> onnx.ModelProto:
     merge_pads_of_maxima(folded)
     split_matrix_biases(folded)
     replace_sums(folded)
+    replace_spatial_means(folded)
     replace_average_pools(folded)
     return _inferred(folded)
 
