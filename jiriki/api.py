@@ -290,12 +290,12 @@ def _bound(
     parameters: Mapping[str, int] | None,
 ) -> tuple[Program, ChipConfig, dict[str, Any]]:
     """Return the program, its chip, and inputs and parameters by name."""
-    by_hand = False
+    from_file = isinstance(program, str | PathLike)
     if isinstance(program, str | PathLike):
         model = open_model(str(Path(program).absolute()), Reading(), Quiet())
         if model.program is None:
             raise ApiError(f"{fspath(program)} is a model; pass what jiriki.compile makes of it")
-        program, by_hand = model.program, model.by_hand
+        program = model.program
     if not isinstance(program, Program):
         raise ApiError(
             f"program is {type(program).__name__}; pass what jiriki.compile returned, or the path "
@@ -311,7 +311,7 @@ def _bound(
     if double := sorted(feed.keys() & (parameters or {}).keys()):
         raise ApiError(f"{double[0]} is in inputs and in parameters; pass it once")
     feed |= parameters or {}
-    if by_hand:
+    if from_file:  # which may say anything
         check(program, config, host_parameters(program, config, feed))
     return program, config, feed
 

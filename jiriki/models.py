@@ -70,7 +70,6 @@ class Model:
 
     name: str
     program: Program | None = None  # that a program file or text holds
-    by_hand: bool = False  # the program was written as text: no compiler vouches for it
     onnx: OnnxModel | None = None  # what is compiled: quantised, or with nothing to quantise
     original: OnnxModel | None = None  # the float model it was quantised from, if it was
     zoo: ZooModel | None = None  # its card, samples, photos, class names
@@ -132,7 +131,7 @@ def open_model(text: str, reading: Reading, progress: Progress) -> Model:
     if _starts_with(path, MAGIC):
         return Model(path.stem, program=load_program(path))
     if _starts_with(path, START.encode()):
-        return Model(path.stem, program=load_text(path), by_hand=True)
+        return Model(path.stem, program=load_text(path))
     return _open_onnx(path, reading, progress)
 
 
@@ -300,9 +299,12 @@ def build(
     return Built(program, chip, wall_s)
 
 
-def check_by_hand(model: Model, built: Built, feed: Mapping[str, np.ndarray]) -> None:
-    """Hold a program that was written as text against the static rules. Raises CheckError."""
-    if model.by_hand:
+def check_read_program(model: Model, built: Built, feed: Mapping[str, np.ndarray]) -> None:
+    """Hold a program that a file held against the static rules. Raises CheckError.
+
+    A program of this process comes from the compiler; a file may say anything.
+    """
+    if model.program is not None:
         check(built.program, built.chip, host_parameters(built.program, built.chip, feed))
 
 

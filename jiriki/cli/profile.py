@@ -23,6 +23,7 @@ from jiriki.models import (
     Model,
     Reading,
     build,
+    check_read_program,
     open_model,
     read_arrays,
 )  # fmt: skip
@@ -109,6 +110,7 @@ def count_cycles(
 
     `node` is the process of the energy estimate, the default one if None.
     """
+    check_read_program(model, built, feed or {})
     engine = TimingEngine(built.chip)
     with screen.step(f"counting cycles on {built.chip.name}"):
         began = perf_counter()

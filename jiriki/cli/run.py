@@ -22,7 +22,7 @@ from jiriki.cost.energy import run_energy
 from jiriki.cost.process import DEFAULT_PROCESS, load_process
 from jiriki.engines import load_engine
 from jiriki.frontend import reference_session, run_reference
-from jiriki.models import Built, Model, Reading, build, check_by_hand, open_model, read_arrays
+from jiriki.models import Built, Model, Reading, build, check_read_program, open_model, read_arrays
 from jiriki.program import Engine, Program
 from jiriki.report import write_bytes
 from jiriki.report.payload import energy_payload
@@ -82,7 +82,7 @@ def run(request: Request, as_json: bool) -> None:
     built = build(model, request.chip, request.effort, screen)
     engine = load_engine(request.engine, built.chip, request.port)
     check_names(built.program, inputs)
-    check_by_hand(model, built, inputs[0][1])
+    check_read_program(model, built, inputs[0][1])
     answers = list(answer(model, built, engine, inputs, screen))
     if request.output:
         _save(request.output, answers[0])

@@ -22,7 +22,7 @@ from jiriki.cli.extras import need_extra
 from jiriki.cli.run import Feed, check_names, one_input
 from jiriki.cli.screen import Screen
 from jiriki.frontend import run_reference
-from jiriki.models import Built, Model, Reading, build, check_by_hand, open_model
+from jiriki.models import Built, Model, Reading, build, check_read_program, open_model
 from jiriki.program import Run
 from jiriki.report.tables import Sheet, rich_table
 from jiriki.sim.functional import FunctionalEngine
@@ -53,7 +53,7 @@ def verify(request: Request, as_json: bool) -> None:
     label, feed = one_input(model, request.input)
     built = build(model, request.chip, request.effort, screen, every_layer=request.layers)
     check_names(built.program, [(label, feed)])
-    check_by_hand(model, built, feed)
+    check_read_program(model, built, feed)
     with screen.step(f"running {model.name} on the simulators"):
         functional = FunctionalEngine(built.chip).run(built.program, feed)
         timing = TimingEngine(built.chip).run(built.program, feed, events=True)
