@@ -59,7 +59,7 @@ def sweep_page(model: str, process: str, rows: Sequence[Row], origin: Origin) ->
     parts = [section("What was measured", cards(figures))]
     if front:
         picture = figure("Area against latency", _plane(good, front), CAPTION, (
-            Key("on the Pareto front", "compute", "dot"), Key("beaten", "idle", "hollow"),
+            Key("on the Pareto front", "ink", "dot"), Key("beaten", "muted", "hollow"),
         ))  # fmt: skip
         remark = f"Estimates at {process}, base (low to high)."
         sheet = rows_sheet("chips on the front, fastest first", front)
@@ -75,8 +75,8 @@ def _plane(good: Sequence[Row], front: Sequence[Row]) -> Plane:
     best = {id(row) for row in front}
     points = tuple(
         Point(
-            row.latency_s, row.aim("area_mm2"), "compute" if id(row) in best else "idle",
-            _said(row), hollow=id(row) not in best,
+            row.latency_s, row.aim("area_mm2"), "ink" if id(row) in best else "muted", _said(row),
+            _values(row) if id(row) in best else "", hollow=id(row) not in best,
         )
         for row in good
     )  # fmt: skip
@@ -86,7 +86,7 @@ def _plane(good: Sequence[Row], front: Sequence[Row]) -> Plane:
         log_axis("latency, s", [row.latency_s for row in good]),
         log_axis("area, mm2", [row.aim("area_mm2") for row in good]),
         points,
-        (Line(steps, "compute"),) if len(steps) > 1 else (),
+        (Line(steps, "ink"),) if len(steps) > 1 else (),
     )
 
 
@@ -100,6 +100,9 @@ def _smaller_and_smaller(front: Sequence[Row]) -> tuple[tuple[float, float], ...
 
 
 def _said(row: Row) -> str:
-    values = ", ".join(f"{name} {value}" for name, value in row.values.items())
     spent = joules(row.aim("energy_j"))
-    return f"{values}: {seconds(row.latency_s)}, {row.aim('area_mm2'):.3g} mm2, {spent}"
+    return f"{_values(row)}: {seconds(row.latency_s)}, {row.aim('area_mm2'):.3g} mm2, {spent}"
+
+
+def _values(row: Row) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.values.items())
