@@ -42,7 +42,7 @@ bench: $(DEV)
 
 docs: $(DEV)
 	@$(BIN)/python docs/generate.py
-	@$(BIN)/python docs/shown.py docs/tutorial-fleet.md
+	@$(BIN)/python docs/shown.py docs/tutorial-fleet.md docs/tutorial-chips.md
 
 docs-gates: $(DEV)
 	@$(BIN)/python docs/waves.py

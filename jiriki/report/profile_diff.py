@@ -134,9 +134,9 @@ def changes_sheet(diff: ProfileDiff, most: int) -> Sheet:
     changed = [change for change in diff.layers if change.is_change]
     heads = ("layer", ">cycles before", ">after", ">change", ">share", ">DRAM", ">energy")
     equal = len(diff.layers) - len(changed)
-    title = f"{len(changed)} layers changed, {equal} are equal"
+    title = f"layers that changed: {len(changed)}; equal: {equal}"
     if len(changed) > most:
-        title += f"; the {most} largest changes"
+        title += f"; shown: the {most} largest changes"
     return Sheet(title, heads, tuple(_row(change) for change in changed[:most]))
 
 

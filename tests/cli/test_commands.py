@@ -148,4 +148,4 @@ def test_diff_of_a_profile_s_file_and_another_chip(jiriki, folder: Path, tmp_pat
     assert shown["before"]["cycles"] == before["cycles"] > shown["after"]["cycles"]
     assert [layer["name"] for layer in before["layers"]] == [x["name"] for x in shown["layers"]]
     same = jiriki("diff", saved, saved)
-    assert "0 layers changed" in same.out
+    assert "layers that changed: 0" in same.out

@@ -53,7 +53,7 @@ def test_tables_show_signs_and_shares() -> None:
 
 def test_equal_profiles_have_no_change() -> None:
     sheet = changes_sheet(diff_profiles(BEFORE, BEFORE), 9)
-    assert (sheet.rows, sheet.title) == ((), "0 layers changed, 3 are equal")
+    assert (sheet.rows, sheet.title) == ((), "layers that changed: 0; equal: 3")
 
 
 @pytest.mark.parametrize(
