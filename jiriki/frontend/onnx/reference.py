@@ -20,7 +20,8 @@ Decision 0004 records the kernels that cannot be matched bit for bit.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,9 @@ import onnxruntime as ort
 from jiriki.frontend.errors import ModelFileError, ReferenceRunError, UnsupportedOperatorError
 from jiriki.frontend.onnx.ort_gaps import for_runtime
 from jiriki.frontend.onnx.scales import stored_tensors
+from jiriki.frontend.onnx.weights import stored_bytes
+
+MOST_MESSAGE_BYTES = (1 << 31) - (1 << 24)  # a protobuf message ends at 2 GiB; 16 MiB for nodes
 
 DISABLED = [
     "AttentionFusion",
@@ -84,12 +88,10 @@ def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.Inferen
     exact = "0" if _has_int8_kernels(model) else "1"
     options.add_session_config_entry("session.x64quantprecision", exact)
     try:
-        return ort.InferenceSession(
-            for_runtime(model).SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=DISABLED,
-        )
+        with _readable(for_runtime(model), options) as source:
+            return ort.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
+            )
     except Exception as error:  # onnxruntime raises many private classes
         reason = " ".join(str(error).split())
         if "NOT_IMPLEMENTED" in reason:
@@ -105,6 +107,31 @@ def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.Inferen
         raise ModelFileError(
             f"ONNX Runtime refuses the model: {reason[:300]}; check it with onnx.checker"
         ) from None
+
+
+@contextmanager
+def _readable(model: onnx.ModelProto, options: ort.SessionOptions) -> Iterator[bytes | str]:
+    """Yield what ONNX Runtime reads a model from: bytes, or a file with its weights beside it.
+
+    Beyond 2 GiB no protobuf message holds a model, neither the one read nor the one written.
+    """
+    if sum(map(stored_bytes, model.graph.initializer)) < MOST_MESSAGE_BYTES:
+        yield model.SerializeToString()
+        return
+    if options.optimized_model_filepath:
+        options.add_session_config_entry(
+            "session.optimized_model_external_initializers_file_name", "optimised.bin"
+        )
+        options.add_session_config_entry(
+            "session.optimized_model_external_initializers_min_size_in_bytes", "1024"
+        )
+    apart = onnx.ModelProto()
+    apart.CopyFrom(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "large.onnx")
+        onnx.save(apart, path, save_as_external_data=True, location="large.bin")
+        del apart
+        yield path
 
 
 def reference_session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -32,8 +32,12 @@ class Weights:
 
 
 def stored_bytes(tensor: onnx.TensorProto) -> int:
-    """Return how long a tensor's values are in memory."""
-    return len(tensor.raw_data) or tensor.ByteSize()
+    """Return how long a tensor's values are by its shape, without a copy of them."""
+    try:
+        itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except KeyError:  # no format: whoever checks the tensor says so
+        return tensor.ByteSize()
+    return prod(tensor.dims) * itemsize
 
 
 def detach_weights(model: onnx.ModelProto, label: str) -> Weights:
