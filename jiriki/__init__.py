@@ -14,13 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jiriki.errors import JirikiError
+from jiriki.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from jiriki.api import compile, load_model, profile, run, verify
     from jiriki.chip import load_chip
     from jiriki.program import Program, Run
 
-__version__ = "0.1.0"
+
 __all__ = [
     "JirikiError", "Program", "Run", "compile", "load_chip", "load_model", "profile", "run",
     "verify",

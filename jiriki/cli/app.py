@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from jiriki import __version__
 from jiriki.cli import completion
 from jiriki.cli.help import LiteralCommand, LiteralGroup
 from jiriki.cli.options import (
@@ -28,6 +27,7 @@ from jiriki.cli.options import (
     parse_values,
 )
 from jiriki.cli.overwrite import keep_inputs
+from jiriki.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from jiriki import __version__
+from jiriki.version import __version__
 
 _Item = TypeVar("_Item")
 WIDE = 120  # columns when standard output is a file or a pipe

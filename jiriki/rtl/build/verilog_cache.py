@@ -14,7 +14,6 @@ from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
-import jiriki
 from jiriki.chip import ChipConfig
 from jiriki.files import kept_bytes
 from jiriki.rtl.build.verilate import gates_folder, verilog_text
@@ -45,7 +44,7 @@ def _key(chip: ChipConfig) -> str:
 def _sources() -> str:
     """Return the hash of all that writes Verilog."""
     digest = hashlib.sha256(repr([version(tool) for tool in TOOLS]).encode())
-    root = Path(str(resources.files(jiriki)))
+    root = Path(str(resources.files("jiriki")))
     for floor in FLOORS:
         for path in sorted((root / floor).rglob("*.py")):
             digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
