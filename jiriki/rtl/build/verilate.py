@@ -32,8 +32,8 @@ from amaranth.hdl import Elaboratable
 
 from jiriki.extras import how_to_install
 from jiriki.files import home_folder, kept_path, locked
-from jiriki.rtl.build.shared_modules import SharedModules
 from jiriki.rtl.errors import RtlError
+from jiriki.rtl.shared_modules import SharedModules
 
 TOP = "top"
 AT_ONCE = 2  # translation units compiled at a time

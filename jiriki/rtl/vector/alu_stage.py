@@ -12,7 +12,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from jiriki.isa.words import Src
-from jiriki.rtl.build.shared_modules import share
+from jiriki.rtl.shared_modules import share
 from jiriki.rtl.vector.alu import ALU_CONTROL, QUANTISER, Alu
 from jiriki.rtl.vector.fp import register
 from jiriki.rtl.vector.records import GROUP_BITS, Shape, beat_layout, lanes_layout

@@ -10,7 +10,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from jiriki.rtl.build.shared_modules import share
+from jiriki.rtl.shared_modules import share
 from jiriki.rtl.vector.fp import register
 from jiriki.rtl.vector.function_lane import FUNCTION_CONTROL, HEADER, FunctionLane
 from jiriki.rtl.vector.records import GROUP_BITS, SLOT_BITS, Shape, beat_layout, lanes_layout

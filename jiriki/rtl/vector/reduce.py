@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from jiriki.isa.words import MicroOp, RedOp, Reduce
-from jiriki.rtl.build.shared_modules import share
+from jiriki.rtl.shared_modules import share
 from jiriki.rtl.vector.alu import FIELDS, Alu
 from jiriki.rtl.vector.fp import (
     INF,

@@ -25,7 +25,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from jiriki.rtl.build.shared_modules import SharedModules
+from jiriki.rtl.shared_modules import SharedModules
 from jiriki.rtl.vector.fp import named, parts
 from jiriki.rtl.vector.function_lane import (
     HEADER,
