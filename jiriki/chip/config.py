@@ -185,6 +185,13 @@ class ChipConfig:
             self.dram_burst_bytes,
             f"must be whole beats of {self.dram_bytes_per_cycle} bytes",
         )
+        row = self.columns * self.ku
+        self._require(
+            self.dram_bytes_per_cycle <= row,
+            "dram_bytes_per_cycle",
+            self.dram_bytes_per_cycle,
+            f"exceeds columns * ku = {row}, the bytes that a cycle writes into the scratchpad",
+        )
 
     def _require(self, holds: bool, field: str, value: object, rule: str) -> None:
         if not holds:
