@@ -85,7 +85,7 @@ def test_sparse_initialiser_outside_its_shape_is_refused():
         import_onnx(net)
 
 
-def test_function_of_the_loaded_is_inlined():
+def test_function_of_the_model_is_inlined():
     body = [
         helper.make_node("Mul", ["a", "a"], ["square"]),
         helper.make_node("Add", ["square", "a"], ["b"]),
@@ -193,7 +193,7 @@ def half_net() -> onnx.ModelProto:
     return net
 
 
-def test_float16_loaded_keeps_its_ports_and_computes_in_float32():
+def test_float16_model_keeps_its_ports_and_computes_in_float32():
     rng = np.random.default_rng(6)
     feeds = {"x": rng.standard_normal((1, 3, 8, 8)).astype(np.float16)}
     net = half_net()
@@ -208,8 +208,8 @@ def test_float16_loaded_keeps_its_ports_and_computes_in_float32():
 def test_loading_twice_is_loading_once():
     once = load_model(half_net())
     twice = load_model(once)
-    for loaded_ in (once, twice):
-        del loaded_.graph.value_info[:]  # inferred shapes are no part of the function
+    for loaded in (once, twice):
+        del loaded.graph.value_info[:]  # inferred shapes are no part of the function
     assert twice == once
 
 
@@ -304,7 +304,7 @@ def test_what_is_too_large_is_refused_before_memory_is_taken(name):
     assert any(words in str(refused.value) for words in ("elements, more than", "splits into"))
 
 
-def test_loaded_too_large_for_a_message_runs_from_a_file(monkeypatch):
+def test_model_too_large_for_a_message_runs_from_a_file(monkeypatch):
     rng = np.random.default_rng(8)
     net = model([node("MatMul", ["x", "w"])], {"x": (2, 64)}, {"w": weights(rng, 64, 64)})
     feeds = {"x": rng.standard_normal((2, 64)).astype(f32)}
