@@ -143,7 +143,8 @@ class Axis:
     def ticks(self, room_px: float, apart_px: float = TICK_ROOM_PX) -> list[float]:
         """Return round values for an axis of that length, at least so far apart."""
         most = max(2, int(room_px // apart_px))
-        return self._log_ticks(most) if self.log else self._linear_ticks(most)
+        ticks = self._log_ticks(most) if self.log else []
+        return ticks if len(ticks) > 1 else self._linear_ticks(most)
 
     def _linear_ticks(self, most: int) -> list[float]:
         span = self.high - self.low

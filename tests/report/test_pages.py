@@ -109,6 +109,7 @@ def test_a_date_that_is_none_is_refused(stamp: str) -> None:
         (Axis("", -30, 70), 300, [-20, 0, 20, 40, 60]),
         (Axis("", 1, 1000, log=True), 250, [1, 10, 100, 1000]),
         (Axis("", 1, 100, log=True), 600, [1, 2, 5, 10, 20, 50, 100]),
+        (Axis("", 2.1, 4.1, log=True), 250, [2.5, 3.0, 3.5, 4.0]),
     ],
 )
 def test_ticks_are_round(axis: Axis, room: float, ticks: list[float]) -> None:

@@ -5,6 +5,7 @@ In: rows. Out: Sheets; the page's text.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jiriki.plan.sweep.measure import Row, pareto_front
 from jiriki.report.charts import Line, Plane, Point
@@ -76,14 +77,15 @@ def _plane(good: Sequence[Row], front: Sequence[Row]) -> Plane:
     points = tuple(
         Point(
             row.latency_s, row.aim("area_mm2"), "ink" if id(row) in best else "muted", _said(row),
-            _values(row) if id(row) in best else "", hollow=id(row) not in best,
+            ", ".join(map(str, row.values.values())) if id(row) in best else "",
+            hollow=id(row) not in best,
         )
         for row in good
     )  # fmt: skip
     steps = _smaller_and_smaller(front)
     return Plane(
         "Area against latency of every chip of the sweep",
-        log_axis("latency, s", [row.latency_s for row in good]),
+        replace(log_axis("latency", [row.latency_s for row in good]), label=seconds),
         log_axis("area, mm2", [row.aim("area_mm2") for row in good]),
         points,
         (Line(steps, "ink"),) if len(steps) > 1 else (),
