@@ -31,23 +31,23 @@ def board(chip_name: str, output: Path, limit_s: float, as_json: bool) -> None:
     chip = load_chip(chip_name)
     began = perf_counter()
     with screen.step(f"building the bitstream of {chip.name}") as tell:
-        made = build(chip, output, limit_s, tell)
-    payload = asdict(made) | {"folder": str(output), "wall_s": perf_counter() - began}
-    screen.result(payload, lambda: _tables(made, output))
+        bitstream = build(chip, output, limit_s, tell)
+    payload = asdict(bitstream) | {"folder": str(output), "wall_s": perf_counter() - began}
+    screen.result(payload, lambda: _tables(bitstream, output))
 
 
-def _tables(made: "Bitstream", output: Path) -> Iterable[RenderableType]:
+def _tables(bitstream: "Bitstream", output: Path) -> Iterable[RenderableType]:
     rows = tuple(
         (name, f"{used:,}", f"{there:,}", f"{used / there:.0%}")
-        for name, (used, there) in made.cells.items()
+        for name, (used, there) in bitstream.cells.items()
     )
-    title = f"{made.chip} on {made.board}"
+    title = f"{bitstream.chip} on {bitstream.board}"
     yield rich_table(Sheet(title, ("cells", ">used", ">there are", ">share"), rows))
     yield (
-        f"clock: {rate(made.reached_hz)} reached (estimate of nextpnr, slowest corner), "
-        f"{rate(made.clock_hz)} used"
+        f"clock: {rate(bitstream.reached_hz)} reached (estimate of nextpnr, slowest corner), "
+        f"{rate(bitstream.clock_hz)} used"
     )
     yield (
-        f"{output / made.file}: {data(made.bytes)}; load it with: "
-        f"openFPGALoader -b ulx3s {output / made.file}"
+        f"{output / bitstream.file}: {data(bitstream.bytes)}; load it with: "
+        f"openFPGALoader -b ulx3s {output / bitstream.file}"
     )

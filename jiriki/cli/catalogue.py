@@ -44,7 +44,7 @@ def _chip_payload(chip: ChipConfig) -> dict[str, Any]:
     return {**asdict(chip), "macs_per_cycle": chip.macs_per_cycle, "hash": chip.content_hash()}
 
 
-def chips_sheet(found: Iterable[ChipConfig]) -> Sheet:
+def chips_sheet(listed: Iterable[ChipConfig]) -> Sheet:
     """Return one row a chip."""
     heads = ("chip", ">MAC/cycle", ">array", ">scratchpad", ">DRAM B/cycle", ">clock", "what it is")
     rows = tuple(
@@ -53,7 +53,7 @@ def chips_sheet(found: Iterable[ChipConfig]) -> Sheet:
             f"{chip.scratchpad_bytes // 1024} KiB", str(chip.dram_bytes_per_cycle),
             rate(chip.clock_hz), chip.summary,
         )
-        for chip in found
+        for chip in listed
     )  # fmt: skip
     return Sheet("chips", heads, rows)
 
@@ -86,30 +86,30 @@ def _model_payload(card: "ModelCard") -> dict[str, Any]:
     return {**card.model_dump(mode="json"), "fetched": fetched}
 
 
-def _model_tables(found: Iterable[Mapping[str, Any]], in_full: bool) -> Iterable[RenderableType]:
+def _model_tables(listed: Iterable[Mapping[str, Any]], in_full: bool) -> Iterable[RenderableType]:
     if in_full:
-        for one in found:
-            package = one["package"] or {}
-            flat = {**one, "macs": count(one["macs"]), "inputs": _inputs(one)}
+        for card in listed:
+            package = card["package"] or {}
+            flat = {**card, "macs": count(card["macs"]), "inputs": _inputs(card)}
             flat["package"] = " ".join(package.get(key, "") for key in ("name", "version"))
             flat["sha256"] = package.get("sha256", "")
             rows = tuple((key, f"{value}") for key, value in flat.items())
-            yield rich_table(Sheet(one["name"], ("field", "value"), rows))
+            yield rich_table(Sheet(card["name"], ("field", "value"), rows))
         return
     heads = ("model", ">MAC", "weights", "input", ">package", "here", "what it is")
     rows = tuple(
         (
-            one["name"], count(one["macs"]), one["weights"], _inputs(one),
-            data(one["package"]["size_bytes"]) if one["package"] else "none",
-            "yes" if one["fetched"] else "no", one["summary"],
+            card["name"], count(card["macs"]), card["weights"], _inputs(card),
+            data(card["package"]["size_bytes"]) if card["package"] else "none",
+            "yes" if card["fetched"] else "no", card["summary"],
         )
-        for one in found
+        for card in listed
     )  # fmt: skip
     yield rich_table(Sheet("models", heads, rows))
 
 
-def _inputs(one: Mapping[str, Any]) -> str:
-    return ", ".join("x".join(map(str, shape)) for shape in one["inputs"].values())
+def _inputs(card: Mapping[str, Any]) -> str:
+    return ", ".join("x".join(map(str, shape)) for shape in card["inputs"].values())
 
 
 def coverage(as_json: bool) -> None:

@@ -73,8 +73,8 @@ def synth(request: Request, as_json: bool) -> None:
 
 def _row(row: "Row") -> dict[str, Any]:
     """Return what a row says, without what its target does not have."""
-    given = {k: v for k, v in asdict(row).items() if v is not None and k != "memories"}
-    return given | {"fmax_hz": row.fmax_hz}
+    known = {k: v for k, v in asdict(row).items() if v is not None and k != "memories"}
+    return known | {"fmax_hz": row.fmax_hz}
 
 
 def total(rows: Iterable["Row"]) -> dict[str, float]:
