@@ -123,6 +123,7 @@ def expand_operators(model: onnx.ModelProto) -> onnx.ModelProto:
     if not names:
         return model
     model = _with_stored_types(model)
+    _write_defaults(model, names, version or 0)
     try:
         expanded = inliner.inline_selected_functions(
             model, [("", name) for name in sorted(names)], inline_schema_functions=True
@@ -146,6 +147,17 @@ def _with_stored_types(model: onnx.ModelProto) -> onnx.ModelProto:
             info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             copy.graph.value_info.append(info)
     return copy
+
+
+def _write_defaults(model: onnx.ModelProto, names: Collection[str], version: int) -> None:
+    """State attributes that nodes leave at their default, which the inliner would drop."""
+    for node in model.graph.node:
+        if node.op_type not in names or node.domain not in STANDARD:
+            continue
+        stated = {attribute.name for attribute in node.attribute}
+        for name, attribute in onnx.defs.get_schema(node.op_type, version, "").attributes.items():
+            if name not in stated and attribute.default_value.name:
+                node.attribute.append(attribute.default_value)
 
 
 def _expands(node: onnx.NodeProto, version: int) -> bool:
