@@ -50,7 +50,7 @@ class Comparison:
 @lru_cache(maxsize=1)  # a big network is hundreds of MiB
 def compiled(name: str) -> Compiled:
     """Quantise with the model's own calibration, compile with one plan."""
-    model = open_model(name, Reading(), Screen(as_json=True))
+    model = open_model(name, Reading(), Screen("test", as_json=True))
     assert model.zoo is not None, f"{name} is in the zoo"
     graph = model.graph()
     program = compile_graph(graph, CHIP, effort=1)
