@@ -51,9 +51,9 @@ def both(chip: ChipConfig, seed: int, length: int) -> tuple[dict[str, object], d
     memory = simulate_works(works, len(code), chip)
     counters = {unit: counters_of(memory, unit) for unit in TIMED}
     fast = {
-        "cycles": int(memory.m[at.S_CLOCK]),
+        "cycles": int(memory.m[at.CLOCK]),
         "lives": memory.records[:, [at.R_ISSUE, at.R_START, at.R_END]].tolist(),
-        "beats": memory.m[[at.T_LDBEATS, at.T_STBEATS, at.T_FETCHBEATS]].tolist(),
+        "beats": memory.m[[at.LOAD_BEATS, at.STORE_BEATS, at.FETCH_BEATS]].tolist(),
         "counters": {
             u: dict(c.reasons) | ({"busy": c.busy} if c.busy else {}) for u, c in counters.items()
         },

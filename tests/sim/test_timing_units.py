@@ -40,7 +40,7 @@ def run(*code: Instruction) -> tuple[list[Life], dict[str, UnitCounters], int]:
     memory = simulate_works(works, len(code) + 1, CHIP)
     records = memory.records[:, [at.R_ISSUE, at.R_START, at.R_END]].tolist()
     counters = {unit.name: counters_of(memory, unit) for unit in TIMED}
-    return [tuple(r) for r in records], counters, int(memory.m[at.S_CLOCK])
+    return [tuple(r) for r in records], counters, int(memory.m[at.CLOCK])
 
 
 def lines(w: int, unit: Unit = Unit.MX, idx: int = 0, **steps: int) -> list[Instruction]:

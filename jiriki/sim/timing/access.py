@@ -46,21 +46,21 @@ def wrap(i: int, size: int) -> int:
 @inlined
 def level(m: Ints, s: int, k: int) -> int:
     """Return the number of level k of request s."""
-    return s * m[at.X_LEVELS] + k
+    return s * m[at.LEVELS] + k
 
 
 @inlined
 def one_bank(m: Ints, b: Bits, number: int, bank: int, columns: np.uint64) -> None:
     """Make a level some columns of one bank."""
-    m[m[at.X_LOW] + number] = m[m[at.X_HIGH] + number] = bank
-    b[m[at.X_LEV] + number * m[at.C_BANKS] + bank] = columns
+    m[m[at.AREA_LOW] + number] = m[m[at.AREA_HIGH] + number] = bank
+    b[m[at.BITS_LEVELS] + number * m[at.CHIP_BANKS] + bank] = columns
 
 
 @compiled
 def add_columns(m: Ints, b: Bits, number: int, bank: int, columns: np.uint64) -> None:
     """Add columns of a bank to a level that has some."""
-    low, high = m[at.X_LOW] + number, m[at.X_HIGH] + number
-    place = m[at.X_LEV] + number * m[at.C_BANKS]
+    low, high = m[at.AREA_LOW] + number, m[at.AREA_HIGH] + number
+    place = m[at.BITS_LEVELS] + number * m[at.CHIP_BANKS]
     while m[low] > bank:
         m[low] -= 1
         b[place + m[low]] = _NONE
@@ -73,15 +73,15 @@ def add_columns(m: Ints, b: Bits, number: int, bank: int, columns: np.uint64) ->
 @inlined
 def bank_of(m: Ints, word: int) -> int:
     """Return the bank of a word (beyond the last bank: not wrapped)."""
-    bits = m[at.C_BANKBITS]
-    return word >> bits if bits >= 0 else word // m[at.C_BANKWORDS]
+    bits = m[at.CHIP_BANK_BITS]
+    return word >> bits if bits >= 0 else word // m[at.CHIP_BANK_WORDS]
 
 
 @compiled
 def line_level(m: Ints, b: Bits, s: int, word: int, n: int) -> None:
     """Make request s one level: the n <= columns consecutive words at `word`."""
-    banks, columns, size = m[at.C_BANKS], m[at.C_COLUMNS], m[at.C_BANKWORDS]
-    bank, number = bank_of(m, word), s * m[at.X_LEVELS]
+    banks, columns, size = m[at.CHIP_BANKS], m[at.CHIP_COLUMNS], m[at.CHIP_BANK_WORDS]
+    bank, number = bank_of(m, word), s * m[at.LEVELS]
     room = (bank + 1) * size - word
     if n <= room:
         one_bank(m, b, number, bank & (banks - 1), line_mask(word, n, columns))
@@ -128,8 +128,8 @@ def repeated(m: Ints, words: int, i: int) -> bool:
 @compiled
 def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, shift: int) -> int:
     """Make the levels of request s: elements of `width` words at words[:count] + shift."""
-    banks, columns = m[at.C_BANKS], m[at.C_COLUMNS]
-    first, levels = s * m[at.X_LEVELS], 0
+    banks, columns = m[at.CHIP_BANKS], m[at.CHIP_COLUMNS]
+    first, levels = s * m[at.LEVELS], 0
     for i in range(count):
         for j in range(width):
             word = m[words + i] + shift + j
@@ -151,8 +151,8 @@ def gather_levels(m: Ints, b: Bits, s: int, words: int, count: int, width: int, 
 @inlined
 def holds(m: Ints, b: Bits, number: int, bit: np.uint64) -> bool:
     """Say whether a level needs a column, of whatever bank."""
-    place, columns = m[at.X_LEV] + number * m[at.C_BANKS], _NONE
-    for bank in range(m[m[at.X_LOW] + number], m[m[at.X_HIGH] + number] + 1):
+    place, columns = m[at.BITS_LEVELS] + number * m[at.CHIP_BANKS], _NONE
+    for bank in range(m[m[at.AREA_LOW] + number], m[m[at.AREA_HIGH] + number] + 1):
         columns |= b[place + bank]
     return columns & bit != _NONE
 
@@ -160,7 +160,7 @@ def holds(m: Ints, b: Bits, number: int, bit: np.uint64) -> bool:
 @inlined
 def flat_levels(m: Ints, b: Bits, words: int, count: int) -> int:
     """Make the flat levels: those of words[:count] as if all lay in one bank."""
-    columns, flat, levels = m[at.C_COLUMNS], m[at.X_FLAT], 0
+    columns, flat, levels = m[at.CHIP_COLUMNS], m[at.BITS_FLAT], 0
     for i in range(count):
         bit = _ONE << np.uint64(m[words + i] & (columns - 1))
         k = 0
@@ -203,7 +203,7 @@ def stream_levels(
         word = origin + (iy * m[w + at.W_PITCH] + low) * width
         line_level(m, b, s, word, (high - low) * width)
         return 1
-    words = m[at.X_SCRATCH]
+    words = m[at.AREA_SCRATCH]
     count = window_words(m, w, origin, width, ky, kx, p0, n, words, at.FIRST)
     return gather_levels(m, b, s, words, count, width, at.FIRST)
 
@@ -212,9 +212,9 @@ def stream_levels(
 def take(m: Ints, b: Bits, s: int, k: int, taken: int) -> None:
     """Mark level k of request s in the set at place `taken`."""
     number = level(m, s, k)
-    place = m[at.X_LEV] + number * m[at.C_BANKS]
-    m[at.S_TAKEN] = 1
-    for bank in range(m[m[at.X_LOW] + number], m[m[at.X_HIGH] + number] + 1):
+    place = m[at.BITS_LEVELS] + number * m[at.CHIP_BANKS]
+    m[at.SETS_TAKEN] = 1
+    for bank in range(m[m[at.AREA_LOW] + number], m[m[at.AREA_HIGH] + number] + 1):
         b[taken + bank] |= b[place + bank]
 
 
@@ -222,8 +222,8 @@ def take(m: Ints, b: Bits, s: int, k: int, taken: int) -> None:
 def grant(m: Ints, b: Bits, s: int, k: int, taken: int) -> bool:
     """Take level k of request s if nothing it needs is taken; say whether it was."""
     number = level(m, s, k)
-    place = m[at.X_LEV] + number * m[at.C_BANKS]
-    for bank in range(m[m[at.X_LOW] + number], m[m[at.X_HIGH] + number] + 1):
+    place = m[at.BITS_LEVELS] + number * m[at.CHIP_BANKS]
+    for bank in range(m[m[at.AREA_LOW] + number], m[m[at.AREA_HIGH] + number] + 1):
         if b[place + bank] & b[taken + bank] != _NONE:
             return False
     take(m, b, s, k, taken)
@@ -233,7 +233,7 @@ def grant(m: Ints, b: Bits, s: int, k: int, taken: int) -> bool:
 @compiled
 def bank_span(m: Ints, low: int, high: int) -> int:
     """Return the set (bit i: bank i) of banks that words low .. high lie in."""
-    size, banks = m[at.C_BANKWORDS], m[at.C_BANKS]
+    size, banks = m[at.CHIP_BANK_WORDS], m[at.CHIP_BANKS]
     if high < low:
         return 0
     if (high - low) // size >= banks:

@@ -76,9 +76,9 @@ def simulate_works(
     memory = build(works, words, chip, marks)
     m = memory.m
     compiled()(m, memory.b)
-    error = m[at.S_ERROR]
+    error = m[at.ERROR]
     if error == at.E_SEMAPHORE:
-        work = works[(int(m[at.S_WHO]) - memory.trace) // at.ROW]
+        work = works[(int(m[at.ERROR_ROW]) - memory.trace) // at.ROW]
         raise SimError(
             f"instruction {work.index}: its signal raises semaphore "
             f"{work.instruction.signal.semaphore if work.instruction.signal else '?'} beyond "
@@ -94,16 +94,16 @@ def _deadlock(works: Sequence[Work], memory: Memory) -> str:
     """Say which instruction holds each queue."""
     m, held = memory.m, []
     for unit in TIMED:
-        if m[at.QCOUNT + unit]:
-            place = m[m[at.X_QUEUE] + unit * m[at.C_QUEUE] + m[at.QHEAD + unit]]
+        if m[at.QUEUE_COUNT + unit]:
+            place = m[m[at.AREA_QUEUES] + unit * m[at.CHIP_QUEUE_DEPTH] + m[at.QUEUE_HEAD + unit]]
             work = works[(int(place) - memory.trace) // at.ROW]
             wait = work.instruction.wait
             what = f"semaphore {wait.semaphore} for {wait.count}" if wait else "its unit"
             held.append(f"{unit.name} at instruction {work.index} waits on {what}")
-    at_control = int(m[at.S_AT])
+    at_control = int(m[at.SEQUENCER_AT])
     if at_control < len(works):
         held.append(f"sequencer at instruction {works[at_control].index}")
-    return f"deadlock at cycle {m[at.S_CLOCK]}: {'; '.join(held)}; correct waits and signals"
+    return f"deadlock at cycle {m[at.CLOCK]}: {'; '.join(held)}; correct waits and signals"
 
 
 def _report(
@@ -118,9 +118,9 @@ def _report(
     return Run(
         engine=TimingEngine.name,
         program_hash=program.content_hash(),
-        cycles=int(m[at.S_CLOCK]),
-        dram_read_bytes=beat * int(m[at.T_LDBEATS] + m[at.T_FETCHBEATS]),
-        dram_write_bytes=beat * int(m[at.T_STBEATS]),
+        cycles=int(m[at.CLOCK]),
+        dram_read_bytes=beat * int(m[at.LOAD_BEATS] + m[at.FETCH_BEATS]),
+        dram_write_bytes=beat * int(m[at.STORE_BEATS]),
         units={unit.name: counters_of(memory, unit) for unit in TIMED},
         events=_events(works, memory) if events else (),
         layer_cycles=_layers(program, works, memory),
@@ -130,7 +130,7 @@ def _report(
 
 def counters_of(memory: Memory, unit: Unit) -> UnitCounters:
     """Return a unit's cycles by what it did."""
-    place = at.COUNT + unit * at.COUNTERS
+    place = at.COUNTS + unit * at.COUNTERS
     count = memory.m[place : place + at.COUNTERS].tolist()
     reasons = {name: count[i] for name, i in (STARVED | BLOCKED).items() if count[i]}
     return UnitCounters(
@@ -156,7 +156,7 @@ def spent_cycles(works: Sequence[Work], memory: Memory) -> list[dict[str, int]]:
     units = np.array([work.instruction.unit for work in works])
     for unit in TIMED:
         own = np.flatnonzero(units == unit)
-        place = at.COUNT + unit * at.COUNTERS
+        place = at.COUNTS + unit * at.COUNTERS
         counts = np.vstack((memory.marks[own], memory.m[place : place + at.COUNTERS]))
         later = np.diff(counts, axis=0)  # from each start to the next, then to the end
         before = np.vstack((counts[:1], later))[:-1]

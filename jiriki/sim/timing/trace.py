@@ -50,7 +50,7 @@ class Memory:
     @property
     def marks(self) -> np.ndarray:
         """Return the counters kept at each start [count, COUNTERS] int64, where they are kept."""
-        place = int(self.m[at.X_MARKS])
+        place = int(self.m[at.AREA_MARKS])
         assert place, "the memory was built without marks"
         return self.m[place : place + self.count * at.COUNTERS].reshape(-1, at.COUNTERS)
 
@@ -240,51 +240,81 @@ def build(works: Sequence[Work], words: int, chip: ChipConfig, marks: bool = Fal
     registers, start, b = _registers(chip)
     trace = TraceBuilder(chip, start)
     records = trace.records(works)
-    registers[at.S_WORDS] = words
-    registers[at.X_ROWS], registers[at.X_COUNT] = trace.place, len(works)
+    registers[at.PROGRAM_WORDS] = words
+    registers[at.AREA_TRACE], registers[at.TRACE_LENGTH] = trace.place, len(works)
     kept = np.zeros(len(works) * at.COUNTERS if marks else 0, np.int64)
-    registers[at.X_MARKS] = trace.place + len(records) if marks else 0
+    registers[at.AREA_MARKS] = trace.place + len(records) if marks else 0
     m = np.concatenate((registers, np.array(trace.par + records, np.int64), kept))
     return Memory(m, b, trace.place, len(works))
 
 
 def _registers(chip: ChipConfig) -> tuple[np.ndarray, int, np.ndarray]:
     """Return registers and empty areas, the place after them, and the sets of columns."""
-    depth, banks, bpc = chip.queue_depth, chip.banks, chip.dram_bytes_per_cycle
+    depth, banks = chip.queue_depth, chip.banks
     levels = 1 + max(chip.mu * chip.ku, 4 * chip.beat_pixels, SCATTER_BYTES)
-    out_beats = chip.vx_latency_cycles + VX_SLACK
     sizes = {
-        at.X_TAG: FETCH_WORDS, at.X_AVAIL: FETCH_WORDS, at.X_QUEUE: at.UNITS * depth,
-        at.X_RING: 2 * at.UNITS * depth, at.X_FLIGHT: at.FLIGHT * chip.dram_bursts_in_flight,
-        at.X_PEND: 2 * (depth + 1), at.X_PRE: MAX_TILES, at.X_LAST: MAX_TILES,
-        at.X_WORDS: levels, at.X_SCRATCH: levels, at.X_OUT: at.OUT * out_beats,
-        at.X_ROUND: chip.vx_pass_cycles, at.X_LOW: at.LEVEL_SETS * levels,
-        at.X_HIGH: at.LEVEL_SETS * levels,
-    }  # fmt: skip
+        at.AREA_FETCH_TAGS: FETCH_WORDS,
+        at.AREA_FETCH_TIMES: FETCH_WORDS,
+        at.AREA_QUEUES: at.UNITS * depth,
+        at.AREA_COMPLETIONS: 2 * at.UNITS * depth,
+        at.AREA_FLIGHTS: at.FLIGHT * chip.dram_bursts_in_flight,
+        at.AREA_PENDING: 2 * (depth + 1),
+        at.AREA_TILE_BEFORE: MAX_TILES,
+        at.AREA_TILE_LAST: MAX_TILES,
+        at.AREA_WORDS: levels,
+        at.AREA_SCRATCH: levels,
+        at.AREA_OUT: at.OUT * (chip.vx_latency_cycles + VX_SLACK),
+        at.AREA_ROUNDS: chip.vx_pass_cycles,
+        at.AREA_LOW: at.LEVEL_SETS * levels,
+        at.AREA_HIGH: at.LEVEL_SETS * levels,
+    }
     m = np.zeros(at.REGISTERS + sum(sizes.values()), np.int64)
     place = at.REGISTERS
     for register, size in sizes.items():
         m[register] = place
         place += size
-    m[at.X_WR], m[at.X_FLAT], m[at.X_LEV] = banks, 2 * banks, 2 * banks + levels
-    m[at.X_LEVELS] = levels
-    m[[at.C_MU, at.C_NU, at.C_KU, at.C_BEAT]] = chip.mu, chip.nu, chip.ku, chip.beat_pixels
-    m[[at.C_BANKS, at.C_COLUMNS, at.C_BANKWORDS]] = banks, chip.columns, chip.bank_words
-    m[[at.C_DRAIN, at.C_MXLAT]] = chip.drain_cycles, chip.mx_latency_cycles
-    m[[at.C_VXLAT, at.C_OUTBEATS]] = chip.vx_latency_cycles, out_beats
-    m[[at.C_BPC, at.C_BURST]] = bpc, chip.dram_burst_bytes
-    m[[at.C_DRAMLAT, at.C_INFLIGHT]] = chip.dram_latency_cycles, chip.dram_bursts_in_flight
-    m[[at.C_QUEUE, at.C_SEMMAX, at.C_FETCHWORDS]] = depth, chip.semaphore_max, FETCH_WORDS
-    m[[at.C_PASS, at.C_CONTEXTS]] = chip.vx_pass_cycles, chip.vx_contexts
-    m[[at.C_KUBITS, at.C_BPCBITS]] = chip.ku.bit_length() - 1, bpc.bit_length() - 1
-    words = chip.bank_words
-    m[at.C_BANKBITS] = words.bit_length() - 1 if words & (words - 1) == 0 else -1
-    m[at.C_STBUFFER] = ST_BUFFER_BURSTS * chip.dram_burst_bytes
-    m[m[at.X_TAG] : m[at.X_TAG] + FETCH_WORDS] = -1
-    m[at.RLAST : at.RLAST + at.UNITS] = -1
-    m[m[at.X_ROUND] : m[at.X_ROUND] + chip.vx_pass_cycles] = -1
-    m[at.P_LAST] = at.ST
-    nothing_yet = [at.S_HALT, at.A_LAST, at.A_GTILE, at.Y_ROW, at.Y_LEVELS]
-    nothing_yet += [unit + side for unit in (at.LD_DMA, at.ST_DMA) for side in (at.F_ROW, at.G_ROW)]
+    m[at.BITS_WRITTEN], m[at.BITS_FLAT], m[at.BITS_LEVELS] = banks, 2 * banks, 2 * banks + levels
+    m[at.LEVELS] = levels
+    for register, size in _chip_sizes(chip).items():
+        m[register] = size
+    m[m[at.AREA_FETCH_TAGS] : m[at.AREA_FETCH_TAGS] + FETCH_WORDS] = -1
+    m[at.COMPLETION_LAST : at.COMPLETION_LAST + at.UNITS] = -1
+    m[m[at.AREA_ROUNDS] : m[at.AREA_ROUNDS] + chip.vx_pass_cycles] = -1
+    m[at.PORT_LAST_UNIT] = at.ST
+    nothing_yet = [at.HALT_CYCLE, at.MX_LAST, at.GATHER_TILE, at.VX_ROW, at.OUT_LEVELS]
+    nothing_yet += [
+        unit + side for unit in (at.LD_DMA, at.ST_DMA) for side in (at.NEAR_ROW, at.FAR_ROW)
+    ]
     m[nothing_yet] = -1
     return m, place, np.zeros(2 * banks + levels * (1 + at.LEVEL_SETS * banks), np.uint64)
+
+
+def _chip_sizes(chip: ChipConfig) -> dict[int, int]:
+    """Return register -> what the chip is."""
+    words, bpc = chip.bank_words, chip.dram_bytes_per_cycle
+    return {
+        at.CHIP_MU: chip.mu,
+        at.CHIP_NU: chip.nu,
+        at.CHIP_KU: chip.ku,
+        at.CHIP_KU_BITS: chip.ku.bit_length() - 1,
+        at.CHIP_BEAT_PIXELS: chip.beat_pixels,
+        at.CHIP_BANKS: chip.banks,
+        at.CHIP_COLUMNS: chip.columns,
+        at.CHIP_BANK_WORDS: words,
+        at.CHIP_BANK_BITS: words.bit_length() - 1 if words & (words - 1) == 0 else -1,
+        at.CHIP_DRAIN_CYCLES: chip.drain_cycles,
+        at.CHIP_MX_LATENCY: chip.mx_latency_cycles,
+        at.CHIP_VX_LATENCY: chip.vx_latency_cycles,
+        at.CHIP_PASS_CYCLES: chip.vx_pass_cycles,
+        at.CHIP_CONTEXTS: chip.vx_contexts,
+        at.CHIP_OUT_BEATS: chip.vx_latency_cycles + VX_SLACK,
+        at.CHIP_PORT_BYTES: bpc,
+        at.CHIP_PORT_BITS: bpc.bit_length() - 1,
+        at.CHIP_BURST_BYTES: chip.dram_burst_bytes,
+        at.CHIP_DRAM_LATENCY: chip.dram_latency_cycles,
+        at.CHIP_BURSTS_IN_FLIGHT: chip.dram_bursts_in_flight,
+        at.CHIP_QUEUE_DEPTH: chip.queue_depth,
+        at.CHIP_SEMAPHORE_MAX: chip.semaphore_max,
+        at.CHIP_FETCH_WORDS: FETCH_WORDS,
+        at.CHIP_ST_BUFFER_BYTES: ST_BUFFER_BURSTS * chip.dram_burst_bytes,
+    }
