@@ -41,11 +41,6 @@ _LINK = {"bandwidth": "byte/s", "area": "mm2", "energy": "J/bit"}
 _MEMORY = {"price": "USD/byte", "capacity": "byte", **_LINK}
 
 
-def memory_kinds() -> tuple[str, ...]:
-    """Return the kinds of memory."""
-    return tuple(_memories())
-
-
 def load_memory(kind: str) -> MemoryKind:
     """Return a kind of memory. Raises FactError."""
     return _known(_memories(), "memory", kind)
