@@ -13,8 +13,6 @@ from jiriki.graph.graph import Graph, Node
 from jiriki.graph.op import integer
 from jiriki.tiling.layout import channel_axis, layout_of, pack
 
-MATRIX_OPS = ("conv", "matmul")
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
