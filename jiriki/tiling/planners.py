@@ -22,5 +22,3 @@ PLANNERS: Mapping[str, Callable[[Builder, Node], None]] = {
     **gemm.PLANNERS,
     **transpose_conv.PLANNERS,
 }
-
-supports_resident: frozenset[str] = frozenset(PLANNERS)
