@@ -115,12 +115,14 @@ def open_model(text: str, reading: Reading, progress: Progress) -> Model:
     if text in {card.name for card in list_models()}:
         _refuse_reading(text, reading)
         with progress.step(f"reading {text}"):
-            found = load_from_zoo(text)
-            feeds = found.calibration()
-            original = load_model(found.onnx_bytes)
+            zoo_model = load_from_zoo(text)
+            feeds = zoo_model.calibration()
+            original = load_model(zoo_model.onnx_bytes)
         onnx = quantised(text, original, feeds, progress)
         wall_s = {"prepare": perf_counter() - began}
-        return Model(text, onnx=onnx, original=original, zoo=found, wall_s=wall_s, sample=feeds[0])
+        return Model(
+            text, onnx=onnx, original=original, zoo=zoo_model, wall_s=wall_s, sample=feeds[0]
+        )
     path = Path(text)
     if not path.is_file():
         names = ", ".join(card.name for card in list_models())
@@ -204,8 +206,8 @@ def _key(model: OnnxModel, feeds: Iterable[Feed]) -> str:
         for name, array in sorted(feed.items()):
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
-    sources = (one for one in Path(str(files("jiriki.frontend"))).rglob("*.py"))
-    for source in sorted(sources, key=lambda one: one.name):
+    sources = (path for path in Path(str(files("jiriki.frontend"))).rglob("*.py"))
+    for source in sorted(sources, key=lambda path: path.name):
         digest.update(source.read_bytes())
     digest.update(version("onnxruntime").encode())
     return digest.hexdigest()[:24]

@@ -59,27 +59,27 @@ def verify(request: Request, as_json: bool) -> None:
         timing = TimingEngine(built.chip).run(built.program, feed, events=True)
     build_s = _build_gates(built.chip, screen)
     gates, rtl_s = _run_gates(built, feed, request.vcd, window, timing.cycles or 0, screen)
-    found = compare_runs(built.program, functional, timing, gates)
+    verification = compare_runs(built.program, functional, timing, gates)
     payload = {
         "model": model.name,
         "chip": built.chip.name,
         "input": label,
         "layers": len(built.program.outputs) if request.layers else None,
-        "elements": found.elements,
-        "differing_elements": found.differing_elements,
-        "cycles": {"timing": found.timing_cycles, "rtl": found.rtl_cycles},
-        "instructions": found.instructions,
-        "instructions_off": found.instructions_off,
-        "counters_off": list(found.counters_off),
-        "first": _first(found),
-        "agrees": found.agrees,
+        "elements": verification.elements,
+        "differing_elements": verification.differing_elements,
+        "cycles": {"timing": verification.timing_cycles, "rtl": verification.rtl_cycles},
+        "instructions": verification.instructions,
+        "instructions_off": verification.instructions_off,
+        "counters_off": list(verification.counters_off),
+        "first": _first(verification),
+        "agrees": verification.agrees,
         "accuracy": _accuracy(model, feed, gates),
         "wall_s": {"build": build_s, "rtl": rtl_s},
     }
     if request.layers:
         payload["layer_accuracy"] = layer_payload(model, [feed], screen)
-    screen.result(payload, lambda: _tables(payload, found, request))
-    if not found.agrees:
+    screen.result(payload, lambda: _tables(payload, verification, request))
+    if not verification.agrees:
         raise typer.Exit(1)
 
 
@@ -142,10 +142,10 @@ def _accuracy(model: Model, feed: Feed, gates: Run) -> dict[str, Any] | None:
     return accuracy_payload([(gates.outputs, run_reference(session, feed))])
 
 
-def _first(found: Verification) -> dict[str, Any] | None:
-    if found.first_off is None:
+def _first(verification: Verification) -> dict[str, Any] | None:
+    if verification.first_off is None:
         return None
-    off = found.first_off
+    off = verification.first_off
     return {
         "index": off.index, "instruction": off.text, "layer": off.layer,
         "predicted": list(off.predicted), "found": list(off.found), "window": list(off.window),
@@ -153,18 +153,18 @@ def _first(found: Verification) -> dict[str, Any] | None:
 
 
 def _tables(
-    payload: Mapping[str, Any], found: Verification, request: Request
+    payload: Mapping[str, Any], verification: Verification, request: Request
 ) -> Iterable[RenderableType]:
     seconds = payload["wall_s"]
-    speed = found.rtl_cycles / max(seconds["rtl"], 1e-9)
+    speed = verification.rtl_cycles / max(seconds["rtl"], 1e-9)
     rows = (
         ("elements that differ from the functional simulator",
-         f"{found.differing_elements:,} of {found.elements:,}"),
-        ("cycles predicted by the timing simulator", f"{found.timing_cycles:,}"),
-        ("cycles of the gates", f"{found.rtl_cycles:,}"),
+         f"{verification.differing_elements:,} of {verification.elements:,}"),
+        ("cycles predicted by the timing simulator", f"{verification.timing_cycles:,}"),
+        ("cycles of the gates", f"{verification.rtl_cycles:,}"),
         ("instructions in other cycles than predicted",
-         f"{found.instructions_off:,} of {found.instructions:,}"),
-        ("counters that differ", f"{len(found.counters_off)}"),
+         f"{verification.instructions_off:,} of {verification.instructions:,}"),
+        ("counters that differ", f"{len(verification.counters_off)}"),
         ("compiling the gates", f"{seconds['build']:.1f} s"),
         ("running them", f"{seconds['rtl']:.1f} s, {speed:,.0f} cycles/s"),
     )  # fmt: skip
@@ -172,14 +172,15 @@ def _tables(
     title = f"{payload['model']} on the gates of {payload['chip']}{what}"
     yield rich_table(Sheet(title, ("", ">"), rows))
     yield from accuracy_tables(payload["accuracy"], payload.get("layer_accuracy"))
-    if found.wrong is not None:
-        place = ", ".join(map(str, found.wrong.place))
+    if verification.wrong is not None:
+        wrong = verification.wrong
+        place = ", ".join(map(str, wrong.place))
         yield (
-            f"first wrong element: {found.wrong.output}[{place}] is {found.wrong.found}, the "
-            f"functional simulator says {found.wrong.expected}"
+            f"first wrong element: {wrong.output}[{place}] is {wrong.found}, the "
+            f"functional simulator says {wrong.expected}"
         )
-    if found.first_off is not None:
-        off = found.first_off
+    if verification.first_off is not None:
+        off = verification.first_off
         yield (
             f"first instruction off: {off.index} of layer {off.layer}: {off.text}\n"
             f"  issue, start, end predicted {off.predicted}, found {off.found}\n"
@@ -187,6 +188,6 @@ def _tables(
             f"{' --layers' if request.layers else ''} --vcd off.vcd "
             f"--window {off.window[0]}:{off.window[1]}"
         )
-    yield from found.counters_off
+    yield from verification.counters_off
     if request.vcd is not None:
         yield f"waveform in {request.vcd}"

@@ -56,7 +56,7 @@ class _Semaphore:
         self.reset()
 
     def reset(self) -> None:
-        self.value = self.given = self.taken = 0
+        self.value = self.raised = self.taken = 0
         self.giver: int | None = None
         self.taker: int | None = None
         self.signals: deque[_Signal] = deque()
@@ -156,13 +156,13 @@ class Order:
         assert signal is not None, "called only for instructions that signal"
         semaphore = self.semaphores[signal.semaphore]
         if semaphore.giver not in (None, queue):
-            raise CheckError(_two_owners(work, semaphore, "signalled", semaphore.giver, queue))
+            raise CheckError(_two_owners(work, semaphore, "raised", semaphore.giver, queue))
         semaphore.giver = queue
         semaphore.value += signal.count
-        semaphore.given += signal.count
+        semaphore.raised += signal.count
         clock = list(self.clocks[queue])
         clock[queue] = sequence
-        semaphore.signals.append(_Signal(semaphore.given, tuple(clock)))
+        semaphore.signals.append(_Signal(semaphore.raised, tuple(clock)))
         self._check_maximum(work, semaphore, clock, sent)
 
     def _check_maximum(
@@ -173,16 +173,16 @@ class Order:
         Waits known to have taken their tokens: those complete by the clock, and those that must
         have left the taker's queue for this instruction to have been sent.
         """
-        if semaphore.given <= self.chip.semaphore_max:
+        if semaphore.raised <= self.chip.semaphore_max:
             return
         taken = 0
         if semaphore.taker is not None:
             begun = max(clock[semaphore.taker], sent[semaphore.taker] - self.chip.queue_depth)
             place = bisect_right(semaphore.taken_at, begun)
             taken = semaphore.taken_total[place - 1] if place else 0
-        if semaphore.given - taken > self.chip.semaphore_max:
+        if semaphore.raised - taken > self.chip.semaphore_max:
             raise CheckError(
-                f"{_name(work)}: semaphore {semaphore.number} may hold {semaphore.given - taken} "
+                f"{_name(work)}: semaphore {semaphore.number} may hold {semaphore.raised - taken} "
                 f"tokens, above the chip's {self.chip.semaphore_max}; make its giver wait"
             )
 
@@ -213,7 +213,7 @@ class Order:
             if semaphore.value:
                 raise CheckError(
                     f"semaphore {semaphore.number} ends with {semaphore.value} tokens: "
-                    f"{semaphore.given} given, {semaphore.taken} taken since the last FENCE that "
+                    f"{semaphore.raised} given, {semaphore.taken} taken since the last FENCE that "
                     "found it empty; take as many as are given"
                 )
 

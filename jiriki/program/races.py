@@ -86,15 +86,15 @@ class RaceFinder:
                 verb == "reads" and region.space is Space.SP and queue in _PIPELINED
             ):
                 continue
-            found = log[region.space].conflict(region, placed.clock[queue])
-            if found is not None:
-                raise CheckError(_race(placed, region, verb, found, other_verb))
+            conflict = log[region.space].conflict(region, placed.clock[queue])
+            if conflict is not None:
+                raise CheckError(_race(placed, region, verb, conflict, other_verb))
 
 
 def _race(
-    placed: Placed, region: Region, verb: str, found: tuple[Region, Placed], other_verb: str
+    placed: Placed, region: Region, verb: str, conflict: tuple[Region, Placed], other_verb: str
 ) -> str:
-    other, started = found
+    other, started = conflict
     low, high = max(region.base, other.base), min(region.end, other.end) - 1
     sides = sorted(((placed, verb), (started, other_verb)), key=lambda side: side[0].position)
     (first, first_verb), (second, second_verb) = sides

@@ -67,12 +67,12 @@ class Run:
 
     def __repr__(self) -> str:
         """Return one line without arrays."""
-        told = [self.engine, f"program {self.program_hash[:12]}"]
+        parts = [self.engine, f"program {self.program_hash[:12]}"]
         if self.cycles is not None:
-            told.append(f"{self.cycles:,} cycles")
+            parts.append(f"{self.cycles:,} cycles")
         if self.outputs is not None:
-            told.append("outputs " + ", ".join(map(_described, self.outputs.items())))
-        return f"<Run {'; '.join(told)}>"
+            parts.append("outputs " + ", ".join(map(_described, self.outputs.items())))
+        return f"<Run {'; '.join(parts)}>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the counts, the outputs, the units."""

@@ -378,23 +378,27 @@ class Vx(_Unit):
 
     def _send(self) -> bool:
         """Send a beat into the chain if it may go."""
-        t, one = self.tile.t, self.chip.vx_pass_cycles
+        t, pass_cycles = self.tile.t, self.chip.vx_pass_cycles
         before, _, rounds = self.passes
-        if t in self.rounds or t + before * one <= self.reach or t + rounds * one <= self.leave:
+        if (
+            t in self.rounds
+            or t + before * pass_cycles <= self.reach
+            or t + rounds * pass_cycles <= self.leave
+        ):
             return False
-        self.rounds |= {t + j * one for j in range(1, before)}
+        self.rounds |= {t + j * pass_cycles for j in range(1, before)}
         return True
 
     def _end(self, beat: Beat) -> None:
         self.beats.popleft()
-        t, one = self.tile.t, self.chip.vx_pass_cycles
+        t, pass_cycles = self.tile.t, self.chip.vx_pass_cycles
         before, after, rounds = self.passes
-        ready = t + self.chip.vx_latency_cycles + (rounds - 1) * one
+        ready = t + self.chip.vx_latency_cycles + (rounds - 1) * pass_cycles
         assert self.item is not None, "a beat belongs to an instruction"
         if beat.sent:
-            self.reach, self.leave = t + before * one, t + rounds * one
+            self.reach, self.leave = t + before * pass_cycles, t + rounds * pass_cycles
         if beat.completes and after:
-            self.rounds |= {t + j * one for j in range(1, before + after + 1)}
+            self.rounds |= {t + j * pass_cycles for j in range(1, before + after + 1)}
         if beat.result is not None:
             last = self.item if beat.last else None
             self.out.append((ready, levels(beat.result, self.chip), last))

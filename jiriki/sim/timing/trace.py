@@ -146,12 +146,13 @@ class TraceBuilder:
         }[op.reduce]  # fmt: skip
         kw = op.in0.window.kw if op.taps > 1 and op.in0 is not None else 1
         uses = (8 if op.out is not None else 0) | (16 if op.params is not None else 0)
-        step, passes, one = step_cycles(op), chain_passes(op, self.chip), self.chip.vx_pass_cycles
+        step, passes = step_cycles(op), chain_passes(op, self.chip)
+        pass_cycles = self.chip.vx_pass_cycles
         again = passes.before + passes.after if passes.after else 0
         values = [
             op.p, op.groups, op.taps, kw, op.params or 0, int(op.reduce is Reduce.CHANNELS),
-            step - 1, step * (1 + fold_steps(op, self.chip)) - 1, passes.before * one,
-            passes.rounds * one, again * one, every, uses,
+            step - 1, step * (1 + fold_steps(op, self.chip)) - 1, passes.before * pass_cycles,
+            passes.rounds * pass_cycles, again * pass_cycles, every, uses,
         ]  # fmt: skip
         for stream in (op.in0, op.in1, op.in2, op.out):
             values += self._stream(stream)
@@ -242,9 +243,9 @@ def build(works: Sequence[Work], words: int, chip: ChipConfig, marks: bool = Fal
     records = trace.records(works)
     registers[at.PROGRAM_WORDS] = words
     registers[at.AREA_TRACE], registers[at.TRACE_LENGTH] = trace.place, len(works)
-    kept = np.zeros(len(works) * at.COUNTERS if marks else 0, np.int64)
+    mark_area = np.zeros(len(works) * at.COUNTERS if marks else 0, np.int64)
     registers[at.AREA_MARKS] = trace.place + len(records) if marks else 0
-    m = np.concatenate((registers, np.array(trace.par + records, np.int64), kept))
+    m = np.concatenate((registers, np.array(trace.par + records, np.int64), mark_area))
     return Memory(m, b, trace.place, len(works))
 
 
