@@ -18,6 +18,8 @@ from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.fields import Sync, Unit
 from jiriki.program import Program
 from jiriki.program.file import save
+from jiriki.rtl.engine import GatesEngine
+from jiriki.rtl.errors import RtlError
 from tests.cli.test_bad_input import Command, refused
 
 NANO = load_chip("nano")
@@ -160,7 +162,8 @@ def test_an_image_larger_than_the_memory_is_refused(
     jiriki: Command, nothing: Path, tmp_path: Path, engine: str, image: int
 ) -> None:
     """The program's words come behind the image: it alone may still fit."""
-    save(replace(HANGS, dram_bytes=image), tmp_path / "large.jprog")
+    halts = replace(HANGS, dram_bytes=image, instructions=(Halt.new(),))
+    save(halts, tmp_path / "large.jprog")
     done = jiriki("run", tmp_path / "large.jprog", "--engine", engine, "--input", nothing)
     refused(done, "bytes", "4294967296", "smaller")
 
@@ -192,11 +195,21 @@ def test_a_bad_window_is_refused(jiriki: Command, tmp_path: Path, window: str):
     refused(done, "--window", window, "FIRST:END")
 
 
-def test_gates_that_stand_still_say_where(jiriki: Command, nothing: Path, tmp_path: Path):
+def test_a_program_file_that_hangs_is_refused_before_it_runs(
+    jiriki: Command, nothing: Path, tmp_path: Path
+):
     save(HANGS, tmp_path / "hangs.jprog")
     done = jiriki("run", tmp_path / "hangs.jprog", "--engine", "rtl", "--input", nothing)
-    refused(
-        done, "nothing happens for 200000 cycles", "Sequencer at instruction 1",
-        "MX 1 sent, 0 started (its next waits for tokens)", "tokens held: none",
-    )  # fmt: skip
+    refused(done, "deadlock", "MX at instruction 0", "semaphore 3")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hangs.jprog", "in.npz"]
+
+
+def test_gates_that_stand_still_say_where():
+    """Whoever calls the engine itself has no static check before it."""
+    with pytest.raises(RtlError) as caught:
+        GatesEngine(NANO).run(HANGS)
+    for words in (
+        "nothing happens for 200000 cycles", "Sequencer at instruction 1",
+        "MX 1 sent, 0 started (its next waits for tokens)", "tokens held: none",
+    ):  # fmt: skip
+        assert words in str(caught.value)
