@@ -130,7 +130,7 @@ def resnet50() -> Graph:
     from jiriki.cli.screen import Screen
     from jiriki.models import Reading, open_model
 
-    return open_model("resnet50", Reading(), Screen(as_json=False)).graph()
+    return open_model("resnet50", Reading(), Screen("bench", as_json=False)).graph()
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def work(name: str) -> Work:
         rng = np.random.default_rng(1)
         x = rng.integers(-128, 128, graph.inputs[0].shape).astype(np.int8)
         return Work(graph, {"x": x}, None)
-    model = open_model(name, Reading(), Screen(as_json=True))
+    model = open_model(name, Reading(), Screen("bench", as_json=True))
     assert model.zoo is not None, f"{name} is in the zoo"
     if not model.zoo.card.has_photos:
         return Work(model.graph(), model.zoo.calibration()[0], None)

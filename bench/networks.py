@@ -38,7 +38,9 @@ def main() -> int:
     rows = [
         row
         for name in arguments.models
-        for row in measure(open_model(name, Reading(), Screen(as_json=True)), arguments.effort)
+        for row in measure(
+            open_model(name, Reading(), Screen("bench", as_json=True)), arguments.effort
+        )
     ]
     if arguments.json:
         print(json.dumps({"networks": rows}))

@@ -140,10 +140,15 @@ def test_function_of_one_int8_is_an_exact_table(op, dtype):
 
 def test_x_times_sigmoid_of_x_is_one_table():
     rng = np.random.default_rng(6)
-    net = model([node("Sigmoid", "x", "s"), node("Mul", "xs")], {"x": (2, 3, 5, 7)})
+    first, last = weights(rng, 4, 3, 1, 1), weights(rng, 3, 4, 1, 1)
+    nodes = [
+        node("Conv", "xw", "c"), node("Sigmoid", "c", "s"), node("Mul", "cs", "m"),
+        node("Conv", "mv"),
+    ]  # fmt: skip
+    net = model(nodes, {"x": (2, 3, 5, 7)}, {"w": first, "v": last})
     found = compare(quantised(net, rng), rng)
     assert found.differing == 0
-    assert [n.op for n in found.graph.nodes] == ["lut"]
+    assert [n.op for n in found.graph.nodes] == ["conv", "lut", "conv"]
 
 
 SHAPES = [(2, 3, 15, 17), (3, 1, 1), (17,), (1,), (2, 1, 15, 1)]

@@ -12,97 +12,101 @@ SEEDS = 200  # programs within which each is caught
 MUTATIONS = (
     # Sequencer and fetch
     Mutation(
-        "sequencer", "the last pass of a loop is left out", "sequencer:Sequencer._follow",
+        "sequencer", "the last pass of a loop is left out", "control.sequencer:Sequencer._follow",
         "left[i] != 1", "left[i] > 2",
     ),
     Mutation(
         "sequencer", "a loop whose count is in a register runs by its field",
-        "sequencer:Sequencer._follow",
+        "control.sequencer:Sequencer._follow",
         "Mux(loop.from_reg, registers[loop.reg], loop.count)", "loop.count",
     ),
     Mutation(
-        "sequencer", "a loop of no pass is entered", "sequencer:Sequencer._follow",
+        "sequencer", "a loop of no pass is entered", "control.sequencer:Sequencer._follow",
         "is_loop & (count == 0)", "hdl.Const(0)",
     ),
     Mutation(
-        "sequencer", "ADDR loses the carry between its halves", "sequencer:Sequencer._registers",
+        "sequencer", "ADDR loses the carry between its halves",
+        "control.sequencer:Sequencer._registers",
         "registers[addr.reg] + addr.step",
         "hdl.Cat((registers[addr.reg][:16] + addr.step[:16])[:16],"
         " registers[addr.reg][16:] + addr.step[16:])",
     ),
     Mutation(
         "sequencer", "the upper half of an address register is not added",
-        "sequencer:Sequencer._send", "word[low : low + bits] + base",
+        "control.sequencer:Sequencer._send", "word[low : low + bits] + base",
         "word[low : low + bits] + base[:16]",
     ),
     Mutation(
-        "sequencer", "FENCE does not wait", "sequencer:Sequencer._send",
+        "sequencer", "FENCE does not wait", "control.sequencer:Sequencer._send",
         "is_kind(Halt, word) | is_kind(Fence, word)", "is_kind(Halt, word)",
     ),
     Mutation(
         "fetch", "a burst is asked for that takes the slots of words still needed",
-        "fetch:Fetch.elaborate", "self.keep + FETCH_WORDS", "self.keep + FETCH_WORDS + self.per",
+        "control.fetch:Fetch.elaborate",
+        "self.keep + FETCH_WORDS", "self.keep + FETCH_WORDS + self.per",
     ),
     Mutation(
-        "fetch", "a word is kept whose slot has been claimed again", "fetch:Fetch._arrive",
+        "fetch", "a word is kept whose slot has been claimed again", "control.fetch:Fetch._arrive",
         "valid & (tags[slot] == index)", "valid",
     ),
     Mutation(
-        "fetch", "after a jump fetching goes on where it was", "fetch:Fetch.elaborate",
+        "fetch", "after a jump fetching goes on where it was", "control.fetch:Fetch.elaborate",
         "Mux(missing, self.at, next_)", "next_",
     ),
     # Fronts and semaphores
     Mutation(
-        "front", "an instruction may start a cycle early", "front:Front._queue",
+        "front", "an instruction may start a cycle early", "control.front:Front._queue",
         "old != 0", "(old != 0) | delay[-1]",
     ),
     Mutation(
-        "front", "the queue takes one when it is full", "front:Front._queue",
+        "front", "the queue takes one when it is full", "control.front:Front._queue",
         "count != depth", "hdl.Const(1)",
     ),
     Mutation(
-        "front", "work is complete before it is done", "front:Front._ring",
+        "front", "work is complete before it is done", "control.front:Front._ring",
         "~oldest[0] | (done != 0) | unit.done", "hdl.Const(1)",
     ),
     Mutation(
-        "front", "a signal gives one token, whatever its count", "front:Front._ring",
+        "front", "a signal gives one token, whatever its count", "control.front:Front._ring",
         "Mux(through, self.head.sig_count, oldest[2 + sem :])", "hdl.Const(1, 2)",
     ),
     Mutation(
-        "front", "SIG does not wait for the work before it", "front:Front._ring",
+        "front", "SIG does not wait for the work before it", "control.front:Front._ring",
         "unit.go & ~unit.work & self.head.sig_en & (count == 0)",
         "unit.go & ~unit.work & self.head.sig_en",
     ),
     Mutation(
-        "front", "VX takes on more work than it has contexts for", "front:Front._ring",
+        "front", "VX takes on more work than it has contexts for", "control.front:Front._ring",
         "works == self.works", "works == self.works + 2",
     ),
     Mutation(
         "semaphores", "tokens given while others are taken are lost",
-        "semaphores:Semaphores.elaborate", "now[i] + given - taken",
+        "control.semaphores:Semaphores.elaborate", "now[i] + given - taken",
         "Mux(taken == 0, now[i] + given, now[i] - taken)",
     ),
     Mutation(
-        "semaphores", "one token is enough for any wait", "semaphores:_enough",
+        "semaphores", "one token is enough for any wait", "control.semaphores:_enough",
         "held >= tokens", "held > 0",
     ),
     Mutation(
         "semaphores", "a unit that cannot start yet takes its tokens",
-        "semaphores:Semaphores.elaborate", "unit.wait & unit.want & unit.there",
+        "control.semaphores:Semaphores.elaborate", "unit.wait & unit.want & unit.there",
         "unit.wait & unit.there",
     ),
     # Scratchpad
     Mutation(
         "scratchpad", "two requests that meet in the last column are both granted",
-        "scratchpad:Scratchpad._grant", "(cells[b] & taken[b]).any()",
+        "memory.scratchpad:Scratchpad._grant", "(cells[b] & taken[b]).any()",
         "(cells[b] & taken[b])[:-1].any()",
     ),
     Mutation(
-        "scratchpad", "a refused request is served all the same", "scratchpad:Scratchpad._grant",
+        "scratchpad", "a refused request is served all the same",
+        "memory.scratchpad:Scratchpad._grant",
         "Mux(meets, 0, cells[b])", "cells[b]",
     ),
     Mutation(
-        "scratchpad", "the first byte of a word is always written", "scratchpad:Scratchpad._bank",
+        "scratchpad", "the first byte of a word is always written",
+        "memory.scratchpad:Scratchpad._bank",
         "port.bytes[c]", "port.bytes[c] | 1",
     ),
     # DMA
@@ -323,19 +327,21 @@ MUTATIONS = (
     ),
     # Counters and mailbox
     Mutation(
-        "counters", "a one-cycle instruction counts as a wait for tokens", "front:Front.elaborate",
+        "counters", "a one-cycle instruction counts as a wait for tokens",
+        "control.front:Front.elaborate",
         "unit.go & ~unit.work", "hdl.Const(0)",
     ),
     Mutation(
-        "counters", "the carry out of the lowest byte is lost", "counters:UnitCounter.elaborate",
+        "counters", "the carry out of the lowest byte is lost",
+        "control.counters:UnitCounter.elaborate",
         "count + step", "hdl.Cat((count[:8] + step)[:8], count[8:])",
     ),
     Mutation(
-        "mailbox", "two parameters share a place", "mailbox:Mailbox._write",
+        "mailbox", "two parameters share a place", "control.mailbox:Mailbox._write",
         "address[2:]", "address[3:]",
     ),
     Mutation(
-        "mailbox", "the cycle of HALT is not counted", "mailbox:Mailbox.elaborate",
+        "mailbox", "the cycle of HALT is not counted", "control.mailbox:Mailbox.elaborate",
         "self.running", "self.running & ~self.halts",
     ),
 )  # fmt: skip

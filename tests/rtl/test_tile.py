@@ -61,7 +61,7 @@ def test_many_random_programs_agree(block: int) -> None:
 
 
 def test_digits_run_on_the_gates_as_on_the_simulators() -> None:
-    model = open_model("digits", Reading(), Screen(as_json=True))
+    model = open_model("digits", Reading(), Screen("test", as_json=True))
     program = compile_graph(model.graph(), NANO)
     assert model.zoo is not None
     for photo in model.zoo.photos()[:3]:

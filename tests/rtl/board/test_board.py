@@ -25,7 +25,7 @@ TIMEOUT_S = 10e-3  # of the board's time
 
 
 def test_digits_run_on_the_board_as_on_the_functional_simulator() -> None:
-    model = open_model("digits", Reading(), Screen(as_json=True))
+    model = open_model("digits", Reading(), Screen("test", as_json=True))
     program = compile_graph(model.graph(), CHIP)
     assert model.zoo is not None
     with BoardSimulation(CHIP) as board:
@@ -42,7 +42,7 @@ def test_digits_run_on_the_board_as_on_the_functional_simulator() -> None:
 
 def test_a_serial_port_carries_the_same() -> None:
     """The engine by name, through pyserial and a pseudo-terminal, to the simulated board."""
-    model = open_model("digits", Reading(), Screen(as_json=True))
+    model = open_model("digits", Reading(), Screen("test", as_json=True))
     program = compile_graph(model.graph(), CHIP)
     assert model.zoo is not None
     feed = model.zoo.calibration()[0]
