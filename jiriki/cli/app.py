@@ -285,12 +285,16 @@ def diff(
         ),
     ] = None,
     effort: Effort = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.html", help="Write a page with plots.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare two profiles: cycles, DRAM traffic and energy, the layer that changed most first."""
     from jiriki.cli.diff import diff
 
-    diff(before, after, chip or [], effort, json)
+    keep_inputs((before, after, *(chip or [])), (out,))
+    diff(before, after, chip or [], effort, out, json)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jiriki.report.errors import ReportError
-from jiriki.report.quantities import data, joules, percent
+from jiriki.report.quantities import data, joules, percent, seconds
 from jiriki.report.tables import Sheet
 
 LARGEST_FILE_BYTES = 1 << 28
@@ -47,12 +47,21 @@ class LayerChange:
 
 @dataclass(frozen=True, slots=True)
 class ProfileDiff:
-    """Two profiles: their names, the whole runs, and the layers, largest change first."""
+    """Two profiles: their names, the whole runs, and the layers, largest change first.
+
+    latency_s: of both runs at the clock of their chips, None where a profile does not say it.
+    """
 
     names: tuple[str, str]
     before: Cost
     after: Cost
     layers: tuple[LayerChange, ...]
+    latency_s: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def changed(self) -> tuple[LayerChange, ...]:
+        """Return the layers that are not equal in both."""
+        return tuple(change for change in self.layers if change.is_change)
 
 
 def read_profile(path: Path) -> dict[str, Any]:
@@ -81,12 +90,19 @@ def diff_profiles(before: Mapping[str, Any], after: Mapping[str, Any]) -> Profil
     names = dict.fromkeys([*layers_a, *layers_b])
     changes = (LayerChange(name, layers_a.get(name), layers_b.get(name)) for name in names)
     ranked = sorted(changes, key=lambda change: (-abs(change.cycles), not change.is_change))
-    return ProfileDiff((name_a, name_b), whole_a, whole_b, tuple(ranked))
+    latencies = _latency_s(before), _latency_s(after)
+    return ProfileDiff((name_a, name_b), whole_a, whole_b, tuple(ranked), latencies)
 
 
 def _read(held: Mapping[str, Any]) -> tuple[str, Cost, dict[str, Cost]]:
     layers = {layer["name"]: _cost(layer) for layer in held["layers"]}
+    _latency_s(held)
     return f"{held['model']} on {held['chip']}", _cost(held), layers
+
+
+def _latency_s(held: Mapping[str, Any]) -> float | None:
+    latency_s = held.get("latency_s")
+    return None if latency_s is None else latency_s + 0.0
 
 
 def _cost(held: Mapping[str, Any]) -> Cost:
@@ -105,6 +121,7 @@ def diff_payload(diff: ProfileDiff) -> dict[str, Any]:
         "names": list(diff.names),
         "before": asdict(diff.before),
         "after": asdict(diff.after),
+        "latency_s": list(diff.latency_s),
         "layers": [asdict(change) for change in diff.layers],
     }
 
@@ -112,17 +129,15 @@ def diff_payload(diff: ProfileDiff) -> dict[str, Any]:
 def totals_sheet(diff: ProfileDiff) -> Sheet:
     """Put both whole runs beside each other."""
     a, b = diff.before, diff.after
-    rows = [
-        ("cycles", f"{a.cycles:,}", f"{b.cycles:,}", _share(a.cycles, b.cycles)),
-        (
-            "DRAM traffic",
-            data(a.dram_bytes),
-            data(b.dram_bytes),
-            _share(a.dram_bytes, b.dram_bytes),
-        ),
-    ]
+    rows = [("cycles", f"{a.cycles:,}", f"{b.cycles:,}", change_text(a.cycles, b.cycles))]
+    earlier, later = diff.latency_s
+    if earlier is not None and later is not None:
+        row = ("latency", seconds(earlier), seconds(later), change_text(earlier, later))
+        rows.append(row)
+    share = change_text(a.dram_bytes, b.dram_bytes)
+    rows.append(("DRAM traffic", data(a.dram_bytes), data(b.dram_bytes), share))
     if a.energy_j is not None and b.energy_j is not None:
-        share = _share(a.energy_j, b.energy_j)
+        share = change_text(a.energy_j, b.energy_j)
         rows.append(("energy, estimate", joules(a.energy_j), joules(b.energy_j), share))
     return Sheet(
         f"{diff.names[0]} -> {diff.names[1]}", ("", ">before", ">after", ">change"), tuple(rows)
@@ -131,7 +146,7 @@ def totals_sheet(diff: ProfileDiff) -> Sheet:
 
 def changes_sheet(diff: ProfileDiff, most: int) -> Sheet:
     """List the layers that changed, the largest change of cycles first."""
-    changed = [change for change in diff.layers if change.is_change]
+    changed = diff.changed
     heads = ("layer", ">cycles before", ">after", ">change", ">share", ">DRAM", ">energy")
     equal = len(diff.layers) - len(changed)
     title = f"layers that changed: {len(changed)}; equal: {equal}"
@@ -152,7 +167,7 @@ def _row(change: LayerChange) -> tuple[str, ...]:
     traffic = b.dram_bytes - a.dram_bytes
     return (
         change.name, f"{a.cycles:,}", f"{b.cycles:,}", f"{change.cycles:+,}",
-        _share(a.cycles, b.cycles), ("+" if traffic > 0 else "") + _signed_data(traffic),
+        change_text(a.cycles, b.cycles), ("+" if traffic > 0 else "") + _signed_data(traffic),
         _signed_joules(a.energy_j, b.energy_j),
     )  # fmt: skip
 
@@ -168,7 +183,8 @@ def _signed_joules(before: float | None, after: float | None) -> str:
     return "0 J" if not change else ("+" if change > 0 else "-") + joules(abs(change))
 
 
-def _share(before: float, after: float) -> str:
+def change_text(before: float, after: float) -> str:
+    """Return a change as a share of what was before: `-25.0 %`, `equal`, `new`."""
     if before == after:
         return "equal"
     return f"{'+' if after > before else ''}{percent(after / before - 1)}" if before else "new"

@@ -16,6 +16,7 @@ from jiriki.frontend import reference_outputs, supported_operators
 from jiriki.frontend.zoo import list_models
 from jiriki.isa.assembly import format_program, parse_program
 from jiriki.program.file import load
+from tests.report.harness import faults
 
 
 def test_the_installed_command_answers() -> None:
@@ -142,10 +143,13 @@ def test_diff_of_a_profile_s_file_and_another_chip(jiriki, folder: Path, tmp_pat
     saved = tmp_path / "nano.json"
     words = ("profile", folder / "qdq.onnx", "--chip", "nano", "--out", tmp_path, "--json")
     saved.write_text(jiriki(*words).out)
-    done = jiriki("diff", saved, folder / "qdq.onnx", "--chip", "e256", "--json")
+    page = tmp_path / "diff.html"
+    done = jiriki("diff", saved, folder / "qdq.onnx", "--chip", "e256", "--out", page, "--json")
     shown, before = json.loads(done.out), json.loads(saved.read_text())
     assert shown["names"] == ["qdq on nano", "qdq on e256"]
     assert shown["before"]["cycles"] == before["cycles"] > shown["after"]["cycles"]
     assert [layer["name"] for layer in before["layers"]] == [x["name"] for x in shown["layers"]]
+    assert shown["latency_s"][0] == before["latency_s"]
+    assert shown["files"] == {"report": str(page)} and faults(page.read_text("utf-8")) == []
     same = jiriki("diff", saved, saved)
     assert "layers that changed: 0" in same.out

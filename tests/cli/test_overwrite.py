@@ -25,6 +25,9 @@ CASES = {
         ("run", "qdq.onnx", "--input", "input.npz", "--output", "../here/input.npz"),
     "verify over its input": ("verify", "qdq.onnx", "--input", "input.npz", "--vcd", "input.npz"),
     "profile over the model": ("profile", "qdq.html", "--out", "."),
+    "diff over a profile": ("diff", "profile.json", "qdq.onnx", "--out", "profile.json"),
+    "diff over the chip":
+        ("diff", "qdq.onnx", "qdq.onnx", "--chip", "own.toml", "--out", "own.toml"),
     "plan over the demand": ("plan", "demand.toml", "--out", "demand.toml"),
     "compare over a product":
         ("compare", "resnet50", "--chips", "h20,own.toml", "--out", "own.toml"),
@@ -40,6 +43,7 @@ def here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(here / "qdq.onnx", here / "qdq.html")
     shutil.copy(ROOT / "jiriki/chip/catalogue/nano.toml", here / "own.toml")
     shutil.copy(ROOT / "jiriki/examples/2025-08-inference-cloud.toml", here / "demand.toml")
+    (here / "profile.json").write_text("{}")
     large = onnx.load(here / "qdq.onnx")
     onnx.save(
         large, here / "large.onnx", save_as_external_data=True, location="large.data",

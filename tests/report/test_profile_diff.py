@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from jiriki.report.errors import ReportError
+from jiriki.report.origin import Origin
 from jiriki.report.profile_diff import changes_sheet, diff_profiles, read_profile, totals_sheet
+from jiriki.report.profile_diff_page import diff_page
+from tests.report.harness import Element, faults, read_page
 
 
 def layer(name: str, cycles: int, dram_bytes: int = 0, energy_j: float = 1e-6) -> dict[str, Any]:
@@ -59,10 +62,66 @@ def test_equal_profiles_have_no_change() -> None:
 @pytest.mark.parametrize(
     "text",
     ["{", "[]", "7", "{}", '{"profiles": [{}, {}]}', json.dumps(BEFORE | {"cycles": "many"}),
-     json.dumps(BEFORE | {"layers": [{"name": "x"}]}), json.dumps(BEFORE | {"layers": 3})],
+     json.dumps(BEFORE | {"latency_s": "long"}), json.dumps(BEFORE | {"layers": [{"name": "x"}]}),
+     json.dumps(BEFORE | {"layers": 3})],
 )  # fmt: skip
 def test_what_is_no_profile_is_refused_in_a_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "profile.json"
     path.write_text(text)
     with pytest.raises(ReportError, match="jiriki profile MODEL --chip CHIP --json"):
         read_profile(path)
+
+
+def test_runs_that_say_their_latency_are_compared_by_it() -> None:
+    diff = diff_profiles(BEFORE | {"latency_s": 2e-6}, AFTER | {"latency_s": 3e-6})
+    assert totals_sheet(diff).rows[1] == ("latency", "2 µs", "3 µs", "+50.0 %")
+    half = diff_profiles(BEFORE | {"latency_s": 2e-6}, AFTER)
+    assert [row[0] for row in totals_sheet(half).rows] == [
+        "cycles", "DRAM traffic", "energy, estimate",
+    ]  # fmt: skip
+
+
+def texts(root: Element, tag: str) -> list[str]:
+    return [element.whole_text() for element in root.all(tag)]
+
+
+def test_the_page_shows_what_changed_before_and_after() -> None:
+    page = diff_page(diff_profiles(BEFORE, AFTER), Origin("jiriki diff a b"))
+    assert faults(page) == []
+    assert page == diff_page(diff_profiles(BEFORE, AFTER), Origin("jiriki diff a b"))
+    root, _ = read_page(page)
+    assert "net on nano takes 1,000 cycles, net on e256 750: -25.0 %." in texts(root, "p")[0]
+    cards = [card for card in root.all("div") if card.attributes.get("class") == "card"]
+    assert [texts(card, "b") for card in cards] == [["750"], ["4 kB"], ["2 µJ"]]
+    rows = [[cell.whole_text() for cell in row.all("td")] for row in root.all("tr")][1:]
+    assert [row[:4] for row in rows] == [
+        ["b", "500", "100", "-400"], ["new", "-", "80", "+80"], ["gone", "70", "-", "-70"],
+        ["a", "400", "400", "+0"],
+    ]  # fmt: skip
+    captions = texts(root, "figcaption")
+    assert "2 take fewer cycles, 1 take more. b changed most, by -400 cycles" in captions[0]
+    assert "1 take fewer bytes, 1 take more. a changed most, by 2.5 kB more." in captions[1]
+
+
+def test_a_point_stands_for_every_value_of_a_layer() -> None:
+    page = diff_page(diff_profiles(BEFORE, AFTER), Origin())
+    root, _ = read_page(page)
+    wide = root.all("svg")[0]  # the same is drawn once more for a phone
+    assert sorted(circle.whole_text() for circle in wide.all("circle")) == [
+        "b after: 100 cycles", "b before: 500 cycles", "gone before: 70 cycles",
+        "new after: 80 cycles",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BEFORE, BEFORE),
+        (profile("nano", 9), profile("nano", 9)),
+        (BEFORE, profile("nano", 1000, *(layer("n" * k, 0, k) for k in range(1, 99)))),
+        (profile("n", 1, layer("a", 1)), profile("n", 1, layer("a", 1, 0, 2e-6))),
+        (profile("n", 1, layer("<b>", 0)), profile("n", 0, layer("<b>", 10**12, 10**12))),
+    ],
+)
+def test_pages_of_odd_profiles_keep_every_rule(before: Any, after: Any) -> None:
+    assert faults(diff_page(diff_profiles(before, after), Origin())) == []
