@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from jiriki.frontend import import_onnx, quantise_onnx
+from jiriki.frontend.errors import CalibrationError
 from jiriki.frontend.onnx.reference import run_plain
 from jiriki.graph import evaluate
 from tests.frontend.nets import feeds_of, model, node
@@ -108,3 +110,52 @@ def test_padding_with_infinity(pads, last):
     held = np.isfinite(wanted)
     np.testing.assert_array_equal(np.isfinite(got), held)
     assert cosine(got[held], wanted[held]) > 0.99
+
+
+@pytest.mark.parametrize("low", [-np.inf, -1e4])
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_mask_that_others_read_is_theirs_as_it_is(low, stored):
+    """A row is asked for its largest mask, as ONNX's Attention does for rows all masked."""
+    rng = np.random.default_rng(8)
+    mask = np.where(CAUSAL, low, 0).astype(f32)
+    made = [] if stored else [node("Add", "ob", "c"), node("Mul", "cd", "a")]
+    nodes = [
+        *made,
+        node("Add", "sb" if stored else "sa", "m"),
+        node("ReduceMin", "br" if stored else "ar", "z", keepdims=1),
+    ]
+    constants = {"b": mask, "r": np.array([-1])} | ({} if stored else {"d": f32(1)})
+    net = attention(nodes, constants, {} if stored else {"o": (TOKENS, TOKENS)})
+    net.graph.output.append(onnx.ValueInfoProto(name="z", type=net.graph.output[0].type))
+    feeds = feeds_of(net, rng, 4)
+    got = evaluate(import_onnx(quantise_onnx(net, feeds[:-1])), feeds[-1])
+    wanted = run_plain(net, feeds[-1])
+    assert cosine(got["y"], wanted[0]) > 0.99
+    np.testing.assert_allclose(got["z"], wanted[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_scores_that_others_read_are_theirs_as_they_are(moved):
+    """The masked scores are an output too, as ONNX's Attention gives them (qk_matmul_output)."""
+    mask = np.where(CAUSAL, -np.inf, 0).astype(f32)
+    moves = (
+        [node("Add", "sb", "n"), node("Reshape", "nh", "m")] if moved else [node("Add", "sb", "m")]
+    )
+    net = attention(moves, {"b": mask, "h": np.array([2, TOKENS, TOKENS])})
+    shared = "n" if moved else "m"
+    net.graph.output.append(onnx.ValueInfoProto(name=shared, type=net.graph.output[0].type))
+    feeds = feeds_of(net, np.random.default_rng(9), 4)
+    got = evaluate(import_onnx(quantise_onnx(net, feeds[:-1])), feeds[-1])
+    wanted = run_plain(net, feeds[-1])
+    assert cosine(got["y"], wanted[0]) > 0.995
+    held = np.isfinite(wanted[1])
+    np.testing.assert_array_equal(got[shared][~held], wanted[1][~held])
+    assert cosine(got[shared][held], wanted[1][held]) > 0.995
+
+
+def test_a_row_masked_as_a_whole_is_refused():
+    mask = np.zeros((TOKENS, TOKENS), f32)
+    mask[3] = -np.inf
+    net = attention([node("Add", "sb", "m")], {"b": mask})
+    with pytest.raises(CalibrationError, match="NaN"):
+        quantise_onnx(net, feeds_of(net, np.random.default_rng(10), 2))

@@ -87,9 +87,11 @@ def quantise_onnx(
     check_products(loaded, feeds[0])  # the calibration would fail in words of the quantiser's own
     prepared = prepare_float(loaded)
     in_float = split_outliers(prepared, feeds)
-    overrides = _overrides(prepared) | _range_overrides(softmax_ranges(prepared, feeds))
+    ranges, before_masks = softmax_ranges(prepared, feeds)
+    overrides = _overrides(prepared) | _range_overrides(ranges)
     nodes = [
         *exclude,
+        *before_masks,
         *infinite_nodes(prepared),
         *nodes_around(prepared, in_float),
         *nodes_of_statistics(prepared),
