@@ -159,3 +159,23 @@ def test_a_row_masked_as_a_whole_is_refused():
     net = attention([node("Add", "sb", "m")], {"b": mask})
     with pytest.raises(CalibrationError, match="NaN"):
         quantise_onnx(net, feeds_of(net, np.random.default_rng(10), 2))
+
+
+def test_a_row_masked_as_a_whole_that_the_model_takes_out():
+    """As ONNX's Attention of opset 24: the probabilities of such a row are set to zero."""
+    mask = np.where(CAUSAL, -np.inf, 0).astype(f32)
+    mask[3] = -np.inf
+    nodes = [
+        node("Add", "sb", "m"),
+        node("Softmax", "m", "n", axis=-1),
+        node("ReduceMax", "br", "g"),
+        node("Equal", "gl", "e"),
+        node("Where", "ezn", "p"),
+        node("MatMul", "pv"),
+    ]
+    constants = {"b": mask, "r": np.array([-1]), "l": f32(-np.inf), "z": f32(0)}
+    net = attention([], constants)
+    del net.graph.node[1:]
+    net.graph.node.extend(nodes)
+    feeds = feeds_of(net, np.random.default_rng(11), 4)
+    assert nearness(net, feeds) > 0.995

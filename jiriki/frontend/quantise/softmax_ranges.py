@@ -7,7 +7,7 @@ range of probabilities of 1/1024 each (all of them 0).
 - A score 16 below the largest of its row has a probability below 1.2e-7: scores are clamped there.
 - What is added to scores as a mask, stored or computed, needs to reach no further down than that.
 - Who else reads scores or mask reads them as they are, in float: the softmax has its own copy.
-- Probabilities range to twice the largest seen, 1 at most.
+- Probabilities range to twice the largest seen, 1 at most, which is ONNX Runtime's own range.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def softmax_ranges(
     ranges: Ranges = {}
     floors: dict[str, float] = {}
     for index, (site, record) in enumerate(zip(sites, records, strict=True)):
-        if 2 * record.probability < 1:
+        if 0 < 2 * record.probability < 1:
             ranges[site.softmax.output[0]] = (0.0, 2 * record.probability)
         for name, floor in _floors(site, record).items():
             floors[name] = min(floor, floors.get(name, 0.0))
@@ -121,7 +121,8 @@ def _watch(site: Site, record: Seen, values: Mapping[str, np.ndarray]) -> None:
     rows = scores.max(axis=axis)
     counted = rows[rows > rows.max() - MASKED]
     record.least = min(record.least, float(counted.min(initial=np.inf)) - REACH)
-    record.probability = max(record.probability, float(values[site.softmax.output[0]].max()))
+    probabilities = values[site.softmax.output[0]]  # NaN in rows masked as a whole
+    record.probability = float(np.fmax.reduce(probabilities.ravel(), initial=record.probability))
     _note(record, site.scores, scores)
     for name in site.masked.input if site.masked is not None else ():
         operand = values.get(name)
