@@ -115,12 +115,13 @@ class _Writer:
         total = self._ordered(self._summed(total, set(result)), result)
         self._append("Identity", [total.tensor], self.node.output[0])
 
-    def _join(self, a: Term, b: Term, kept: set[str]) -> Term:
-        """Multiply two terms and sum over the labels that both have and nothing keeps."""
-        a, b = self._summed(a, kept | set(b.labels)), self._summed(b, kept | set(a.labels))
+    def _join(self, a: Term, b: Term, remaining: set[str]) -> Term:
+        """Multiply two terms and sum over the labels that both have, but those that remain."""
+        a_labels, b_labels = set(a.labels), set(b.labels)
+        a, b = self._summed(a, remaining | b_labels), self._summed(b, remaining | a_labels)
         both = [label for label in a.labels if label in b.labels]
-        batch = [label for label in both if label in kept]
-        inner = [label for label in both if label not in kept]
+        batch = [label for label in both if label in remaining]
+        inner = [label for label in both if label not in remaining]
         rows = [label for label in a.labels if label not in both]
         columns = [label for label in b.labels if label not in both]
         left = self._folded(a, batch, rows, inner)
@@ -146,9 +147,9 @@ class _Writer:
     def _size(self, term: Term, label: str) -> int:
         return self.shapes[term.tensor][term.labels.index(label)]
 
-    def _summed(self, term: Term, kept: set[str]) -> Term:
-        """Sum over the labels that are not kept."""
-        axes = [i for i, label in enumerate(term.labels) if label not in kept]
+    def _summed(self, term: Term, remaining: set[str]) -> Term:
+        """Sum over the labels that do not remain."""
+        axes = [i for i, label in enumerate(term.labels) if label not in remaining]
         if not axes:
             return term
         shape = tuple(n for i, n in enumerate(self.shapes[term.tensor]) if i not in axes)
@@ -157,7 +158,7 @@ class _Writer:
             tensor = self._emit("ReduceSum", inputs, shape, keepdims=0)
         else:
             tensor = self._emit("ReduceSum", [term.tensor], shape, axes=axes, keepdims=0)
-        return Term(tensor, tuple(label for label in term.labels if label in kept))
+        return Term(tensor, tuple(label for label in term.labels if label in remaining))
 
     def _ordered(self, term: Term, labels: tuple[str, ...]) -> Term:
         """Transpose the term's axes into the order of the labels."""

@@ -36,8 +36,8 @@ def fold_empty_extreme(context: Context, node: onnx.NodeProto) -> bool:
         return False
     if value.dtype != "bool" or value.array.size:
         return False
-    given = context.optional(node, 1)
-    axes = None if given is None else tuple(given.reshape(-1).tolist())
+    reduced = context.optional(node, 1)
+    axes = None if reduced is None else tuple(reduced.reshape(-1).tolist())
     keep = next((bool(a.i) for a in node.attribute if a.name == "keepdims"), True)
     shape = np.zeros(value.shape).sum(axis=axes, keepdims=keep).shape
     array = np.full(shape, node.op_type == "ReduceMin")

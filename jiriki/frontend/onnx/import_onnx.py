@@ -199,9 +199,9 @@ def _rename(context: Context, tensor: str, name: str) -> str:
         _move_aside(context, name)
         tensor = f"{name}/inner" if tensor == name else tensor
     shape = context.tensors[tensor].shape
-    made = context.emit("reshape", [tensor], {"shape": shape}, name, name)
-    assert made == name, f"output {name} is taken"
-    return made
+    output = context.emit("reshape", [tensor], {"shape": shape}, name, name)
+    assert output == name, f"output {name} is taken"
+    return output
 
 
 def _move_aside(context: Context, name: str) -> None:

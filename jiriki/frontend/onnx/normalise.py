@@ -83,9 +83,9 @@ def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     for opset in later.opset_import:
         opset.version = max(opset.version, OLDEST_OPSET) if opset.domain in STANDARD else 1
     for node in later.graph.node:
-        kept = [a for a in node.attribute if a.name != "consumed_inputs"]  # a hint of opset 1
+        attributes = [a for a in node.attribute if a.name != "consumed_inputs"]  # a hint of opset 1
         del node.attribute[:]
-        node.attribute.extend(kept)
+        node.attribute.extend(attributes)
     inferred = onnx.shape_inference.infer_shapes(later)
     model.graph.value_info.extend(inferred.graph.value_info)
     return model
@@ -191,8 +191,8 @@ def fix_inputs(
             )
         stored = numpy_helper.from_array(_array(inputs[name], value), name)
         model.graph.initializer.append(stored)
-    kept = [v for v in model.graph.input if v.name not in values]
-    copies = [onnx.ValueInfoProto.FromString(v.SerializeToString()) for v in kept]
+    open_inputs = [v for v in model.graph.input if v.name not in values]
+    copies = [onnx.ValueInfoProto.FromString(v.SerializeToString()) for v in open_inputs]
     del model.graph.input[:]
     model.graph.input.extend(copies)
 

@@ -223,5 +223,5 @@ def _transpose_window(
             pads[rank + i] = total - pads[i]
     ends = pads[rank:]
     fields = zip(spatial, kernel, strides, pads, ends, dilations, ends, strict=False)
-    spans = [Span(*one) for one in fields]
+    spans = [Span(*parameters) for parameters in fields]
     return make_window(spans), ((0, extra[0]) if rank == 1 else tuple(extra))

@@ -154,11 +154,11 @@ def clip(context: Context, node: onnx.NodeProto) -> None:
 def power(context: Context, node: onnx.NodeProto) -> None:
     """A float base; of one constant exponent, small integers and halves become mul and sqrt."""
     x = float_input(context, node)
-    given = context.array_of(context.value(node, 1))
-    if given is None:
+    stored = context.array_of(context.value(node, 1))
+    if stored is None:
         context.result(node, "power", [x, float_input(context, node, 1)], {})
         return
-    exponents = _float_exponents(context, node, given)
+    exponents = _float_exponents(context, node, stored)
     exponent = float(exponents.reshape(-1)[0])
     if exponents.size != 1 or exponents.ndim > len(context.tensors[x].shape):
         constant = context.add_constant(f"{node.output[0]}/exponents", exponents)
@@ -247,8 +247,8 @@ def or_equal(context: Context, node: onnx.NodeProto) -> None:
 @takes("Not")
 def logical_not(context: Context, node: onnx.NodeProto) -> None:
     """1 - x."""
-    one = number(context, node, 1.0)
-    finish(context, node, step(context, node, "sub", one, float_input(context, node)), "bool")
+    true = number(context, node, 1.0)
+    finish(context, node, step(context, node, "sub", true, float_input(context, node)), "bool")
 
 
 @takes("And", "Or")

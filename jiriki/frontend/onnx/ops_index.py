@@ -60,11 +60,11 @@ def position_of_extreme(context: Context, node: onnx.NodeProto) -> None:
     if int_attribute(node, "select_last_index", 0):
         none = number(context, node, -1.0)
         candidates = step(context, node, "where", hit, positions, none)
-        found = step(context, node, "reduce_max", candidates, axes=(axis,), keepdims=keepdims)
-        found = step(context, node, "relu", found)
+        position = step(context, node, "reduce_max", candidates, axes=(axis,), keepdims=keepdims)
+        position = step(context, node, "relu", position)
     else:
-        found = _first_where(context, node, hit, positions, axis, keepdims)
-    finish(context, node, step(context, node, "cast", found, to="i32"), "int64")
+        position = _first_where(context, node, hit, positions, axis, keepdims)
+    finish(context, node, step(context, node, "cast", position, to="i32"), "int64")
 
 
 @takes("TopK")
@@ -97,7 +97,7 @@ def _passes(context: Context, node: onnx.NodeProto, x: str, axis: int, k: int) -
     """Take the maximum k times; what was taken no longer counts, even where it is -inf."""
     shape = context.tensors[x].shape
     positions = _positions(context, node, shape, axis)
-    one, lowest = number(context, node, 1.0), number(context, node, -np.inf)
+    true, lowest = number(context, node, 1.0), number(context, node, -np.inf)
     open_ = context.add_constant(f"{node.output[0]}/open", np.ones(shape, f32))
     tops, places = [], []
     for _ in range(k):
@@ -109,7 +109,7 @@ def _passes(context: Context, node: onnx.NodeProto, x: str, axis: int, k: int) -
         if len(tops) < k:
             taken = step(context, node, "equal", positions, place)
             x = step(context, node, "where", taken, lowest, x)
-            open_ = step(context, node, "mul", open_, step(context, node, "sub", one, taken))
+            open_ = step(context, node, "mul", open_, step(context, node, "sub", true, taken))
     join: dict[str, Attr] = {"axis": axis}
     if k == 1:
         return tops[0], places[0]

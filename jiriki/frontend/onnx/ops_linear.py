@@ -379,12 +379,12 @@ def absorb_linear(context: Context, quantize: onnx.NodeProto, param: QParam) -> 
         # This clamp comes before those seen so far: they are applied to its bounds.
         lo, hi = (min(max(bound, lo), hi) for bound in clamp)
         name = producer.input[0]
-    made = {node.outputs[0]: node for node in context.nodes}
-    node = made.get(context.values[name].tensor or "")
+    producers = {node.outputs[0]: node for node in context.nodes}
+    node = producers.get(context.values[name].tensor or "")
     moves: list[Node] = []
     while node is not None and node.op in ("reshape", "transpose"):
         moves.append(node)
-        node = made.get(node.inputs[0])
+        node = producers.get(node.inputs[0])
     if node is None or node.op not in ("conv", "conv_transpose", "matmul"):
         return None
     if node.attrs["out"] != "f32":

@@ -149,9 +149,9 @@ def split(context: Context, node: onnx.NodeProto) -> None:
 def _split_sizes(context: Context, node: onnx.NodeProto, size: int) -> list[int]:
     if context.has(node, 1):
         return [int(s) for s in context.constant(node, 1)]
-    given = list_attribute(node, "split", [])
-    if given:
-        return given
+    sizes = list_attribute(node, "split", [])
+    if sizes:
+        return sizes
     count = len(node.output)
     each = -(-size // count)
     return [min(each, size - i * each) for i in range(count)]
@@ -170,12 +170,12 @@ def slice_(context: Context, node: onnx.NodeProto) -> None:
     shape = context.value(node, 0).shape
     if len(node.input) > 1:
         starts, ends = (context.constant(node, i).reshape(-1).tolist() for i in (1, 2))
-        given = context.optional(node, 3)
+        listed_axes = context.optional(node, 3)
         steps = context.optional(node, 4)
     else:
         starts, ends = list_attribute(node, "starts", []), list_attribute(node, "ends", [])
-        given, steps = np.array(list_attribute(node, "axes", range(len(starts)))), None
-    axes = range(len(starts)) if given is None else given.reshape(-1).tolist()
+        listed_axes, steps = np.array(list_attribute(node, "axes", range(len(starts)))), None
+    axes = range(len(starts)) if listed_axes is None else listed_axes.reshape(-1).tolist()
     strides = [1] * len(starts) if steps is None else steps.reshape(-1).tolist()
     parts = {}
     for axis, start, end, step in zip(axes, starts, ends, strides, strict=True):
@@ -201,12 +201,12 @@ def pad(context: Context, node: onnx.NodeProto) -> None:
     if mode not in ("constant", "reflect", "edge"):
         raise context.unsupported(node, f"mode {mode} is not taken", "use constant, reflect, edge")
     if len(node.input) > 1:
-        given = [int(p) for p in context.constant(node, 1).reshape(-1)]
+        listed_pads = [int(p) for p in context.constant(node, 1).reshape(-1)]
         value = context.scalar(node, 2, 0.0)
     else:
-        given = list_attribute(node, "pads", [])
+        listed_pads = list_attribute(node, "pads", [])
         value = float_attribute(node, "value", 0.0)
-    pads = _spread_pads(context, node, given, rank)
+    pads = _spread_pads(context, node, listed_pads, rank)
     carrier = context.carrier(node)
     stored = carrier.stored(value if mode == "constant" else 0.0)
     if stored is None:  # the value lies between two int8 steps: pad in float
@@ -221,15 +221,17 @@ def pad(context: Context, node: onnx.NodeProto) -> None:
     context.bind_moved(node, carrier, tensor)
 
 
-def _spread_pads(context: Context, node: onnx.NodeProto, given: list[int], rank: int) -> list[int]:
+def _spread_pads(
+    context: Context, node: onnx.NodeProto, listed_pads: list[int], rank: int
+) -> list[int]:
     """Return pads for all axes when an `axes` input names some."""
     axes = context.optional(node, 3)
     if axes is None:
-        return given
+        return listed_pads
     pads = [0] * (2 * rank)
     count = axes.size
     for i, axis in enumerate(int(a) % rank for a in axes.reshape(-1)):
-        pads[axis], pads[rank + axis] = given[i], given[count + i]
+        pads[axis], pads[rank + axis] = listed_pads[i], listed_pads[count + i]
     return pads
 
 

@@ -108,19 +108,19 @@ def _positions(
         )
     highest = step(context, node, "cast", pooled, to="f32")
     padded = _padded(context, node, step(context, node, "cast", x, to="f32"), spans)
-    found = number(context, node, 0.0)
+    positions = number(context, node, 0.0)
     for tap in reversed(list(product(*(range(span.kernel) for span in spans)))):
         reads = _strided(context, node, padded, spans, tap)
         same = step(context, node, "equal", reads, highest)
         inside, position = _tap_maps(spans, tap, int_attribute(node, "storage_order", 0))
         if not inside.all():
             same = step(context, node, "mul", same, _map(context, node, inside))
-        found = step(context, node, "where", same, _map(context, node, position), found)
+        positions = step(context, node, "where", same, _map(context, node, position), positions)
     planes = np.arange(prod(shape[:2])).reshape(*shape[:2], *[1] * len(spans))
     planes = (planes * prod(shape[2:])).astype(f32)
     start = context.add_constant(f"{node.output[1]}/planes", planes)
-    found = step(context, node, "add", found, start)
-    return context.emit("cast", [found], {"to": "i32"}, node.output[1], label(node))
+    positions = step(context, node, "add", positions, start)
+    return context.emit("cast", [positions], {"to": "i32"}, node.output[1], label(node))
 
 
 def _padded(context: Context, node: onnx.NodeProto, x: str, spans: Sequence[Span]) -> str:

@@ -153,8 +153,8 @@ def _quantise_spread(context: Context, node: onnx.NodeProto, dtype: str) -> None
     """Carry out a QuantizeLinear to 16 bits, or whose scale varies."""
     x = context.value(node, 0)
     scale = context.constant(node, 1)
-    given = context.optional(node, 2)
-    zero_point = np.zeros(scale.shape, np.int32) if given is None else given.astype(np.int32)
+    stored = context.optional(node, 2)
+    zero_point = np.zeros(scale.shape, np.int32) if stored is None else stored.astype(np.int32)
     scale, zero_point = (_spread(context, node, a, x.shape) for a in (scale, zero_point))
     constant = context.array_of(x)
     if constant is not None:
@@ -374,13 +374,13 @@ def _rescaled(context: Context, node: onnx.NodeProto, index: int) -> str:
 
 def _concat_of(node: onnx.NodeProto, index: int) -> onnx.NodeProto:
     """Return the QLinearConcat of this one input alone, with the data input first."""
-    one = onnx.NodeProto()
-    one.CopyFrom(node)
-    del one.input[:]
-    one.input.extend([node.input[0], node.input[1], *node.input[index : index + 3]])
-    del one.attribute[:]
-    one.attribute.append(onnx.helper.make_attribute("axis", 0))
-    return one
+    single = onnx.NodeProto()
+    single.CopyFrom(node)
+    del single.input[:]
+    single.input.extend([node.input[0], node.input[1], *node.input[index : index + 3]])
+    del single.attribute[:]
+    single.attribute.append(onnx.helper.make_attribute("axis", 0))
+    return single
 
 
 @takes("QLinearSoftmax", domain=MS)

@@ -159,9 +159,11 @@ def _resized_axes(context: Context, node: onnx.NodeProto, x: Value) -> list[Axis
     rank = len(x.shape)
     named = attribute(node, "axes")
     indices = range(rank) if named is None else [a % rank for a in list_attribute(node, "axes", [])]
-    given = context.optional(node, 3)
-    if given is not None and given.size:
-        sizes, scales = _from_sizes(node, [int(s) for s in given], [x.shape[i] for i in indices])
+    new_sizes = context.optional(node, 3)
+    if new_sizes is not None and new_sizes.size:
+        sizes, scales = _from_sizes(
+            node, [int(s) for s in new_sizes], [x.shape[i] for i in indices]
+        )
     else:
         scales = _scales(context, node, len(indices))
         sizes = [int(np.floor(x.shape[i] * s)) for i, s in zip(indices, scales, strict=True)]
@@ -170,12 +172,12 @@ def _resized_axes(context: Context, node: onnx.NodeProto, x: Value) -> list[Axis
         Axis(i, x.shape[i], size, scale, *part)
         for i, size, scale, part in zip(indices, sizes, scales, parts, strict=True)
     ]
-    kept = [a for a in axes if a.new != a.old or a.scale != 1]
-    if any((a.start, a.end) != (0, 1) for a in axes if a not in kept):
+    resized = [a for a in axes if a.new != a.old or a.scale != 1]
+    if any((a.start, a.end) != (0, 1) for a in axes if a not in resized):
         raise context.unsupported(
             node, "ONNX Runtime crops no axis whose size stays the same", "crop it by Slice"
         )
-    return kept
+    return resized
 
 
 def _parts(context: Context, node: onnx.NodeProto, count: int) -> list[tuple[float, float]]:

@@ -78,10 +78,10 @@ def _shifted(context: Context, node: onnx.NodeProto, x: str, axis: int, by: int)
     shape = context.tensors[x].shape
     size, width = shape[axis], abs(by)
     part = (0, size - width, 1) if by > 0 else (width, size, 1)
-    kept = step(context, node, "slice", x, **slice_attrs(shape, {axis: part}))
+    overlap = step(context, node, "slice", x, **slice_attrs(shape, {axis: part}))
     pads = [0] * (2 * len(shape))
     pads[axis if by > 0 else axis + len(shape)] = width
-    return step(context, node, "pad", kept, pads=tuple(pads), mode="constant", value=0.0)
+    return step(context, node, "pad", overlap, pads=tuple(pads), mode="constant", value=0.0)
 
 
 @takes("LRN")

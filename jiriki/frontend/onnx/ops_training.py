@@ -82,10 +82,10 @@ def _running(context: Context, node: onnx.NodeProto, index: int, moment: str) ->
     momentum = f32(float_attribute(node, "momentum", 0.9))
     size = context.tensors[moment].shape[1]
     old = float_input(context, node, index + 2)
-    kept = step(context, node, "mul", old, number(context, node, float(momentum)))
+    decayed = step(context, node, "mul", old, number(context, node, float(momentum)))
     flat = step(context, node, "reshape", moment, shape=(size,))
     new = step(context, node, "mul", flat, number(context, node, float(f32(1) - momentum)))
-    context.bind(node, step(context, node, "add", kept, new), "float32", index)
+    context.bind(node, step(context, node, "add", decayed, new), "float32", index)
 
 
 def _channels(context: Context, node: onnx.NodeProto, index: int, rank: int) -> str:

@@ -90,9 +90,9 @@ def _kept_in_float(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     mean = onnx.NodeProto()
     mean.CopyFrom(node)
     if all(d == 1 for d in list_attribute(node, "dilations", [])):
-        kept = [a for a in node.attribute if a.name != "dilations"]
+        attributes = [a for a in node.attribute if a.name != "dilations"]
         del mean.attribute[:]
-        mean.attribute.extend(kept)
+        mean.attribute.extend(attributes)
         return [mean]
     mean.output[0] = f"{node.output[0]}/mean"
     return [mean, helper.make_node("Sum", [mean.output[0]], [node.output[0]])]

@@ -49,7 +49,7 @@ def _needs_pads(node: onnx.NodeProto) -> bool:
 
 def _write_pads(node: onnx.NodeProto, spatial: tuple[int, ...], kernel: tuple[int, ...]) -> None:
     spans = read_spans(node, spatial, kernel)
-    kept = [a for a in node.attribute if a.name not in ("auto_pad", "pads")]
+    attributes = [a for a in node.attribute if a.name not in ("auto_pad", "pads")]
     pads = [span.before for span in spans] + [span.counted for span in spans]
     del node.attribute[:]
-    node.attribute.extend([*kept, helper.make_attribute("pads", pads)])
+    node.attribute.extend([*attributes, helper.make_attribute("pads", pads)])

@@ -61,9 +61,9 @@ def detach_weights(model: onnx.ModelProto, label: str) -> Weights:
         if name not in inputs:
             info = helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
             graph.input.append(info)
-    kept = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in small]
+    copies = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in small]
     del graph.initializer[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(copies)
     return weights
 
 
@@ -98,9 +98,9 @@ def attach_weights(model: onnx.ModelProto, weights: Weights) -> None:
         for value in graph.input
         if value.name not in weights.large or value.name in weights.also_inputs
     ]
-    kept = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs]
+    input_copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs]
     del graph.input[:]
-    graph.input.extend(kept)
+    graph.input.extend(input_copies)
     small = {tensor.name: tensor for tensor in graph.initializer}
     rest = [tensor for name, tensor in small.items() if name not in weights.order]
     ordered = [small.get(name) or weights.large.get(name) for name in weights.order]

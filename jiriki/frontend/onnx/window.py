@@ -69,13 +69,13 @@ def read_spans(
     rank = len(spatial)
     strides = list_attribute(node, "strides", [1] * rank)
     dilations = list_attribute(node, "dilations", [1] * rank)
-    given = list_attribute(node, "pads", [0] * (2 * rank))
+    pads = list_attribute(node, "pads", [0] * (2 * rank))
     mode = text_attribute(node, "auto_pad", "NOTSET")
     spans = []
     for i, size in enumerate(spatial):
         span = Span(size, kernel[i], strides[i], 0, 0, dilations[i], 0)
         if mode in ("NOTSET", ""):
-            span = replace(span, before=given[i], after=given[rank + i], counted=given[rank + i])
+            span = replace(span, before=pads[i], after=pads[rank + i], counted=pads[rank + i])
         elif mode != "VALID":
             span = padded_same(span, upper=mode == "SAME_UPPER")
         spans.append(ceiled(span) if int_attribute(node, "ceil_mode", 0) else span)

@@ -65,8 +65,8 @@ def check_products(model: onnx.ModelProto, feed: Feed) -> None:
                     f"{node.op_type} {node.name}: its operand {name} holds NaN or infinity, which "
                     "has no scale; train or export the model again"
                 )
-    made = {output for node in model.graph.node for output in node.output if output}
-    wanted = [name for node in products for name in (*node.input, *node.output) if name in made]
+    computed = {output for node in model.graph.node for output in node.output if output}
+    wanted = [name for node in products for name in (*node.input, *node.output) if name in computed]
     _check_run(model, 0, feed, wanted)
 
 

@@ -55,9 +55,9 @@ def _plain_bias(
     name = f"{node.output[0]}_bias"
     model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(plain), name))
     node.input[2] = name
-    kept = [a for a in node.attribute if a.name != "beta"]
+    attributes = [a for a in node.attribute if a.name != "beta"]
     del node.attribute[:]
-    node.attribute.extend(kept)
+    node.attribute.extend(attributes)
     return plain.shape
 
 
@@ -84,11 +84,11 @@ def replace_spatial_means(model: onnx.ModelProto) -> None:
         axes = _stored_axes(node, stored) if rank >= 3 else []
         if rank < 3 or sorted(axis % rank for axis in axes) != list(range(2, rank)):
             continue
-        kept, output = int_attribute(node, "keepdims", 1), node.output[0]
+        keepdims, output = int_attribute(node, "keepdims", 1), node.output[0]
         node.op_type = "GlobalAveragePool"
         del node.attribute[:]
         del node.input[1:]
-        if not kept:
+        if not keepdims:
             node.output[0] = f"{output}_pooled"
             flat = onnx.helper.make_node(
                 "Flatten", [node.output[0]], [output], name=f"{node.name}_flat"
@@ -144,9 +144,9 @@ def _as_depthwise(
     model.graph.initializer.append(numpy_helper.from_array(weights, name))
     node.op_type = "Conv"
     node.input.append(name)
-    kept = [a for a in node.attribute if a.name not in ("count_include_pad", "ceil_mode")]
+    attributes = [a for a in node.attribute if a.name not in ("count_include_pad", "ceil_mode")]
     del node.attribute[:]
-    node.attribute.extend([*kept, onnx.helper.make_attribute("group", channels)])
+    node.attribute.extend([*attributes, onnx.helper.make_attribute("group", channels)])
 
 
 def merge_pads_of_maxima(model: onnx.ModelProto) -> None:
@@ -169,12 +169,12 @@ def merge_pads_of_maxima(model: onnx.ModelProto) -> None:
             continue
         for pool in behind:
             own = list_attribute(pool, "pads", [0] * len(pads))
-            kept = [a for a in pool.attribute if a.name not in ("pads", "auto_pad")]
+            attributes = [a for a in pool.attribute if a.name not in ("pads", "auto_pad")]
             joined = onnx.helper.make_attribute(
                 "pads", [a + b for a, b in zip(own, pads, strict=True)]
             )
             del pool.attribute[:]
-            pool.attribute.extend([*kept, joined])
+            pool.attribute.extend([*attributes, joined])
             pool.input[0] = pad.input[0]
         model.graph.node.remove(pad)
 

@@ -77,8 +77,9 @@ def _filters(
 
 def _tensor(state: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name not in state or state[name].shape != shape:
-        found = f"shape {state[name].shape}" if name in state else "nothing"
+        actual = f"shape {state[name].shape}" if name in state else "nothing"
         raise CheckpointError(
-            f"efficientnet-lite0: tensor {name} must have shape {shape}, the checkpoint has {found}"
+            f"efficientnet-lite0: tensor {name} must have shape {shape}, "
+            f"the checkpoint has {actual}"
         )
     return state[name]

@@ -92,8 +92,8 @@ def labelled_photos() -> tuple[Photo, ...]:
     """Return the 20 labelled ImageNet photos of foolbox; the file name holds the label."""
     archive = open_package(catalogue().packages["foolbox"])
     names = class_names()
-    found = sorted(name for name in archive.names() if _PHOTO.fullmatch(name))
-    return tuple(_photo(name, archive.read(name), names) for name in found)
+    members = sorted(name for name in archive.names() if _PHOTO.fullmatch(name))
+    return tuple(_photo(name, archive.read(name), names) for name in members)
 
 
 def _photo(path: str, data: bytes, names: tuple[str, ...]) -> Photo:

@@ -102,8 +102,8 @@ def find_boxes(probabilities: np.ndarray, label: str) -> Boxes:
     """
     likely = probabilities[0, 0]
     height, width = likely.shape
-    found = (_box(region, likely, label) for region in _regions(likely > PIXEL_THRESHOLD))
-    boxes = [box for box in found if box is not None][:MOST_BOXES]
+    candidates = (_box(region, likely, label) for region in _regions(likely > PIXEL_THRESHOLD))
+    boxes = [box for box in candidates if box is not None][:MOST_BOXES]
     return Boxes(tuple(sorted(boxes, key=lambda box: (box.y, box.x))), height, width)
 
 

@@ -67,12 +67,12 @@ def with_dummy_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     dummy.CopyFrom(model)
     graph, random = dummy.graph, DummyFilters()
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    made = {
+    constant_shapes = {
         node.output[0]: tuple(int(n) for n in constants[node.input[0]])
         for node in graph.node
         if node.op_type == "ConstantOfShape"
     }
-    shapes = made | {name: array.shape for name, array in constants.items()}
+    shapes = constant_shapes | {name: array.shape for name, array in constants.items()}
     nodes = [node for node in graph.node if node.op_type != "ConstantOfShape"]
     for node in nodes:
         for position, name in enumerate(node.input):
