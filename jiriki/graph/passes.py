@@ -27,16 +27,16 @@ def simplify(graph: Graph) -> Graph:
 def remove_dead(graph: Graph) -> Graph:
     """Drop nodes whose results nothing reads, then constants and tensors that nothing reads."""
     live = {port.name for port in graph.outputs}
-    kept: list[Node] = []
+    live_nodes: list[Node] = []
     for node in reversed(graph.nodes):
         if live.intersection(node.outputs):
-            kept.append(node)
+            live_nodes.append(node)
             live.update(node.inputs)
     live.update(port.name for port in graph.inputs)
-    live.update(name for node in kept for name in node.outputs)
+    live.update(name for node in live_nodes for name in node.outputs)
     return replace(
         graph,
-        nodes=tuple(reversed(kept)),
+        nodes=tuple(reversed(live_nodes)),
         constants={name: array for name, array in graph.constants.items() if name in live},
         tensors={name: type_ for name, type_ in graph.tensors.items() if name in live},
     )
@@ -71,22 +71,22 @@ def remove_identities(graph: Graph) -> Graph:
     fixed = {port.name for port in (*graph.inputs, *graph.outputs)} | set(graph.constants)
     outputs = {port.name for port in graph.outputs}
     renamed: dict[str, str] = {}
-    kept = []
+    nodes = []
     for node in graph.nodes:
         node = replace(node, inputs=tuple(_follow(renamed, name) for name in node.inputs))
         if not _is_identity(graph, node):
-            kept.append(node)
+            nodes.append(node)
             continue
         source, result = node.inputs[0], node.outputs[0]
         if result not in outputs:
             renamed[result] = source
         elif source not in fixed:  # the producer takes the output's name
-            kept = [_rename(n, source, result) for n in kept]
+            nodes = [_rename(n, source, result) for n in nodes]
             renamed[source] = result
             fixed.add(result)
         else:
-            kept.append(node)
-    return replace(graph, nodes=tuple(kept))
+            nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _follow(renamed: dict[str, str], name: str) -> str:
@@ -109,10 +109,10 @@ def fold_tables(graph: Graph) -> Graph:
     tables: dict[str, tuple[str, np.ndarray]] = {}  # tensor -> (tensor it is a table of, table)
     nodes = []
     for node in graph.nodes:
-        found = _as_table(graph, node, tables)
-        if found is not None:
-            root, table = found
-            tables[node.outputs[0]] = found
+        lookup = _as_table(graph, node, tables)
+        if lookup is not None:
+            root, table = lookup
+            tables[node.outputs[0]] = lookup
             name = fresh_name(f"{node.outputs[0]}/table", tensors)
             constants[name] = table
             tensors[name] = TensorType((256,), DType.I8)
