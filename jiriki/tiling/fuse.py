@@ -39,8 +39,8 @@ class Step:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        made = {t for n in self.nodes for t in n.outputs}
-        return tuple(dict.fromkeys(t for n in self.nodes for t in n.inputs if t not in made))
+        internal = {t for n in self.nodes for t in n.outputs}
+        return tuple(dict.fromkeys(t for n in self.nodes for t in n.inputs if t not in internal))
 
 
 def is_depthwise(graph: Graph, node: Node) -> bool:
@@ -163,8 +163,8 @@ def find_aliases(graph: Graph, ku: int) -> dict[str, str]:
 
 def _same_bytes(graph: Graph, node: Node, ku: int) -> bool:
     before, after = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    one, two = layout_of(before, ku), layout_of(after, ku)
-    if (one.groups, one.pixels, one.channels) != (two.groups, two.pixels, two.channels):
+    old, new = layout_of(before, ku), layout_of(after, ku)
+    if (old.groups, old.pixels, old.channels) != (new.groups, new.pixels, new.channels):
         return False
     index = np.arange(before.elements, dtype=np.int32).reshape(before.shape)
     moved = index

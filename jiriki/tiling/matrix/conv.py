@@ -171,7 +171,7 @@ def plan_dense(b: Builder, d: Dense) -> None:
     chip, geo = b.chip, d.geometry
     loaded = load_epilogue(b, d.epilogue)
     n_tiles = -(-(d.go1 - d.go0) // (chip.nu // chip.ku))
-    kept: dict[int, tuple[Buffer, ...]] = {}
+    weights_held: dict[int, tuple[Buffer, ...]] = {}
     for image in range(geo.images):
         for r0 in range(0, geo.oh, cut.stripe):
             r1 = min(geo.oh, r0 + cut.stripe)
@@ -188,9 +188,9 @@ def plan_dense(b: Builder, d: Dense) -> None:
                 )
             for t0 in range(0, n_tiles, cut.chunk):
                 t1 = min(n_tiles, t0 + cut.chunk)
-                weights = kept.get(t0) or load_weights(b, d, t0, t1)
+                weights = weights_held.get(t0) or load_weights(b, d, t0, t1)
                 if cut.keep:
-                    kept[t0] = weights
+                    weights_held[t0] = weights
                 span, rows = (first, last), (r0, r1)
                 _stripe_tiles(b, d, cut, loaded, view, weights, image, span, rows, t0, t1)
 

@@ -42,14 +42,14 @@ def phases(size: int, kernel: int, stride: int, dilation: int, pad: int) -> list
 
     A phase that no tap reaches gets no taps.
     """
-    found = []
+    result = []
     for first in range(min(stride, size)):
         taps = [k for k in range(kernel) if (first + pad - k * dilation) % stride == 0][::-1]
         offsets = [(first + pad - k * dilation) // stride for k in taps]
         step = offsets[1] - offsets[0] if len(offsets) > 1 else 1
         count = -(-(size - first) // stride)
-        found.append(Phase(first, count, tuple(taps), step, -offsets[0] if offsets else 0))
-    return found
+        result.append(Phase(first, count, tuple(taps), step, -offsets[0] if offsets else 0))
+    return result
 
 
 def plan_conv_transpose(b: Builder, node: Node) -> None:

@@ -83,12 +83,12 @@ def plan_dequantize(b: Builder, node: Node) -> None:
 
 def plan_cast(b: Builder, node: Node) -> None:
     name, out = node.inputs[0], b.placed[node.outputs[0]]
-    given, wanted = dtype_of(b, name), DType[str(node.attrs["to"]).upper()]
-    if given == wanted:
+    dtype, wanted = dtype_of(b, name), DType[str(node.attrs["to"]).upper()]
+    if dtype == wanted:
         copy_tensor(b, b.operand(name), out)
         return
     value: Ex = source(0)
-    if given is DType.I32:
+    if dtype is DType.I32:
         value = unary(MicroOp.I2F, value)
     plan_node_map(b, node, value)
 

@@ -246,14 +246,14 @@ def _word(buffer: Buffer, dtype: DType) -> Stream:
 
 
 def _word_op(
-    b: Builder, one: Buffer, two: Buffer | None, chain: tuple[ChainStep, ...], out: Stream,
+    b: Builder, left: Buffer, right: Buffer | None, chain: tuple[ChainStep, ...], out: Stream,
     area: Area, quant: Quantiser | None,
 ) -> None:  # fmt: skip
-    reads = (Area(one),) if two is None else (Area(one), Area(two))
+    reads = (Area(left),) if right is None else (Area(left), Area(right))
     b.emit(
         VectorTile(
-            layer=b.layer, in0=_word(one, DType.I32),
-            in1=None if two is None else _word(two, DType.I32), out=out, out_quant=quant,
+            layer=b.layer, in0=_word(left, DType.I32),
+            in1=None if right is None else _word(right, DType.I32), out=out, out_quant=quant,
             chain=chain, p=1, groups=1, reads=reads, writes=(area,),
         )
     )  # fmt: skip
@@ -334,9 +334,9 @@ class _ChannelWork:
         assert total is not None, "a tensor has channels"
         return total if len(spans) == 1 or not r.after else self.finish(total, r.after)
 
-    def combine(self, one: Buffer, two: Buffer, op: MicroOp) -> Buffer:
+    def combine(self, left: Buffer, right: Buffer, op: MicroOp) -> Buffer:
         out = self._new_row()
-        self._row_op(one, two, (ChainStep(op, Src.IN1),), out)
+        self._row_op(left, right, (ChainStep(op, Src.IN1),), out)
         return out
 
     def finish(self, row: Buffer, chain: tuple[ChainStep, ...]) -> Buffer:
@@ -345,12 +345,12 @@ class _ChannelWork:
         return out
 
     def _row_op(
-        self, one: Buffer, two: Buffer | None, chain: tuple[ChainStep, ...], out: Buffer
+        self, left: Buffer, right: Buffer | None, chain: tuple[ChainStep, ...], out: Buffer
     ) -> None:
-        reads = (Area(one),) if two is None else (Area(one), Area(two))
+        reads = (Area(left),) if right is None else (Area(left), Area(right))
         self.b.emit(
             VectorTile(
-                layer=self.b.layer, in0=self.row(one), in1=self.row(two) if two else None,
+                layer=self.b.layer, in0=self.row(left), in1=self.row(right) if right else None,
                 out=self.row(out), chain=chain, p=self.at.p, groups=1, reads=reads,
                 writes=(Area(out),),
             )
@@ -464,10 +464,10 @@ def plan_reduce(b: Builder, node: Node) -> None:
     x, out = b.operand(node.inputs[0]), b.placed[node.outputs[0]]
     shape, channel = x.layout.shape, x.layout.axis
     axes = [a for a in node.attrs["axes"] if shape[a] > 1]  # type: ignore[union-attr]
-    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
-    layout = Layout(kept, channel, 4, b.chip.ku)
+    reduced_shape = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    layout = Layout(reduced_shape, channel, 4, b.chip.ku)
     final = _under(out, layout) if same_blocks(layout, out.layout) else temporary(
-        b, f"{node.name}.kept", kept, channel, 4
+        b, f"{node.name}.kept", reduced_shape, channel, 4
     )  # fmt: skip
     pixels = [a for a in axes if a != channel]
     r = _reduction_of(node, prod(shape[a] for a in axes))
