@@ -52,8 +52,13 @@ def layer_payload(
     with screen.step("running every layer in float"):
         layers = layer_accuracies(model.onnx, model.original, feeds)
     return [
-        {"layer": one.name, "operator": one.operator, "loss": one.loss, **_figures(one.accuracy)}
-        for one in layers
+        {
+            "layer": layer.name,
+            "operator": layer.operator,
+            "loss": layer.loss,
+            **_figures(layer.accuracy),
+        }
+        for layer in layers
     ]
 
 

@@ -33,12 +33,12 @@ def demo(chip: str | None, index: int, out: Path, as_json: bool) -> None:
     built = build(model, chip, 2, screen)
     engine = load_engine("functional", built.chip)
     feed = model.zoo.prepare(photo.data)
-    (one,) = answer(model, built, engine, [(photo.name, feed)], screen)
-    assert one.chip is not None, "the functional engine gives outputs"
+    (photo_answer,) = answer(model, built, engine, [(photo.name, feed)], screen)
+    assert photo_answer.chip is not None, "the functional engine gives outputs"
     profile, _ = count_cycles(model, built, screen)
     files = write_pages([(profile, built)], out, screen)
-    comparison = compare([one])
-    top = meaning_payload(model, one.chip)["top"]
+    comparison = compare([photo_answer])
+    top = meaning_payload(model, photo_answer.chip)["top"]
     payload = {
         "model": MODEL,
         "chip": built.chip.name,
@@ -54,7 +54,7 @@ def demo(chip: str | None, index: int, out: Path, as_json: bool) -> None:
         "latency_s": profile.latency_s,
         "utilisation": profile.utilisation,
         "files": {key: str(path) for key, path in files.items()},
-        "wall_s": {**profile.wall_s, "run": one.wall_s},
+        "wall_s": {**profile.wall_s, "run": photo_answer.wall_s},
     }
     screen.result(payload, lambda: _show(payload, photo, built, profile, files))
 

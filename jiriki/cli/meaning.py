@@ -24,7 +24,9 @@ def meaning_payload(model: Model, outputs: Mapping[str, np.ndarray]) -> dict[str
 def _fields(meaning: Meaning) -> dict[str, Any]:
     match meaning:
         case Labels(labels):
-            top = [{"class": one.index, "name": one.name, "score": one.score} for one in labels]
+            top = [
+                {"class": label.index, "name": label.name, "score": label.score} for label in labels
+            ]
             return {"top": top}
         case Text():
             return {"text": asdict(meaning)}
@@ -49,7 +51,7 @@ def meaning_tables(
 
 def labels_table(top: Iterable[Mapping[str, Any]], title: str) -> RenderableType:
     """Return ranked classes as a table."""
-    rows = tuple((one["name"], str(one["class"]), f"{one['score']:.3f}") for one in top)
+    rows = tuple((label["name"], str(label["class"]), f"{label['score']:.3f}") for label in top)
     return rich_table(Sheet(title, ("class", ">index", ">score"), rows))
 
 

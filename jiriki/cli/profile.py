@@ -73,7 +73,7 @@ def profile(
         count_cycles(model, build(model, chip, effort, screen), screen, node, feed)
         for chip in wanted
     ]
-    profiles = [one for one, _ in counted]
+    profiles = [counts for counts, _ in counted]
     files = write_pages(counted, out, screen)
     payload = {**_payload(profiles), "files": {key: str(path) for key, path in files.items()}}
     screen.result(payload, lambda: _tables(profiles, files))
@@ -148,11 +148,11 @@ def _payload(profiles: Sequence[Profile]) -> dict[str, Any]:
 
 def _tables(profiles: Sequence[Profile], files: Mapping[str, Path]) -> Iterable[RenderableType]:
     yield rich_table(summary_sheet(profiles))
-    for one in profiles:
-        yield rich_table(units_sheet(one))
-        if one.energy:
-            yield rich_table(energy_sheet(one.energy))
-        yield from slowest_layers(one)
+    for profile in profiles:
+        yield rich_table(units_sheet(profile))
+        if profile.energy:
+            yield rich_table(energy_sheet(profile.energy))
+        yield from slowest_layers(profile)
     yield from file_lines(files)
 
 

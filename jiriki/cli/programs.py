@@ -61,9 +61,9 @@ def _lines(program: Program) -> Iterable[str]:
     yield f"; program {program.name} for chip {program.chip}"
     yield f"; {len(program.instructions)} instructions, {program.dram_bytes} bytes of DRAM"
     for kind, bindings in (("input", program.inputs), ("output", program.outputs)):
-        for one in bindings:
-            shape = "x".join(map(str, one.shape))
-            yield f"; {kind} {one.name}: {one.dtype} {shape} at DRAM byte {one.address}"
+        for binding in bindings:
+            shape = "x".join(map(str, binding.shape))
+            yield f"; {kind} {binding.name}: {binding.dtype} {shape} at DRAM byte {binding.address}"
     layer = None
     for instruction in program.instructions:
         if instruction.note != layer and instruction.note < len(program.notes):

@@ -102,7 +102,7 @@ def _check(request: Request) -> None:
 
 def outputs_of(answers: Sequence[Answer]) -> list[tuple[Outputs, Outputs]]:
     """Return the outputs of the chip and of the float model, where both are there."""
-    return [(one.chip, one.float) for one in answers if one.chip and one.float]
+    return [(answer.chip, answer.float) for answer in answers if answer.chip and answer.float]
 
 
 def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
@@ -168,13 +168,13 @@ def answer(
 def compare(answers: Iterable[Answer]) -> Comparison:
     """Count elements whose values are not the reference's; a NaN equals a NaN."""
     elements, differing, largest, compared = 0, 0, 0.0, False
-    for one in answers:
-        for name, values in (one.chip or {}).items():
+    for answer in answers:
+        for name, values in (answer.chip or {}).items():
             elements += values.size
-            if one.reference is None:
+            if answer.reference is None:
                 continue
             compared = True
-            expected = one.reference[name].reshape(values.shape)
+            expected = answer.reference[name].reshape(values.shape)
             unlike = ~((values == expected) | ((values != values) & (expected != expected)))
             differing += int(unlike.sum())
             with np.errstate(all="ignore"):
@@ -192,17 +192,17 @@ def _payload(
     timing_s = perf_counter() - began
     energy = run_energy(built.program, timed, built.chip, load_process(request.process))
     comparison = compare(answers)
-    run_s = sum(one.wall_s for one in answers)
+    run_s = sum(answer.wall_s for answer in answers)
     payload: dict[str, Any] = {
         "model": model.name,
         "chip": built.chip.name,
         "engine": request.engine,
-        "inputs": [one.label for one in answers],
+        "inputs": [answer.label for answer in answers],
         "elements": comparison.elements,
         "differing_elements": comparison.differing,
         "largest_difference": comparison.largest,
         "cycles": timed.cycles,
-        "engine_cycles": [one.cycles for one in answers],
+        "engine_cycles": [answer.cycles for answer in answers],
         "latency_s": (timed.cycles or 0) / built.chip.clock_hz,
         **energy_payload(energy),
         "wall_s": run_s,
@@ -225,13 +225,13 @@ def _photo_scores(model: Model, answers: Sequence[Answer], screen: Screen) -> di
     """Compare top classes with the float model's and with the labels."""
     assert model.zoo and model.original is not None, "photos come with a model of the zoo"
     session, total = reference_session(model.original), len(answers)
-    if any(one.chip is None for one in answers):
+    if any(answer.chip is None for answer in answers):
         return {"top1_agreement": None, "top1_correct": None}
     agree = correct = correct_float = 0
     pairs = list(zip(model.zoo.photos(), answers, strict=True))
-    for photo, one in screen.each("running the float model", pairs):
+    for photo, answer in screen.each("running the float model", pairs):
         values = next(iter(run_reference(session, model.zoo.prepare(photo.data)).values()))
-        float_top, chip_top = int(np.argmax(values)), _top1(one)
+        float_top, chip_top = int(np.argmax(values)), _top1(answer)
         agree += chip_top == float_top
         correct += chip_top == photo.label
         correct_float += float_top == photo.label
@@ -242,18 +242,18 @@ def _photo_scores(model: Model, answers: Sequence[Answer], screen: Screen) -> di
     }
 
 
-def _top1(one: Answer) -> int:
-    assert one.chip is not None, "checked before"
-    return int(np.argmax(next(iter(one.chip.values()))))
+def _top1(answer: Answer) -> int:
+    assert answer.chip is not None, "checked before"
+    return int(np.argmax(next(iter(answer.chip.values()))))
 
 
-def _save(path: Path, one: Answer) -> None:
+def _save(path: Path, answer: Answer) -> None:
     from io import BytesIO
 
-    if one.chip is None:
+    if answer.chip is None:
         raise CliError("this engine gives no outputs; leave --output out or use functional")
     buffer = BytesIO()
-    np.savez(buffer, **one.chip)  # type: ignore[arg-type]
+    np.savez(buffer, **answer.chip)  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue())
 
 
@@ -266,8 +266,14 @@ def _tables(
         yield from meaning_tables(model, payload, answers[0].label)
     elif "outputs" in payload:
         rows = tuple(
-            (name, "x".join(map(str, one["shape"])), one["dtype"], f"{one['min']}", f"{one['max']}")
-            for name, one in payload["outputs"].items()
+            (
+                name,
+                "x".join(map(str, summary["shape"])),
+                summary["dtype"],
+                f"{summary['min']}",
+                f"{summary['max']}",
+            )
+            for name, summary in payload["outputs"].items()
         )
         yield rich_table(Sheet("outputs", ("output", "shape", "type", ">min", ">max"), rows))
 
