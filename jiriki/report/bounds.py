@@ -53,13 +53,13 @@ def layer_bounds(
             continue
         layer = program.notes[note].layer
         starts[layer] = min(event.start, starts.get(layer, event.start))
-        told = spent.setdefault(layer, {})
+        by_cause = spent.setdefault(layer, {})
         for cause, cycles in causes(events, suppliers, place):
-            told[event.unit, cause] = told.get((event.unit, cause), 0) + cycles
+            by_cause[event.unit, cause] = by_cause.get((event.unit, cause), 0) + cycles
     return {
-        layer: LayerBound(_bound(told, beats.get(layer, 0)), _waits(told), starts[layer])
-        for layer, told in spent.items()
-        if told
+        layer: LayerBound(_bound(by_cause, beats.get(layer, 0)), _waits(by_cause), starts[layer])
+        for layer, by_cause in spent.items()
+        if by_cause
     }
 
 
@@ -79,21 +79,21 @@ def unit_causes(
     events: Sequence[Event], suppliers: Sequence[Sequence[int]]
 ) -> dict[str, dict[str, int]]:
     """Return, for each unit, its cycles by cause; what follows its last instruction is not told."""
-    told: dict[str, dict[str, int]] = {}
+    by_unit: dict[str, dict[str, int]] = {}
     for place, event in enumerate(events):
-        own = told.setdefault(event.unit, {})
+        own = by_unit.setdefault(event.unit, {})
         for cause, cycles in causes(events, suppliers, place):
             own[cause] = own.get(cause, 0) + cycles
-    return told
+    return by_unit
 
 
-def _bound(told: Mapping[tuple[str, str], int], beats: int) -> str:
+def _bound(by_cause: Mapping[tuple[str, str], int], beats: int) -> str:
     claims = {COMPUTE: 0, VECTOR: 0, DRAM: beats, BANKS: 0, SEQUENCER: 0}
     for unit, own in (("MX", COMPUTE), ("VX", VECTOR)):
-        work = sum(told.get((unit, reason), 0) for reason in OWN_WORK[unit])
+        work = sum(by_cause.get((unit, reason), 0) for reason in OWN_WORK[unit])
         claims[own] = max(claims[own], work)
         waited: dict[str, int] = {}
-        for (of, cause), cycles in told.items():
+        for (of, cause), cycles in by_cause.items():
             resource = _SUPPLIER.get(cause.removeprefix("for ")) or _REASON.get(cause)
             if of == unit and resource:
                 waited[resource] = waited.get(resource, 0) + cycles
@@ -102,11 +102,11 @@ def _bound(told: Mapping[tuple[str, str], int], beats: int) -> str:
     return max(claims, key=lambda name: claims[name])
 
 
-def _waits(told: Mapping[tuple[str, str], int]) -> dict[str, int]:
+def _waits(by_cause: Mapping[tuple[str, str], int]) -> dict[str, int]:
     """Return what is no work, most cycles first."""
     waits = {
         f"{unit} {cause}": cycles
-        for (unit, cause), cycles in told.items()
+        for (unit, cause), cycles in by_cause.items()
         if cause != "busy" and cycles
     }
     return dict(sorted(waits.items(), key=lambda item: (-item[1], item[0])))

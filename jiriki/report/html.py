@@ -131,9 +131,9 @@ Decor = Mapping[int, Sequence[tuple[str, str]]]  # column -> HTML before and aft
 
 def table(sheet: Sheet, remark: str = "", decor: Decor | None = None) -> str:
     """Return a sheet under its title, every column sortable; `remark` stands below."""
-    said = f"<figcaption>{escape(remark)}</figcaption>" if remark else ""
+    caption = f"<figcaption>{escape(remark)}</figcaption>" if remark else ""
     title = f"<h3>{escape(capital(sheet.title))}</h3>"
-    return f'<figure class="table">{title}{_grid(sheet, decor or {})}{said}</figure>'
+    return f'<figure class="table">{title}{_grid(sheet, decor or {})}{caption}</figure>'
 
 
 def capital(title: str) -> str:

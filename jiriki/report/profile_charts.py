@@ -59,10 +59,10 @@ _PART_COLOUR = {
 
 def where_time_goes(profile: Profile) -> Rows:
     """Stack each unit's cycles: its work, then what it waited for."""
-    told = unit_causes(profile.events, profile.suppliers)
+    by_unit = unit_causes(profile.events, profile.suppliers)
     rows = []
     for unit, counters in profile.units.items():
-        known = dict(told.get(unit) or ({"busy": counters.busy} | dict(counters.reasons)))
+        known = dict(by_unit.get(unit) or ({"busy": counters.busy} | dict(counters.reasons)))
         rest = profile.cycles - sum(known.values())
         if rest > 0:
             known["nothing left to do"] = rest

@@ -147,15 +147,15 @@ def _time(profile: Profile, timeline: str, with_cards: bool) -> list[str]:
 
 
 def _over_time(profile: Profile) -> str:
-    said = (
+    text = (
         "From left to right: the layers, each the span of its matrix and vector work, coloured by "
         "what bounds it, alternately on two lines; the share of time that LD, ST, MX and VX work. "
         "MX has its gaps where it waits for what the other lines show at work."
     )
     use = profile.scratchpad
     if use is None:
-        return said
-    return said + (
+        return text
+    return text + (
         f" Below: the bytes that the scratchpad holds, and where in its {data(use.capacity_bytes)} "
         f"they lie. At most {percent(use.peak_bytes / use.capacity_bytes)} is held: what stays "
         "empty throughout could hold the next layers' weights. Blocks are "
