@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,9 +13,11 @@ from jiriki.graph.graph import Graph, Node, Port, TensorType
 from jiriki.graph.ops import OPS
 from jiriki.graph.tensor import DType
 from jiriki.tiling.builder import Builder, Placed
+from jiriki.tiling.cut import Plan, cut_graph
 from jiriki.tiling.layout import layout_of, pack
 from jiriki.tiling.planners import PLANNERS
 from jiriki.tiling.tile_program import Area, Buffer, Layer, Reserve, Space
+from tests.agree.networks import NetworkBuilder
 from tests.tiling.interpreter import Interpreter
 
 
@@ -105,3 +108,16 @@ def _noise_tail(flat: np.ndarray, placed: Placed) -> np.ndarray:
 def reference(op: str, inputs: Mapping[str, np.ndarray], attrs: Mapping[str, object]) -> np.ndarray:
     (out,) = OPS[op].reference(list(inputs.values()), attrs)  # type: ignore[arg-type]
     return np.asarray(out)
+
+
+def cut_hash() -> str:
+    """Return the hash of a cut in which residents of equal size give way to a convolution."""
+    chip = load_chip("nano")
+    net = NetworkBuilder(0, (1, 16, 32, 32))
+    branches = [net.conv("x", 16) for _ in range(4)]
+    y = net.conv(net.conv(branches[0], 64, kernel=(3, 3), pads=(1, 1, 1, 1)), 16)
+    for branch in branches:
+        y = net.add(y, branch)
+    program = cut_graph(net.graph(y), chip, Plan(chip.scratchpad_bytes, chip.scratchpad_bytes))
+    assert program.meta["not_resident"] != "0"
+    return hashlib.sha256(repr((program.ops, program.meta)).encode()).hexdigest()

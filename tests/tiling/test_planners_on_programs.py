@@ -19,9 +19,16 @@ from jiriki.program.check import check
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.tiling.cut import Plan, cut_graph
 from jiriki.tiling.planners import PLANNERS
-from tests.tiling import test_pool_reduce, test_products, test_relayout, test_vector_int8
+from tests.tiling.cases import (
+    ELEMENTWISE,
+    MATMULS,
+    MOVES,
+    POOLS,
+    f32,
+    matmul_attrs,
+    matmul_inputs,
+)
 from tests.tiling.harness import make_node, run_node
-from tests.tiling.test_relayout import f32
 
 
 def _same(source: str, target: str, type_: TensorType) -> Node:
@@ -72,23 +79,23 @@ Case = tuple[str, Mapping[str, np.ndarray], Mapping[str, object], Sequence[str]]
 def _cases() -> dict[str, Case]:
     moves = {
         k: (op, {f"x{i}": a for i, a in enumerate(arrays)}, attrs, [])
-        for k, (op, arrays, attrs) in test_relayout.CASES.items()
+        for k, (op, arrays, attrs) in MOVES.items()
         if k != "reshape scalar"
     }
-    pools = {k: (op, {"x": x}, a, []) for k, (op, x, a) in test_pool_reduce.EXACT.items()}
+    pools = {k: (op, {"x": x}, a, []) for k, (op, x, a) in POOLS.items()}
     products = {
         f"matmul {s}": (
-            "matmul", test_products._matmul(s), test_products._attrs(-128, 5, "i8"),
+            "matmul", matmul_inputs(s), matmul_attrs(-128, 5, "i8"),
             ["bias", "scale"],
         )
-        for s in test_products.SHAPES
+        for s in MATMULS
     }  # fmt: skip
     floats = {
         op: (op, {"x": f32(2, 5, 7) * 4}, {}, [])
         for op in ("exp", "log", "sigmoid", "tanh", "erf", "softplus", "mish", "silu")
     }
     softmax = {"softmax": ("softmax", {"x": f32(3, 30)}, {"axis": 1}, [])}
-    return {**moves, **test_vector_int8.CASES, **pools, **products, **floats, **softmax}
+    return {**moves, **ELEMENTWISE, **pools, **products, **floats, **softmax}
 
 
 CASES = _cases()

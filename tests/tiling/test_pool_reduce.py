@@ -5,53 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.tiling.cases import POOLS, f32, i8
 from tests.tiling.harness import reference, run_node
-from tests.tiling.test_relayout import f32, i8
-
-Q = {"x_zp": -7, "out_zp": 5, "lo": -128, "hi": 127}
-POOL = {"kernel": (3, 3), "strides": (2, 2), "pads": (1, 1, 1, 1), "dilations": (1, 1)}
-ODD = {"kernel": (3, 2), "strides": (1, 2), "pads": (0, 1, 2, 0), "dilations": (1, 1)}
-
-EXACT = {
-    "global": ("qavgpool_global", i8(2, 10, 7, 7), {**Q, "multiplier": 0.021}),
-    "maxpool": ("maxpool", i8(2, 10, 11, 13), POOL),
-    "maxpool f32": ("maxpool", f32(1, 6, 9, 8), {**ODD, "dilations": (2, 1)}),
-    "maxpool far": (
-        "maxpool", i8(1, 5, 70, 75),
-        {"kernel": (2, 3), "strides": (33, 35), "pads": (0, 1, 0, 0), "dilations": (1, 1)},
-    ),
-    "maxpool tall": (
-        "maxpool", i8(1, 5, 70, 9),
-        {"kernel": (2, 3), "strides": (33, 1), "pads": (0, 1, 0, 0), "dilations": (1, 1)},
-    ),
-    "maxpool wide": (
-        "maxpool", i8(2, 5, 3, 400),
-        {"kernel": (2, 3), "strides": (1, 2), "pads": (1, 2, 0, 3), "dilations": (1, 2)},
-    ),
-    "avgpool": ("avgpool", f32(1, 6, 9, 8), {**ODD, "counted": (0,) * 4}),
-    "avgpool include": ("avgpool", f32(2, 6, 9, 8), {**POOL, "counted": (1,) * 4}),
-    "avgpool dilated": (
-        "avgpool", f32(1, 6, 13, 12), {**POOL, "dilations": (3, 2), "counted": (1, 1, 0, 1)}
-    ),
-    "qavgpool": ("qavgpool", i8(1, 6, 9, 8), {**POOL, **Q, "counted": (0,) * 4, "ratio": 1.3}),
-    "qavgpool dilated": (
-        "qavgpool", i8(2, 6, 13, 12),
-        {**ODD, **Q, "dilations": (2, 5), "counted": (0, 1, 1, 0), "ratio": 1.3},
-    ),
-    "qavgpool plain": (
-        "qavgpool", i8(2, 6, 9, 8),
-        {**POOL, "kernel": (2, 2), "pads": (0,) * 4, **Q, "counted": (0,) * 4, "ratio": 0.9},
-    ),
-    "reduce max channels": ("reduce_max", f32(2, 7, 3, 5), {"axes": (1,), "keepdims": 1}),
-    "reduce min pixels": ("reduce_min", f32(2, 7, 3, 5), {"axes": (2, 3), "keepdims": 0}),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("chip", ["nano", "vta256", "os256"])
 @pytest.mark.parametrize("where", ["dram", "both", "small"])
-@pytest.mark.parametrize("case", EXACT)
+@pytest.mark.parametrize("case", POOLS)
 def test_bit_exact(case: str, where: str, chip: str) -> None:
-    op, x, attrs = EXACT[case]
+    op, x, attrs = POOLS[case]
     resident = ["x", "y"] if where == "both" else []
     available = 2000 if where == "small" else 1 << 30
     got = run_node(op, {"x": x}, attrs, chip=chip, resident=resident, available=available)

@@ -5,46 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.tiling.cases import MATMULS, i8, matmul_attrs, matmul_inputs
 from tests.tiling.harness import reference, run_node
-from tests.tiling.test_relayout import i8
-
-SHAPES = [
-    ((7, 13), (13, 10)), ((2, 5, 8), (2, 8, 9)), ((1, 2, 5, 6), (1, 2, 6, 7)),
-    ((2, 3, 5, 6), (1, 3, 6, 7)), ((3, 4, 8), (8, 5)), ((1, 70), (70, 33)),
-]  # fmt: skip
 
 
-def _matmul(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> dict[str, np.ndarray]:
-    n = shapes[1][-1]
-    rng = np.random.default_rng(n)
-    bias = rng.integers(-5000, 5000, n).astype(np.int32)
-    scale = (rng.random(n) * 1e-3).astype(np.float32)
-    return {"a": i8(*shapes[0]), "b": i8(*shapes[1]), "bias": bias, "scale": scale}
-
-
-def _attrs(a_zp: int, b_zp: int, out: str) -> dict[str, object]:
-    return {"a_zp": a_zp, "b_zp": b_zp, "out_zp": 3, "lo": -128, "hi": 127, "out": out}
-
-
-@pytest.mark.parametrize("shapes", SHAPES)
+@pytest.mark.parametrize("shapes", MATMULS)
 @pytest.mark.parametrize("chip", ["nano", "e256", "vta256", "os256"])
 @pytest.mark.parametrize("zeros", [(0, 0), (-128, 5), (7, -128)])
 def test_matmul(shapes, zeros: tuple[int, int], chip: str) -> None:
-    inputs = _matmul(shapes)
+    inputs = matmul_inputs(shapes)
     for out, where in (("i8", []), ("i32", ["a", "b", "y"]), ("f32", ["y"])):
-        attrs = _attrs(*zeros, out)
+        attrs = matmul_attrs(*zeros, out)
         got = run_node("matmul", inputs, attrs, ["bias", "scale"], chip=chip, resident=where)
         assert np.array_equal(got, reference("matmul", inputs, attrs))
 
 
 def test_matmul_in_many_blocks() -> None:
-    inputs, attrs = _matmul(((24, 120), (120, 30))), _attrs(-3, 4, "i8")
+    inputs, attrs = matmul_inputs(((24, 120), (120, 30))), matmul_attrs(-3, 4, "i8")
     got = run_node("matmul", inputs, attrs, ["bias", "scale"], available=3000)
     assert np.array_equal(got, reference("matmul", inputs, attrs))
 
 
 def test_matmul_by_a_batched_constant() -> None:
-    inputs, attrs = _matmul(((2, 5, 7), (2, 7, 9))), _attrs(-3, 4, "i8")
+    inputs, attrs = matmul_inputs(((2, 5, 7), (2, 7, 9))), matmul_attrs(-3, 4, "i8")
     got = run_node("matmul", inputs, attrs, ["b", "bias", "scale"])
     assert np.array_equal(got, reference("matmul", inputs, attrs))
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jiriki.tiling.vector.f32 import BINARY, TOLERANCE, UNARY
+from tests.tiling.cases import f32
 from tests.tiling.harness import reference, run_node
-from tests.tiling.test_relayout import f32
 
 ATTRS: dict[str, dict[str, object]] = {
     "gelu": {"approximate": "none"}, "hardsigmoid": {"alpha": 0.2, "beta": 0.5},
