@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.test_docs import GENERATE
+from tests.house.documents import GENERATE
 
 
 @pytest.mark.full
