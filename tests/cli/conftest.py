@@ -6,32 +6,19 @@ Out: `jiriki(*arguments)` -> exit code, standard output, standard error; `qdq`, 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from jiriki.cli import main
 from jiriki.frontend import quantise_onnx
-
-INPUT_SHAPE = (1, 3, 9, 11)
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
+from tests.cli.harness import INPUT_SHAPE, Command, Result, small_network
 
 
 @pytest.fixture
-def jiriki(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Result]:
+def jiriki(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     def call(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["jiriki", *map(str, arguments)])
         capsys.readouterr()
@@ -41,25 +28,6 @@ def jiriki(
         return Result(int(stop.value.code or 0), out, err)
 
     return call
-
-
-def small_network(shape: tuple[int | str, ...] = INPUT_SHAPE) -> onnx.ModelProto:
-    """Conv 3x3 with 8 channels, Relu."""
-    random = np.random.default_rng(3)
-    weights = random.normal(0, 0.3, (8, 3, 3, 3)).astype(np.float32)
-    bias = random.normal(0, 0.1, 8).astype(np.float32)
-    nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"], "first<b>conv</b>", pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["c"], ["y"], "then_relu"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(bias, "b")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def samples(count: int) -> np.ndarray:

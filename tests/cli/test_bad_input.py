@@ -16,9 +16,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.cli.conftest import Result, small_network
+from tests.cli.harness import Command, refused, small_network
 
-Command = Callable[..., Result]
 FEED_SHAPE = (1, 3, 9, 11)
 
 
@@ -116,14 +115,6 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "shapes that do not fit": (wrong_channels, "[1, 4, 9, 11]"),
     "float without calibration": (float_model, "--calibration"),
 }
-
-
-def refused(done: Result, *words: str) -> None:
-    """Assert exit code 1, an empty standard output and one line with these words."""
-    assert (done.code, done.out) == (1, ""), done.err
-    assert done.err.startswith("jiriki: ") and done.err.count("\n") == 1, done.err
-    for word in words:
-        assert word in done.err
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from jiriki.chip import load_chip
 from jiriki.cost.process import load_process
 from jiriki.cost.validate.synthesis import checks
-from tests.cli.conftest import Result
+from tests.cli.harness import Result
 
 Command = Callable[..., Result]
 

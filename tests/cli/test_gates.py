@@ -20,7 +20,7 @@ from jiriki.program import Program
 from jiriki.program.file import save
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
-from tests.cli.test_bad_input import Command, refused
+from tests.cli.harness import Command, refused
 
 NANO = load_chip("nano")
 HANGS = Program(

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from jiriki.chip import chip_names, load_chip
-from tests.cli.test_bad_input import refused
+from tests.cli.harness import refused
 
 ROOT = Path(__file__).parents[2]
 CASES = {

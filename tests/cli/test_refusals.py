@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.cli.conftest import small_network
+from tests.cli.harness import small_network
 
 
 def refused(done, *words: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from jiriki.chip import load_chip
 from jiriki.rtl.build.verilate import verilator_root
-from tests.cli.test_bad_input import Command, refused
+from tests.cli.harness import Command, refused
 
 
 def exported(jiriki: Command, chip: str, folder: Path) -> dict:

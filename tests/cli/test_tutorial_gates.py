@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_bad_input import Command
+from tests.cli.harness import Command
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "tutorial-gates.md"
