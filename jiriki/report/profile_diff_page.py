@@ -37,10 +37,10 @@ def diff_page(diff: ProfileDiff, origin: Origin) -> str:
 def _lead(diff: ProfileDiff) -> str:
     a, b = diff.before.cycles, diff.after.cycles
     before, after = diff.names
-    said = f"{before} takes {a:,} cycles, {after} {b:,}: {change_text(a, b)}."
+    cycles = f"{before} takes {a:,} cycles, {after} {b:,}: {change_text(a, b)}."
     if diff.changed:
-        return f"{said} {len(diff.changed)} of {len(diff.layers)} layers changed."
-    return f"{said} No layer changed."
+        return f"{cycles} {len(diff.changed)} of {len(diff.layers)} layers changed."
+    return f"{cycles} No layer changed."
 
 
 def _cards(diff: ProfileDiff) -> Iterator[tuple[str, str, str]]:

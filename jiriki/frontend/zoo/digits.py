@@ -148,11 +148,11 @@ class _Step:
     def __post_init__(self) -> None:
         w = self.weights
         self.columns1 = _columns(self.images)
-        self.one = np.maximum(self.columns1 @ w["w1"].T + w["b1"], 0)  # [n, 64, 8]
-        self.columns2 = _columns(_as_images(self.one))
-        self.two = np.maximum(self.columns2 @ w["w2"].T + w["b2"], 0)  # [n, 64, 16]
+        self.features1 = np.maximum(self.columns1 @ w["w1"].T + w["b1"], 0)  # [n, 64, 8]
+        self.columns2 = _columns(_as_images(self.features1))
+        self.features2 = np.maximum(self.columns2 @ w["w2"].T + w["b2"], 0)  # [n, 64, 16]
         half = SIDE // 2
-        self.cells = _as_images(self.two).reshape(-1, CHANNELS[1], half, 2, half, 2)
+        self.cells = _as_images(self.features2).reshape(-1, CHANNELS[1], half, 2, half, 2)
         self.pooled = self.cells.max(axis=(3, 5))  # [n, 16, 4, 4]
         self.logits = self.pooled.reshape(len(self.images), -1) @ w["w3"].T + w["b3"]
 
@@ -166,14 +166,14 @@ class _Step:
         flat = self.pooled.reshape(n, -1)
         dpool = (d3 @ w["w3"]).reshape(self.pooled.shape)[:, :, :, None, :, None]
         is_top = self.cells == self.pooled[:, :, :, None, :, None]
-        d2 = _as_rows((dpool * is_top).reshape(n, CHANNELS[1], SIDE, SIDE)) * (self.two > 0)
+        d2 = _as_rows((dpool * is_top).reshape(n, CHANNELS[1], SIDE, SIDE)) * (self.features2 > 0)
         dcolumns = (d2 @ w["w2"]).reshape(n, SIDE, SIDE, CHANNELS[0], 3, 3)
         padded = np.zeros((n, CHANNELS[0], SIDE + 2, SIDE + 2), np.float32)
         for ky in range(3):
             for kx in range(3):
                 part = dcolumns[..., ky, kx].transpose(0, 3, 1, 2)
                 padded[:, :, ky : ky + SIDE, kx : kx + SIDE] += part
-        d1 = _as_rows(padded[:, :, 1:-1, 1:-1]) * (self.one > 0)
+        d1 = _as_rows(padded[:, :, 1:-1, 1:-1]) * (self.features1 > 0)
         return {
             "w3": d3.T @ flat, "b3": d3.sum(axis=0),
             "w2": np.einsum("npo,npi->oi", d2, self.columns2, optimize=True),
