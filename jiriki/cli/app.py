@@ -315,8 +315,12 @@ def sweep(
         "sweep"
     ),
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Processes; one a core if not given.")
+        int | None,
+        typer.Option("--jobs", min=1, help="Chips measured at once; one a core if not given."),
     ] = None,
+    workers: Annotated[
+        str, typer.Option("--workers", help="What measures: processes, or ray, a Ray cluster.")
+    ] = "processes",
     calibration: Calibration = None,
     shape: Shapes = None,
     fix: Values = None,
@@ -330,7 +334,7 @@ def sweep(
 
     reading = Reading(calibration, parse_shapes(shape), parse_values(fix))
     keep_inputs((model, chip, calibration, grid), (out / "sweep.html",))
-    run(Request(model, reading, chip, vary or [], grid, out, jobs, effort, process), json)
+    run(Request(model, reading, chip, vary or [], grid, out, jobs, workers, effort, process), json)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)

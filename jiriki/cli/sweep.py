@@ -4,7 +4,6 @@ In: a model, a base chip, the fields to vary. Out: the Pareto front of latency, 
 tables and a page; a row a chip in the folder, from which a stopped sweep goes on.
 """
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,17 @@ from jiriki.cli.screen import Screen
 from jiriki.cost.process import load_process
 from jiriki.files.write import write_text
 from jiriki.models import DEFAULT_CHIP, Reading, open_model
-from jiriki.plan.sweep import Row, Task, candidates, pareto_front, parse_vary, read_grid, sweep
+from jiriki.plan.sweep import (
+    Row,
+    Task,
+    Workers,
+    candidates,
+    check_workers,
+    pareto_front,
+    parse_vary,
+    read_grid,
+    sweep,
+)
 from jiriki.plan.sweep.page import refused_sheet, rows_sheet, sweep_page
 from jiriki.report.origin import origin_of
 from jiriki.report.tables import rich_table
@@ -35,6 +44,7 @@ class Request:
     grid: Path | None
     out: Path
     jobs: int | None
+    workers: str
     effort: int
     process: str
 
@@ -44,6 +54,7 @@ def run(request: Request, as_json: bool) -> None:
     screen = Screen("sweep", as_json)
     if bool(request.vary) == (request.grid is not None):
         raise CliError("sweep needs the fields to vary; give --vary FIELD=V,V or --grid FILE.toml")
+    workers = _workers(request.workers)
     grid = read_grid(request.grid) if request.grid else parse_vary(request.vary)
     base = load_chip(request.chip or DEFAULT_CHIP)
     process = load_process(request.process)
@@ -53,7 +64,7 @@ def run(request: Request, as_json: bool) -> None:
     chosen = list(candidates(base, grid))
     task = Task(model.graph(), request.effort, request.process, request.out / "rows")
     with screen.progress(f"sweeping {model.name}", len(chosen), "chips") as tell:
-        rows = sweep(task, chosen, request.jobs or os.cpu_count() or 1, tell)
+        rows = sweep(task, chosen, request.jobs, tell, workers)
     page = request.out / "sweep.html"
     write_text(page, sweep_page(model.name, process.id, rows, origin_of(sys.argv)))
     front = pareto_front(rows)
@@ -63,6 +74,14 @@ def run(request: Request, as_json: bool) -> None:
         "files": {"report": str(page), "rows": str(task.folder)},
     }  # fmt: skip
     screen.result(payload, lambda: _tables(model.name, rows, front, page))
+
+
+def _workers(name: str) -> Workers:
+    """Return the workers of a name, refused before the work begins where they are not there."""
+    if name not in list(Workers):
+        raise CliError(f"--workers {name}: no such workers; name one of {', '.join(Workers)}")
+    check_workers(Workers(name))
+    return Workers(name)
 
 
 def _tables(

@@ -19,6 +19,7 @@ from jiriki.compiler import compile_graph
 from jiriki.plan.errors import PlanError
 from jiriki.plan.sweep import Row, Task, candidates, pareto_front, parse_vary, read_grid, sweep
 from jiriki.plan.sweep.page import refused_sheet, rows_sheet, sweep_page
+from jiriki.plan.sweep.workers import ROOMS
 from jiriki.report.origin import Origin
 from jiriki.sim.timing import TimingEngine
 from tests.graph.graphs import conv_graph
@@ -104,6 +105,23 @@ def test_a_sweep_goes_on_from_the_rows_that_are_there(tmp_path: Path) -> None:
     again, told = a_sweep(tmp_path)
     assert (again, told[0]) == (rows, 3)
     assert [file.stat().st_mtime_ns == stamps[file] for file in files] == [False, True, True, True]
+
+
+def test_rows_of_another_compiler_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, _ = a_sweep(tmp_path)
+    monkeypatch.setattr("jiriki.plan.sweep.rows.sources_hash", lambda rooms: f"other {rooms}")
+    again, told = a_sweep(tmp_path)
+    assert (again, told[0], len(list(tmp_path.iterdir()))) == (rows, 0, 8)
+
+
+def test_a_row_is_named_by_every_room_that_makes_it() -> None:
+    words = "import sys, jiriki.plan.sweep.measure; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    rooms = {name.split(".")[1] for name in done.stdout.split() if name.startswith("jiriki.")}
+    named = {room.split("/")[0].removesuffix(".py") for room in ROOMS}
+    assert rooms - named == {"errors", "files", "version"}  # decide no figure of a row
 
 
 def test_two_processes_give_the_rows_of_one(tmp_path: Path) -> None:
