@@ -72,3 +72,22 @@ def test_a_run_in_python_carries_the_accuracy(product: Path) -> None:
     loaded = face.load_model(product, calibration=product.parent / "samples.npz")
     ran = face.run(face.compile(loaded, chip="nano"), loaded.sample, against=loaded)
     assert ran.accuracy["y"].sqnr_db > 20
+
+
+def test_verify_compares_the_gates_with_float(jiriki: Command, product: Path) -> None:
+    samples = product.parent / "samples.npz"
+    done = jiriki(
+        "verify", product, "--chip", "nano", "--calibration", samples, "--layers", "--json"
+    )
+    stored = np.load(product.parent / "w.npz")
+    exact = stored["x"][0].astype(np.float64) @ stored["w"].astype(np.float64)
+    answer = json.loads(done.out)
+    of = answer["accuracy"]["outputs"]["y"]
+    half_steps = (np.ptp(exact) + np.ptp(stored["x"]) * np.abs(stored["w"]).sum(0).max()) / 255
+    assert answer["agrees"] and answer["accuracy"]["below_bound"] == []
+    assert 0 < of["worst_error"] < half_steps and of["sqnr_db"] > 20
+    (layer,) = answer["layer_accuracy"]
+    assert layer["sqnr_db"] == pytest.approx(of["sqnr_db"], abs=0.5)
+    large = product.parent / "large.npz"
+    done = jiriki("verify", product, "--chip", "nano", "--calibration", samples, "--input", large)
+    assert "warning: y below 10 dB" in " ".join(done.out.split())
