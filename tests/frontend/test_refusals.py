@@ -17,7 +17,8 @@ from jiriki.frontend import (
     import_onnx,
     quantise_onnx,
 )
-from tests.frontend.nets import model, node
+from jiriki.graph import evaluate
+from tests.frontend.nets import model, node, qdq
 
 f32 = np.float32
 
@@ -42,6 +43,32 @@ def test_truncated_file(tmp_path):
     net = model([node("Add", "xc")], {"x": (100,)}, {"c": np.ones(100, f32)})
     path.write_bytes(net.SerializeToString()[:-60])
     assert str(path) in refusal(ModelFileError, path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+@pytest.mark.parametrize("op", ["Conv", "MatMul", "Gemm", "ConvTranspose"])
+def test_products_of_16_bit_activations_say_so(op, dtype):
+    """ONNX Runtime's quantiser writes such models when asked for QUInt16 activations."""
+    shape, w = ((1, 3, 8, 8), (3, 3, 1, 1)) if op.startswith("Conv") else ((4, 3), (3, 3))
+    weights = {"v": np.ones(w, np.int8), "s": f32(0.1), "z": np.int8(0)}
+    nodes = [node("DequantizeLinear", "vsz", "w"), node(op, "aw", "c")]
+    net = qdq(nodes, {"x": shape}, dtype, weights, opset=21)
+    told = refusal(UnsupportedOperatorError, net)
+    assert np.dtype(dtype).name in told and "8-bit activations" in told
+
+
+def test_weights_alone_in_int8_are_asked_to_be_quantised():
+    """ONNX Runtime merges them into an operator of its own, of which the user has not heard."""
+    weights = {"v": np.ones((32, 32), np.int8), "s": np.full(32, 0.1, f32)}
+    nodes = [node("DequantizeLinear", "vs", "w", axis=1), node("MatMul", "xw")]
+    net = model(nodes, {"x": (4, 32)}, weights, opset=21)
+    told = refusal(NotQuantisedError, net)
+    assert "float operands" in told and "quantise_onnx" in told
+    x = np.random.default_rng(0).standard_normal((4, 32)).astype(f32)
+    graph = import_onnx(quantise_onnx(net, [{"x": x}]))
+    np.testing.assert_allclose(
+        evaluate(graph, {"x": x})["y"], 0.1 * (x @ np.ones((32, 32))), atol=0.1
+    )
 
 
 def test_empty_bytes():

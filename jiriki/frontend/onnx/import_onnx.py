@@ -92,6 +92,8 @@ def _take(context: Context, node: onnx.NodeProto) -> None:
     if any(fold(context, node) for fold in FOLDS):
         return
     handler = find_handler(node)
+    if node.op_type == "MatMulNBits":  # ONNX Runtime's word for float by dequantised weights
+        take_linear.operands_of(context, node)
     if handler is None:
         raise context.unsupported(
             node,

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from jiriki.frontend.errors import NotQuantisedError
+from jiriki.frontend.lower.int8_int16 import WORDS
 from jiriki.frontend.onnx.context import (
     Context,
     Quant,
@@ -281,9 +282,20 @@ def _transposed(context: Context, node: onnx.NodeProto, value: Value) -> Value:
 
 
 def operands_of(context: Context, node: onnx.NodeProto) -> tuple[Quant, Quant]:
-    """Return both operands' int8 tensors; NotQuantisedError when one is float."""
+    """Return both operands' int8 tensors.
+
+    Raises NotQuantisedError when one is float, UnsupportedOperatorError when one has 16 bits.
+    """
     quants = [context.value(node, i).quant for i in (0, 1)]
     first, second = quants
+    for name in node.input[:2]:
+        if wide := _wide_type(context, name):
+            raise context.unsupported(
+                node,
+                f"its operand {name} is {wide} and the matrix unit takes 8 bits",
+                "quantise the float model with 8-bit activations and weights, as "
+                "jiriki.frontend.quantise_onnx(model, calibration) does",
+            )
     if first is None or second is None or first.axis >= 0:
         shapes = ", ".join(str(list(context.value(node, i).shape)) for i in (0, 1))
         raise NotQuantisedError(
@@ -291,6 +303,15 @@ def operands_of(context: Context, node: onnx.NodeProto) -> tuple[Quant, Quant]:
             "the model first: jiriki.frontend.quantise_onnx(model, calibration)"
         )
     return first, second
+
+
+def _wide_type(context: Context, name: str) -> str:
+    """Return the 16-bit type that a tensor was dequantised from, or nothing."""
+    producer = context.producers.get(name)
+    if producer is None or producer.op_type != "DequantizeLinear":
+        return ""
+    dtype = context.value(producer, 0).dtype
+    return dtype if dtype in WORDS else ""
 
 
 def float_bias(
