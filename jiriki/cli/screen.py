@@ -6,10 +6,12 @@ number rises when a field goes or changes its meaning. Progress is shown on a te
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -37,6 +39,23 @@ def json_text(schema: str, payload: Mapping[str, Any]) -> str:
     return json.dumps(head | dict(payload), allow_nan=False)
 
 
+def wrapped(text: str, width: int) -> str:
+    """Break lines at spaces only: a path that is longer than a line can still be copied whole."""
+    return "\n".join(_lines(text, width))
+
+
+def _lines(text: str, width: int) -> Iterator[str]:
+    for line in text.split("\n"):
+        held = ""
+        for word in re.findall(r" *[^ ]+", line):  # with the blanks before it
+            if held.strip() and cell_len(held + word) > width:
+                yield held
+                held = word.lstrip(" ")
+            else:
+                held += word
+        yield held
+
+
 class _Rate(ProgressColumn):
     """How many items a second."""
 
@@ -62,7 +81,10 @@ class Screen:
             print(json_text(self.command, payload))
             return
         for part in render():
-            self.out.print(Text(part) if isinstance(part, str) else part)
+            if isinstance(part, str):
+                self.out.print(Text(wrapped(part, self.out.width)), soft_wrap=True)
+            else:
+                self.out.print(part)
 
     @contextmanager
     def step(self, label: str) -> Iterator[Callable[[str], None]]:

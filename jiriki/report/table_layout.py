@@ -1,11 +1,13 @@
 """How a table fits the width of a terminal without losing a character.
 
 In: the heads and rows of a Sheet and a width in columns of the terminal. Out: blocks of the table's
-columns with their widths. Numbers stay whole on one line; text wraps at spaces. What does not fit
-beside each other stands below each other: the first columns, which tell the rows apart, begin every
-block. None means that not even this fits: each row becomes a list of its fields.
+columns with their widths. Numbers stay whole on one line; text wraps at spaces; a word longer than
+its column breaks after a dot, a slash or a low line. What does not fit beside each other stands
+below each other: the first columns, which tell the rows apart, begin every block. None means that
+not even this fits: each row becomes a list of its fields.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ GAP = 3  # blank columns between two columns of the table
 EDGES = 4  # blank columns at both sides of it
 LEAST_TEXT = 16  # a column of sentences is no narrower, where it can be helped
 LONGEST_WORD = 28  # longer words, such as hashes and paths, may break
+_PART = re.compile(r"[^./_]+[./_]*|[./_]+")  # of a word: it may break after each
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,30 @@ def _column(head: str, cells: Sequence[str]) -> _Column:
     natural = max(_longest(line for cell in cells for line in cell.splitlines()), cell_len(title))
     if head.startswith(">"):
         return _Column(natural, max(words, _longest(cells)))
-    word = _longest(word for cell in cells for word in cell.split())
-    return _Column(natural, min(natural, max(words, LEAST_TEXT, min(word, LONGEST_WORD))))
+    word = max((_least(word) for cell in cells for word in cell.split()), default=0)
+    return _Column(natural, min(natural, max(words, LEAST_TEXT, word)))
+
+
+def _least(word: str) -> int:
+    """Return the columns that a word takes at least."""
+    whole = cell_len(word)
+    return whole if whole <= LONGEST_WORD else min(LONGEST_WORD, _longest(_PART.findall(word)))
+
+
+def broken(cell: str, width: int) -> str:
+    """Return the cell, each word that is longer than the width broken between its parts."""
+    return re.sub(r"\S+", lambda word: "\n".join(_lines(word[0], width)), cell)
+
+
+def _lines(word: str, width: int) -> list[str]:
+    if cell_len(word) <= width:
+        return [word]
+    lines = [""]
+    for part in _PART.findall(word):
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 def _longest(texts: Iterable[str]) -> int:

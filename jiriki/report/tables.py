@@ -26,7 +26,7 @@ from jiriki.report.quantities import (
     spread,
     watts,
 )
-from jiriki.report.table_layout import Block, layout
+from jiriki.report.table_layout import Block, broken, layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ def _block_table(sheet: Sheet, block: Block) -> Table:
         justify = "right" if head.startswith(">") else "left"
         table.add_column(Text(head.lstrip(">")), justify=justify, width=width, overflow="fold")
     for row in sheet.rows:
-        table.add_row(*(Text(row[i]) for i in block.columns))
+        cells = zip(block.columns, block.widths, strict=True)
+        table.add_row(*(Text(broken(row[i], width)) for i, width in cells))
     return table
 
 

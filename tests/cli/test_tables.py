@@ -20,6 +20,8 @@ COMMANDS = (
     ("cost", "nano"), ("cost", "h20"), ("compare", "bert-large"),
     ("run", "QDQ", "--chip", "nano", "--input", "INPUT"),
     ("profile", "QDQ", "--chip", "nano", "--chip", "e256", "--out", "OUT"),
+    ("diff", "QDQ", "QDQ", "--chip", "nano", "--chip", "e256"),
+    ("sweep", "QDQ", "--chip", "nano", "--vary", "mu=4,8,5", "--out", "OUT", "--jobs", "1"),
 )  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def faults(sheet: Sheet, text: str, width: int) -> list[str]:
     """Return what the text loses of the sheet."""
     bare = "".join(text.split())
     numbers = [i for i, head in enumerate(sheet.heads) if head.startswith(">")]
-    names = [row[0] for row in sheet.rows if len(row[0]) <= 20 and " " not in row[0]]
+    names = [row[0] for row in sheet.rows if len(row[0]) <= 28 and " " not in row[0]]
     return [
         *(f"too wide: {line}" for line in text.splitlines() if cell_len(line) > width),
         *(f"cut: {cell}" for row in sheet.rows for cell in row if "…" in bare and "…" not in cell),

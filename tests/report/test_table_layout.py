@@ -88,3 +88,10 @@ def test_rows_become_lists_of_fields_where_no_two_columns_fit() -> None:
 @pytest.mark.parametrize("cell", ["[red]", "[/]", "a\\[b]"])
 def test_markup_is_text(cell: str) -> None:
     assert cell in printed(Sheet("t", ("a",), ((cell,),)), 60)
+
+
+def test_a_word_longer_than_its_column_breaks_between_its_parts() -> None:
+    name, text = "com.microsoft.QLinearGlobalAveragePool", "word " * 20
+    shown = printed(Sheet("title", ("operator", "how"), ((name, text), ("Abs", text))), 60)
+    lines = [line.split()[0] for line in shown.splitlines() if line.strip()]
+    assert lines[3:5] == ["com.microsoft.", "QLinearGlobalAveragePool"]
