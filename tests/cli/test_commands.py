@@ -153,3 +153,17 @@ def test_diff_of_a_profile_s_file_and_another_chip(jiriki, folder: Path, tmp_pat
     assert shown["files"] == {"report": str(page)} and faults(page.read_text("utf-8")) == []
     same = jiriki("diff", saved, saved)
     assert "layers that changed: 0" in same.out
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [("dask", "name one of processes, ray"), ("ray", "python -m pip install ray")],
+)
+def test_workers_that_are_not_there_are_refused_before_the_work(
+    jiriki, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str, said: str
+) -> None:
+    monkeypatch.setattr("jiriki.plan.sweep.workers.find_spec", lambda name: None)
+    words = ("--vary", "mu=4", "--out", tmp_path / "out", "--workers", workers)
+    done = jiriki("sweep", folder / "qdq.onnx", *words)
+    assert done.code == 1 and said in done.err and done.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
