@@ -117,9 +117,10 @@ def check(folder: Path) -> None:
         capture_output=True,
         text=True,
     )
-    said = [line for line in done.stderr.splitlines() if line.startswith("%")]
-    if said or done.returncode:
-        raise RtlError(f"the Verilog does not lint clean ({len(said)} messages): {said[:1]}")
+    messages = [line for line in done.stderr.splitlines() if line.startswith("%")]
+    if messages or done.returncode:
+        count = len(messages)
+        raise RtlError(f"the Verilog does not lint clean ({count} messages): {messages[:1]}")
 
 
 def _may_replace(folder: Path) -> None:

@@ -85,9 +85,9 @@ def build(
         name = f"{chip.name}-{BOARD}.bit"
         packed = ["--compress", "--input", f"{TOP}.config", "--bit", name]
         _run("ecppack", _wasm("_run_ecppack_argv", packed), work, limit_s)
-        made = _bitstream(chip, work / name, reached, report)
-        _finish(work, folder, made)
-    return made
+        bitstream = _bitstream(chip, work / name, reached, report)
+        _finish(work, folder, bitstream)
+    return bitstream
 
 
 def _plan(chip: ChipConfig) -> dict[str, str]:
@@ -106,11 +106,11 @@ def _plan(chip: ChipConfig) -> dict[str, str]:
         Ulx3s(chip), TOP, read_verilog_opts="-DJIRIKI_UNGATED", script_after_read=SCRIPT,
         emit_src=False,
     )  # fmt: skip
-    kept = (".il", ".ys", ".lpf", ".v")
+    suffixes = (".il", ".ys", ".lpf", ".v")
     return {
         name: text if isinstance(text, str) else text.decode()
         for name, text in plan.files.items()
-        if name.endswith(kept) and not name.endswith(".debug.v")
+        if name.endswith(suffixes) and not name.endswith(".debug.v")
     }
 
 
@@ -137,10 +137,10 @@ def _run(what: str, command: list[str], work: Path, limit_s: float) -> None:
         errors = (
             [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no message"]
         )
-        kept = kept_folder() / f"{BOARD}-{what}.log"
-        shutil.copy(log, kept)
-        said = errors[0].removeprefix("ERROR: ").strip()
-        raise RtlError(f"{what} failed: {said}; log: {kept}")
+        log_copy = kept_folder() / f"{BOARD}-{what}.log"
+        shutil.copy(log, log_copy)
+        message = errors[0].removeprefix("ERROR: ").strip()
+        raise RtlError(f"{what} failed: {message}; log: {log_copy}")
 
 
 def _clock(chip: ChipConfig, report: dict) -> float:
@@ -185,10 +185,10 @@ def _made_beside(folder: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _finish(work: Path, folder: Path, made: Bitstream) -> None:
+def _finish(work: Path, folder: Path, bitstream: Bitstream) -> None:
     """Keep the result and the logs."""
-    (work / "report.json").write_text(json.dumps(asdict(made), indent=2) + "\n")
-    keep = {made.file, "report.json", *(path.name for path in work.glob("*.log"))}
+    (work / "report.json").write_text(json.dumps(asdict(bitstream), indent=2) + "\n")
+    keep = {bitstream.file, "report.json", *(path.name for path in work.glob("*.log"))}
     for path in work.iterdir():
         if path.name not in keep:
             path.unlink()

@@ -172,9 +172,9 @@ class HostLink:
             return reply.payload
         known = {Status.OK: f"{len(reply.payload)} bytes, not {expected}"}
         known |= {status: status.name for status in (Status.REFUSED, Status.FAILED)}
-        said = known.get(reply.status, f"status {reply.status}")
+        answer = known.get(reply.status, f"status {reply.status}")
         raise BoardError(
-            f"board on {self.where}: {code.name} of {address:#x} was answered with {said}; build "
+            f"board on {self.where}: {code.name} of {address:#x} was answered with {answer}; build "
             "its bitstream anew"
         )
 

@@ -63,9 +63,9 @@ def cpp_name(port: str) -> str:
 
 def verilog_text(top: Elaboratable, ports: Sequence[object] | None = None) -> str:
     """Return the Verilog of a design, its module named `top`; ports default to its signature."""
-    given = {} if ports is None else {"ports": ports}
+    options = {} if ports is None else {"ports": ports}
     shared, texts = SharedModules(), list[str]()
-    texts.append(_converted(top, TOP, shared, **given))
+    texts.append(_converted(top, TOP, shared, **options))
     while len(texts) <= len(shared.components):
         name, component = list(shared.components.items())[len(texts) - 1]
         texts.append(_converted(component, name, shared))
@@ -82,9 +82,9 @@ def with_cells(text: str) -> str:
     return "\n".join([text, *(file.read_text() for file in used)])
 
 
-def _converted(top: Elaboratable, name: str, platform: object, **given: Sequence[object]) -> str:
+def _converted(top: Elaboratable, name: str, platform: object, **options: Sequence[object]) -> str:
     return verilog.convert(
-        top, name=name, platform=platform, emit_src=False, strip_internal_attrs=True, **given
+        top, name=name, platform=platform, emit_src=False, strip_internal_attrs=True, **options
     )
 
 
@@ -181,11 +181,11 @@ class _Build:
         path = self.path.parent / f"runtime-{Path(unit).stem}-{key}.o"
         if not path.is_file():
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
-                made = Path(folder) / "out.o"
+                object_file = Path(folder) / "out.o"
                 source = str(self.include / unit)
-                command = [*self.compiler, *self.flags, "-O2", "-c", source, "-o", str(made)]
+                command = [*self.compiler, *self.flags, "-O2", "-c", source, "-o", str(object_file)]
                 self._call(f"compiling {unit}", command, Path(folder))
-                os.replace(made, path)
+                os.replace(object_file, path)
         return str(path)
 
     def _call(
@@ -217,9 +217,9 @@ def _gather(work: Path) -> list[str]:
 
     Those named slow run once, before the first cycle: they are compiled without optimisation.
     """
-    made = sorted(work.glob(f"V{TOP}*.cpp"))
-    units = [path.name for path in made if path.stat().st_size >= SMALL_BYTES]
-    rest = [path.name for path in made if path.name not in units]
+    sources = sorted(work.glob(f"V{TOP}*.cpp"))
+    units = [path.name for path in sources if path.stat().st_size >= SMALL_BYTES]
+    rest = [path.name for path in sources if path.name not in units]
     for name, some in (
         (f"small{_SLOW}.cpp", [name for name in rest if _SLOW in name]),
         ("small.cpp", [name for name in rest if _SLOW not in name]),
@@ -272,8 +272,8 @@ def _key(files: Mapping[str, str], flags: Sequence[str], *rest: object) -> str:
 
 @cache
 def _compiler_version(compiler: tuple[str, ...]) -> str:
-    said = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
-    return " ".join(compiler) + ": " + said.stdout.split("\n", 1)[0]
+    completed = subprocess.run([*compiler, "--version"], capture_output=True, text=True)
+    return " ".join(compiler) + ": " + completed.stdout.split("\n", 1)[0]
 
 
 def _version(package: str) -> str:

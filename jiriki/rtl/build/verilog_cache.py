@@ -36,8 +36,8 @@ def _written(chip: ChipConfig) -> str:
 
 
 def _key(chip: ChipConfig) -> str:
-    told = f"{chip.content_hash()} {chip.name} {_sources()}"
-    return hashlib.sha256(told.encode()).hexdigest()[:20]
+    content = f"{chip.content_hash()} {chip.name} {_sources()}"
+    return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
 @cache

@@ -32,11 +32,11 @@ class Source:
     @property
     def ports(self) -> dict[str, tuple[str, int]]:
         """Return name -> (direction, bits)."""
-        found = {}
+        ports = {}
         pattern = r"^  (input|output|inout) (?:\[(\d+):0\] )?(\\\S+|\w+) ?;"
         for direction, high, name in re.findall(pattern, self.text, re.M):
-            found[name] = (direction, int(high or 0) + 1)
-        return found
+            ports[name] = (direction, int(high or 0) + 1)
+        return ports
 
 
 def modules(text: str) -> list[Source]:

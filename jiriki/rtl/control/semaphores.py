@@ -60,7 +60,7 @@ class Semaphores(wiring.Component):
             ]
             takes.append(take)
         for i in range(n):
-            given = sum(
+            signalled = sum(
                 Mux(u.signal & (u.signal_semaphore == i), u.signal_tokens, 0) for u in self.unit
             )
             taken = sum(
@@ -68,7 +68,7 @@ class Semaphores(wiring.Component):
                 for take, u in zip(takes, self.unit, strict=True)
             )
             later = Signal(signed(bits), name=f"later{i}")
-            m.d.comb += [later.eq(now[i] + given - taken), self.counts[i].eq(now[i])]
+            m.d.comb += [later.eq(now[i] + signalled - taken), self.counts[i].eq(now[i])]
             m.d.sync += now[i].eq(later)
         passed = Signal()  # a count passed it in an earlier cycle
         over = Cat(count > self.chip.semaphore_max for count in now)

@@ -155,9 +155,9 @@ class Sequencer(wiring.Component):
             fresh = goes & enters & (used == i)
             holds = Mux(fresh, is_held, held[i]) & (new_used > i)
             keep = Mux(holds, Mux(fresh, at + 1, first[i]), keep)
-        kept = Signal(INDEX_BITS)
-        m.d.comb += kept.eq(keep)
-        return target, kept
+        oldest = Signal(INDEX_BITS, name="kept")
+        m.d.comb += oldest.eq(keep)
+        return target, oldest
 
 
 def _relocated_kinds() -> list[type[Instruction]]:

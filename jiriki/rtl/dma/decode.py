@@ -103,29 +103,29 @@ class Decode(wiring.Component):
             "scatter": scatter, "dram": f.dram, "sp": f.sp, "fill_byte": f.fill, "index": index,
             "gather_stride": dims[0].dram_stride, "byte_stride": dims[3].sp_stride,
         }  # fmt: skip
-        kept = {}
+        latched = {}
         for name, value in stages.items():
-            kept[name] = Signal(len(value), name=f"kept_{name}")
+            latched[name] = Signal(len(value), name=f"kept_{name}")
             with m.If(moves):
-                m.d.sync += kept[name].eq(value)
+                m.d.sync += latched[name].eq(value)
         dram, sp = out.dram, out.sp
         m.d.comb += [
-            out.work.eq(kept["work"]), out.fill.eq(kept["fill"]),
-            dram.walk.address.eq(kept["dram"]), dram.gather.eq(kept["gather"]),
-            dram.gather_stride.eq(kept["gather_stride"]), dram.index.eq(kept["index"]),
-            sp.walk.address.eq(kept["sp"]), sp.scatter.eq(kept["scatter"]),
-            sp.byte_stride.eq(kept["byte_stride"]), sp.fill.eq(kept["fill"]),
-            sp.fill_byte.eq(kept["fill_byte"]),
+            out.work.eq(latched["work"]), out.fill.eq(latched["fill"]),
+            dram.walk.address.eq(latched["dram"]), dram.gather.eq(latched["gather"]),
+            dram.gather_stride.eq(latched["gather_stride"]), dram.index.eq(latched["index"]),
+            sp.walk.address.eq(latched["sp"]), sp.scatter.eq(latched["scatter"]),
+            sp.byte_stride.eq(latched["byte_stride"]), sp.fill.eq(latched["fill"]),
+            sp.fill_byte.eq(latched["fill_byte"]),
         ]  # fmt: skip
         for name, record in (("dram", dram.walk), ("sp", sp.walk)):
             run, tops, strides = sides[name]
             m.d.comb += record.run.eq(run)
             m.d.comb += [record.top[d].eq(tops[d]) for d in range(DIMS)]
             m.d.comb += [record.stride[d].eq(strides[d]) for d in range(DIMS)]
-        with m.If(kept["gather"]):
+        with m.If(latched["gather"]):
             m.d.comb += dram.walk.stride[0].eq(0)
         if self.store:
-            _dense_fill(m, sp, kept["fill"], f.run, top, moves, sizes.beat)
+            _dense_fill(m, sp, latched["fill"], f.run, top, moves, sizes.beat)
 
 
 def _dim_register(d: int) -> SimpleNamespace:
@@ -171,31 +171,31 @@ def _side(
     folding: Value = may_fold
     left = [Signal(name=f"{side}_left{d}") for d in range(DIMS)]  # dimensions that stay
     for d in range(DIMS):
-        one = Signal(name=f"{side}_one{d}")
+        is_single = Signal(name=f"{side}_one{d}")
         fits = Signal(name=f"{side}_fits{d}")
         m.d.comb += [
-            one.eq(held.top[d] == 0),
-            fits.eq(folding & (one | (equal[d] & chosen[: 1 + d]).any())),
+            is_single.eq(held.top[d] == 0),
+            fits.eq(folding & (is_single | (equal[d] & chosen[: 1 + d]).any())),
             left[d].eq(~fits),
         ]
-        chosen = Mux(fits & ~one, Const(2 << d, SOURCES), chosen)
+        chosen = Mux(fits & ~is_single, Const(2 << d, SOURCES), chosen)
         folding = fits
     folded = Signal(DRAM_BITS, name=f"{side}_run")
     m.d.comb += folded.eq(held.run)
     for d in range(DIMS):
         with m.If(chosen[1 + d]):
             m.d.comb += folded.eq(extent[d])
-    tops, kept = [], []
+    tops, steps = [], []
     for d in range(DIMS):
         tops.append(Signal(COUNT_BITS, name=f"{side}_top{d}"))
-        kept.append(Signal(bits, name=f"{side}_step{d}"))
+        steps.append(Signal(bits, name=f"{side}_step{d}"))
         for n in range(DIMS - d + 1):  # n dimensions folded: those above move down
             is_n = (left[n] if n < DIMS else 1) & (~left[n - 1] if n else 1)
             source = d + n
             if source < DIMS:
                 with m.If(is_n):
-                    m.d.comb += [tops[d].eq(held.top[source]), kept[d].eq(stride[source])]
-    return folded, tops, kept
+                    m.d.comb += [tops[d].eq(held.top[source]), steps[d].eq(stride[source])]
+    return folded, tops, steps
 
 
 def _dense_fill(

@@ -1,4 +1,4 @@
-"""What the stages of LD and ST hand on: requests at the DRAM port, and records of an instruction.
+"""Define the records between the stages of LD and ST: requests at the DRAM port, instructions.
 
 In: a chip. Out: sizes, layouts and signatures. A record has a side in DRAM and one in the
 scratchpad, each as runs of bytes over at most four dimensions, dense dimensions already folded

@@ -73,17 +73,17 @@ class DotArray(wiring.Component):
     ) -> Value:
         if self.inline:
             return element(m, name, self.shape.chip.ku, terms, weights, control)
-        one = Element(self.shape.chip.ku, rests=control.takes_part is not None)
-        m.submodules[name] = one
+        component = Element(self.shape.chip.ku, rests=control.takes_part is not None)
+        m.submodules[name] = component
         m.d.comb += [
-            one.terms.eq(terms),
-            one.weights.eq(weights),
-            one.multiply.eq(control.multiply),
-            one.add.eq(control.add),
-            one.accumulate.eq(control.accumulate),
-            one.clear.eq(control.clear),
-            one.last.eq(control.last),
+            component.terms.eq(terms),
+            component.weights.eq(weights),
+            component.multiply.eq(control.multiply),
+            component.add.eq(control.add),
+            component.accumulate.eq(control.accumulate),
+            component.clear.eq(control.clear),
+            component.last.eq(control.last),
         ]
         if control.takes_part is not None:
-            m.d.comb += one.takes_part.eq(control.takes_part)
-        return one.shadow
+            m.d.comb += component.takes_part.eq(control.takes_part)
+        return component.shadow

@@ -45,7 +45,7 @@ class Drain(wiring.Component):
         vx = rows.read_port()
         m.d.comb += [vx.en.eq(self.acc.enable), vx.addr.eq(self.acc.row), self.acc.data.eq(vx.data)]
         job, place, address, valid = self._walk(m)
-        chosen, kept = Signal(row), Signal(row)
+        chosen, stored = Signal(row), Signal(row)
         self._choose(m, job, place, chosen)
         m.d.comb += [old.en.eq(valid & job.accumulate), old.addr.eq(address)]
         first = Signal(data.StructLayout({"valid": 1, "accumulate": 1, "row": self.shape.row}))
@@ -62,10 +62,10 @@ class Drain(wiring.Component):
         with m.If(first.valid):
             m.d.sync += now.eq(new)
             with m.If(~first.accumulate):
-                m.d.sync += kept.eq(0)
+                m.d.sync += stored.eq(0)
             with m.Else():
-                m.d.sync += kept.eq(Mux(again, total, old.data))
-        m.d.comb += [total[i].eq(kept[i] + now[i]) for i in range(chip.vx_lanes)]
+                m.d.sync += stored.eq(Mux(again, total, old.data))
+        m.d.comb += [total[i].eq(stored[i] + now[i]) for i in range(chip.vx_lanes)]
         m.d.comb += [
             write.en.eq(second.valid),
             write.addr.eq(second.row),

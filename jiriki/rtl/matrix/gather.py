@@ -50,8 +50,8 @@ class Gather(wiring.Component):
         for c, out in enumerate(self.lines):
             parts = [Mux(lead[c], line, 0) for line, lead in zip(lines, leads, strict=True)]
             m.d.comb += out.eq(_join(parts))
-        found = [Array(self.lines)[word[: shape.column]] for word in self.words]
-        same = Cat(a == b for a, b in zip(found, lines, strict=True))
+        read_lines = [Array(self.lines)[word[: shape.column]] for word in self.words]
+        same = Cat(a == b for a, b in zip(read_lines, lines, strict=True))
         m.d.comb += self.served.eq(self.pending & same)
         return m
 

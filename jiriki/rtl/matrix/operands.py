@@ -65,7 +65,7 @@ class Operands(wiring.Component):
             self._gathers(m, now, a, b)
         line_a = _line(m, self.shape, "line_a", a, now.shift_a)
         line_b = _line(m, self.shape, "line_b", b, now.shift_b)
-        kept = self._file(m, now, line_b)
+        file_line = self._file(m, now, line_b)
         for i in range(chip.nu):
             weights = self.out.weights[i]
             with m.If(now.active & now.got_a):
@@ -73,9 +73,9 @@ class Operands(wiring.Component):
             with m.If(now.active & now.got_b & ~now.ldw):
                 m.d.sync += weights.eq(_unpack(chip, line_b, i, now.w4))
             with m.Elif(now.active & now.dw):
-                m.d.sync += weights.eq(kept.word_select(i, 8 * chip.ku))
+                m.d.sync += weights.eq(file_line.word_select(i, 8 * chip.ku))
         with m.If(now.active & now.gemv):
-            term = kept.word_select(now.file_word, 8 * chip.ku)
+            term = file_line.word_select(now.file_word, 8 * chip.ku)
             m.d.sync += [self.out.even[0].eq(term), self.out.second.eq(term)]
             if chip.mu > 1:
                 m.d.sync += self.out.even[1].eq(term)
@@ -128,9 +128,9 @@ def _line(m: Module, shape: Shape, name: str, words: list[Signal], shift: Value)
     part = Signal(word * (shape.chip.columns + nu - 1), name=f"{name}_around")
     m.d.comb += part.eq(Cat(*words, *words[: nu - 1]))
     for bit in reversed(range(len(shift))):
-        kept = Signal(word * (nu + (1 << bit) - 1), name=f"{name}_by{1 << bit}")
-        m.d.comb += kept.eq(Mux(shift[bit], part[word << bit :], part))
-        part = kept
+        shifted = Signal(word * (nu + (1 << bit) - 1), name=f"{name}_by{1 << bit}")
+        m.d.comb += shifted.eq(Mux(shift[bit], part[word << bit :], part))
+        part = shifted
     return part
 
 

@@ -61,8 +61,8 @@ class TileSimulation:
         self._lib = ctypes.CDLL(str(tile_library(chip)))
         self._declare()
         self._sim = self._lib.sim_new()
-        found = self._lib.sim_read(self._sim, mailbox.CHIP)
-        assert found == int(chip.content_hash()[:8], 16), "the library is of another chip"
+        chip_hash = self._lib.sim_read(self._sim, mailbox.CHIP)
+        assert chip_hash == int(chip.content_hash()[:8], 16), "the library is of another chip"
 
     def _declare(self) -> None:
         handle, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64

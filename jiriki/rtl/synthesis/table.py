@@ -74,11 +74,11 @@ def chosen(request: Request) -> list[Part]:
         if request.whole:
             raise RtlError("whole parts of a tile would count others twice; name one with --unit")
         return known
-    found = [p for p in known if p.name == request.unit or p.name.startswith(f"{request.unit}.")]
-    if not found:
+    matches = [p for p in known if p.name == request.unit or p.name.startswith(f"{request.unit}.")]
+    if not matches:
         names = ", ".join(part.name for part in known)
         raise RtlError(f"unit {request.unit!r} is no part of a tile; choose one of {names}")
-    return found
+    return matches
 
 
 def synthesise(request: Request, tell: Callable[[str], None] = lambda name: None) -> Iterator[Row]:
@@ -86,12 +86,12 @@ def synthesise(request: Request, tell: Callable[[str], None] = lambda name: None
     if request.fmax and request.target.name == "ecp5":
         timing.need_nextpnr()
 
-    def one(part: Part) -> Row:
+    def synthesise_part(part: Part) -> Row:
         tell(part.name)
         return _row(part, request)
 
     with ThreadPoolExecutor(request.jobs) as pool:
-        jobs = [pool.submit(one, part) for part in chosen(request)]
+        jobs = [pool.submit(synthesise_part, part) for part in chosen(request)]
         try:
             for job in jobs:
                 yield job.result()
@@ -118,9 +118,9 @@ def _row(part: Part, request: Request) -> Row:
     key = _key(part, rtlil, target, timed)
     path = yosys.kept_folder() / f"{target.name}-{part.name}-{key}.json"
     if path.is_file():
-        kept = json.loads(path.read_text())
-        kept["memories"] = tuple(Memory(**one) for one in kept["memories"])
-        return Row(**{**kept, "instances": part.instances, "what": part.what})
+        stored = json.loads(path.read_text())
+        stored["memories"] = tuple(Memory(**memory) for memory in stored["memories"])
+        return Row(**{**stored, "instances": part.instances, "what": part.what})
     with tempfile.TemporaryDirectory(prefix="jiriki-synthesis-") as folder:
         row = _synthesise(part, rtlil, request, timed, Path(folder))
     if row.finished:
@@ -157,21 +157,21 @@ def _time(row: Row, part: Part, request: Request, timed: bool, work: Path) -> Ro
         if part.apart or part.name == "scratchpad":
             return replace(row, note="not placed: parts of it stand apart")
         try:
-            found = timing.place_and_route(work, request.limit_s)
+            result = timing.place_and_route(work, request.limit_s)
         except SlowError as error:
             return replace(row, note=str(error), finished=False)
         except RtlError as error:
             return replace(row, note=str(error))
     else:
-        found = timing.standard_cells(target, work, request.limit_s)
-    return replace(row, fmax_hz=found.fmax_hz, path=found.path, power_w=found.power_w)
+        result = timing.standard_cells(target, work, request.limit_s)
+    return replace(row, fmax_hz=result.fmax_hz, path=result.path, power_w=result.power_w)
 
 
 def _key(part: Part, rtlil: str, target: Target, timed: bool) -> str:
     flow = yosys.steps(target, part.apart)
     tools = [_version(name) for name in TOOLS]
-    told = repr((FORMAT, flow, tools, target.content, timed, timing.NEXTPNR_FLAGS))
-    return hashlib.sha256(told.encode() + rtlil.encode()).hexdigest()[:20]
+    content = repr((FORMAT, flow, tools, target.content, timed, timing.NEXTPNR_FLAGS))
+    return hashlib.sha256(content.encode() + rtlil.encode()).hexdigest()[:20]
 
 
 def _version(package: str) -> str:

@@ -46,24 +46,24 @@ class Target:
     @cached_property
     def gate_um2(self) -> float | None:
         """Return the area of the smallest two-input NAND, the gate equivalent, if there is one."""
-        found = self._smallest("nand2")
-        return None if found is None else found[0]
+        nand = self._smallest("nand2")
+        return None if nand is None else nand[0]
 
     @cached_property
     def driver(self) -> str | None:
         """Return the smallest inverter, if there are buffers too: ABC sizes with both or fails."""
-        found = self._smallest("inv")
-        return found[1] if found and self._smallest("buf") else None
+        inverter = self._smallest("inv")
+        return inverter[1] if inverter and self._smallest("buf") else None
 
     def _smallest(self, name: str) -> tuple[float, str] | None:
         """Return area and name of the smallest cell with `name` in its name."""
-        found = []
+        cells = []
         for path in self.libraries:
             text = path.read_text(errors="replace")
             heads = re.finditer(rf'\bcell\s*\(\s*"?(\w*{name}\w*)"?\s*\)\s*\{{', text, re.I)
             areas = ((_AREA.search(text, head.end()), head[1]) for head in heads)
-            found += [(float(area[1]), cell) for area, cell in areas if area]
-        return min(found, default=None)
+            cells += [(float(area[1]), cell) for area, cell in areas if area]
+        return min(cells, default=None)
 
     @property
     def sequential(self) -> Path:

@@ -54,19 +54,19 @@ def standard_cells(target: Target, work: Path, limit_s: float) -> Timing:
         "catch {report_power -digits 6}", "exit",
     ])  # fmt: skip
     (work / "timing.tcl").write_text(script)
-    said = _run(["sta", "-no_splash", "-exit", "timing.tcl"], work, limit_s, "OpenSTA")
-    slack = re.search(r"worst slack\s+(-?[0-9.]+)", said)
-    power = re.search(r"^Total\s+\S+\s+\S+\s+\S+\s+(\S+)", said, re.M)
+    report = _run(["sta", "-no_splash", "-exit", "timing.tcl"], work, limit_s, "OpenSTA")
+    slack = re.search(r"worst slack\s+(-?[0-9.]+)", report)
+    power = re.search(r"^Total\s+\S+\s+\S+\s+\S+\s+(\S+)", report, re.M)
     fmax = None if slack is None else 1 / ((period - float(slack[1])) * unit_s)
-    return Timing(fmax, _cell_path(said), None if power is None else float(power[1]))
+    return Timing(fmax, _cell_path(report), None if power is None else float(power[1]))
 
 
-def _cell_path(said: str) -> str:
+def _cell_path(report: str) -> str:
     """Return the ends of OpenSTA's first path by the wires that they drive, and its length."""
-    ends = re.findall(r"^(?:Start|End)point: (\S+)", said, re.M)
+    ends = re.findall(r"^(?:Start|End)point: (\S+)", report, re.M)
     if len(ends) < 2:
         return ""
-    path = said[said.index("Startpoint:") : said.index("data arrival time")]
+    path = report[report.index("Startpoint:") : report.index("data arrival time")]
     cells = len(re.findall(r"[v^] \S+/\S+ \(", path)) - 2  # without the clock's and the last pin
     return f"{_wire(ends[0])} -> {_wire(ends[1])}, {max(cells, 0)} cells"
 
@@ -121,8 +121,8 @@ def _run(command: list[str], work: Path, limit_s: float, what: str) -> str:
     code = tools.run(command, work, log, limit_s)
     if code is None:
         raise SlowError(f"{what} did not finish within {limit_s:.0f} s; raise --limit")
-    said = log.read_text(errors="replace")
-    if code or re.search(r"^Error: ", said, re.M):
-        lines = [line for line in said.splitlines() if "rror" in line] or ["no message"]
+    output = log.read_text(errors="replace")
+    if code or re.search(r"^Error: ", output, re.M):
+        lines = [line for line in output.splitlines() if "rror" in line] or ["no message"]
         raise RtlError(f"{what} failed: {lines[0].strip()}")
-    return said
+    return output

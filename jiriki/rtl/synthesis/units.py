@@ -1,4 +1,4 @@
-"""What a tile is made of: every distinct component, how to build it, how often it is there.
+"""List the parts of a tile: every distinct component, how to build it, how often it is there.
 
 In: a chip. Out: `Part`s. Parts inside a part (`apart`) are left out of it as black boxes and are
 parts of their own, so that sums count nothing twice. The memories of the scratchpad are black boxes
@@ -88,10 +88,10 @@ def scratchpad_memory(chip: ChipConfig) -> Memory:
 def _matrix(chip: ChipConfig) -> list[Part]:
     shape = records.Shape(chip)
     elements = shape.rows * chip.nu
-    one = lambda: element.Element(chip.ku, rests=shape.pairs > 1)  # noqa: E731
+    dot = lambda: element.Element(chip.ku, rests=shape.pairs > 1)  # noqa: E731
     whole = lambda: array.DotArray(shape, inline=False)  # noqa: E731
     return [
-        Part("mx.element", f"dot product of {chip.ku} int8 terms, sum, shadow", elements, one),
+        Part("mx.element", f"dot product of {chip.ku} int8 terms, sum, shadow", elements, dot),
         Part("mx.array", "operand choice and control of the array", 1, whole, ("top.e*",)),
         Part("mx.operands", "crossbars, weight register file", 1, lambda: operands.Operands(shape)),
         Part("mx.drain", "accumulator drain and its adders", 1, lambda: drain.Drain(shape)),
@@ -105,7 +105,7 @@ def _vector(chip: ChipConfig) -> list[Part]:
     shape = vx_records.Shape(chip)
     alus, functions = chip.vx_stages.count("A"), chip.vx_stages.count("F")
     contexts = context.Contexts(shape)
-    kept = lambda: list(contexts.signals)  # noqa: E731
+    signals = lambda: list(contexts.signals)  # noqa: E731
     lane = lambda: alu.Alu(shape.channel, vx_records.GROUP_BITS)  # noqa: E731
     return [
         Part("vx.alu_lane", "fp32 ALU of a lane, three cycles", alus * shape.lanes, lane),
@@ -116,7 +116,7 @@ def _vector(chip: ChipConfig) -> list[Part]:
         Part("vx.function_stage", "an F stage without its lanes", functions,
              lambda: function_stage.FunctionStage(shape), ("top.lane*",)),
         Part("vx.steering", "which beat is where", 1,
-             lambda: chain.Steering(shape, contexts), wires=kept),
+             lambda: chain.Steering(shape, contexts), wires=signals),
         Part("vx.reduce_lane", "fp32 adder of a reduction", shape.lanes, lane),
         Part("vx.reduce", "reduction without its adders", 1,
              lambda: vx_reduce.VectorReduce(shape), ("top.adder*",)),
@@ -124,9 +124,9 @@ def _vector(chip: ChipConfig) -> list[Part]:
         Part("vx.walk", "address generators of the streams", 1, lambda: vx_walk.Walk(shape)),
         Part("vx.issue", "levels on three ports", 1, lambda: vx_issue.Issue(shape)),
         Part("vx.output", "results to words, writes", 1,
-             lambda: output.VectorOutput(shape, contexts), wires=kept),
+             lambda: output.VectorOutput(shape, contexts), wires=signals),
         Part("vx.decode", "instructions, contexts", 1,
-             lambda: vx_decode.Decode(shape, contexts), wires=kept),
+             lambda: vx_decode.Decode(shape, contexts), wires=signals),
     ]  # fmt: skip
 
 

@@ -111,11 +111,11 @@ def synthesise(
     if code is None:
         return None
     if code:
-        said = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
-        why = said[-1] if said else f"it ended with {code}"
-        kept = kept_folder() / f"{target.name}-{name}.log"
-        shutil.copy(log, kept)
-        raise RtlError(f"synthesis of {name} for {target.name}: yosys says {why}; log: {kept}")
+        errors = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
+        why = errors[-1] if errors else f"it ended with {code}"
+        log_copy = kept_folder() / f"{target.name}-{name}.log"
+        shutil.copy(log, log_copy)
+        raise RtlError(f"synthesis of {name} for {target.name}: yosys says {why}; log: {log_copy}")
     return _counts(name, work)
 
 
@@ -126,11 +126,11 @@ def kept_folder() -> Path:
 
 def _counts(name: str, work: Path) -> Counts:
     text = (work / STATISTICS).read_text()
-    found = json.loads(text[text.index("{") :])["modules"][f"\\{TOP}"]
+    statistics = json.loads(text[text.index("{") :])["modules"][f"\\{TOP}"]
     types = {
-        cell: n for cell, n in found["num_cells_by_type"].items() if _counted(cell)
+        cell: n for cell, n in statistics["num_cells_by_type"].items() if _counted(cell)
     }  # fmt: skip
-    area, sequential = found.get("area"), found.get("sequential_area")
+    area, sequential = statistics.get("area"), statistics.get("sequential_area")
     return Counts(
         sum(types.values()), types,
         None if area is None else float(area), None if sequential is None else float(sequential),
@@ -147,9 +147,9 @@ def memories(part: str, dump: str) -> tuple[Memory, ...]:
     """Read yosys' dump of memory cells."""
     out = []
     for cell in re.split(r"^\s*cell \$mem_v2 ", dump, flags=re.M)[1:]:
-        given = dict(re.findall(r"parameter (?:signed )?\\(\w+) (\S+)", cell))
-        ports = {key: int(given[key]) for key in ("SIZE", "WIDTH", "RD_PORTS", "WR_PORTS")}
-        clocked = "1" in given["RD_CLK_ENABLE"].split("'")[-1]
+        parameters = dict(re.findall(r"parameter (?:signed )?\\(\w+) (\S+)", cell))
+        ports = {key: int(parameters[key]) for key in ("SIZE", "WIDTH", "RD_PORTS", "WR_PORTS")}
+        clocked = "1" in parameters["RD_CLK_ENABLE"].split("'")[-1]
         rom = ports["WR_PORTS"] == 0
         out.append(
             Memory(

@@ -172,8 +172,8 @@ class Alu(wiring.Component):
         mantissa = Mux(adds | ~none, mantissa, 0)
         frame = named(m, "frame", Cat(Const(0, _MOST), mantissa))
         moved = named(m, "moved", frame >> clipped, len(frame))
-        kept, below = moved[-_WHOLE:], moved[:-_WHOLE]
-        aligned = Cat(below != 0, kept)
+        whole, below = moved[-_WHOLE:], moved[:-_WHOLE]
+        aligned = Cat(below != 0, whole)
         huge = ~adds & (amount < 0) & ~none  # beyond every quantiser and channel
         aligned = Mux(huge, Cat(Const(0, 3), Const(-1, MANTISSA)), aligned)
         size = named(m, "int_size", Mux(self.v[31], -self.v, self.v), 32)
@@ -265,13 +265,13 @@ def _simple(
     above = Mux(v.sign ^ x.sign, ~v.sign, Mux(v.sign, less, after))  # with -0 below +0
     greater = number & ~both_zero & above
     equal = number & (both_zero | (same & ~(v.sign ^ x.sign)))
-    one = (op.gt & greater) | (op.ge & (greater | equal)) | (op.equal & equal)
+    holds = (op.gt & greater) | (op.ge & (greater | equal)) | (op.equal & equal)
     takes_v = named(m, "takes_v", above ^ op.fmin)
     v_clean, x_clean = named(m, "v_clean", v.clean), named(m, "x_clean", x.clean)
     extreme = Mux(number, Mux(takes_v, v_clean, x_clean), NAN)
     turned = Cat(v_clean[:31], ~v.sign & ~op.abs & ~v.nan)
     value = Mux(op.neg | op.abs, turned, v.bits)
-    value = Mux(op.gt | op.ge | op.equal, Mux(one, ONE, 0), value)
+    value = Mux(op.gt | op.ge | op.equal, Mux(holds, ONE, 0), value)
     value = Mux(op.fmax | op.fmin, extreme, value)
     value = Mux(op.sel, Mux(t_exponent != 0, v_clean, x_clean), value)
     partner = Cat(x_clean[:31], Mux(negates, ~x.sign & ~x.nan, x_clean[31]))

@@ -52,28 +52,28 @@ class AluStage(wiring.Component):
         """Build it."""
         m = Module()
         control, layout = self.control, beat_layout(self.shape)
-        one = register("one", layout)
-        t2, t3 = (register(f"t{n}", one.t.shape()) for n in (2, 3))
-        side2, side3 = (register(f"side{n}", one.side.shape()) for n in (2, 3))
+        first = register("one", layout)
+        t2, t3 = (register(f"t{n}", first.t.shape()) for n in (2, 3))
+        side2, side3 = (register(f"side{n}", first.side.shape()) for n in (2, 3))
         with m.If(control.valid[0]):
-            m.d.sync += one.eq(self.i)
+            m.d.sync += first.eq(self.i)
         with m.If(control.valid[1]):
-            m.d.sync += [t2.eq(one.t), side2.eq(one.side)]
+            m.d.sync += [t2.eq(first.t), side2.eq(first.side)]
             with m.If(control.save):
-                m.d.sync += t2.eq(one.v)
+                m.d.sync += t2.eq(first.v)
         with m.If(control.valid[2]):
             m.d.sync += [t3.eq(t2), side3.eq(side2)]
         m.d.comb += [self.o.t.eq(t3), self.o.side.eq(side3)]
-        x = self._operand(m, one)
+        x = self._operand(m, first)
         for i in range(self.shape.lanes):
             alu = Alu(self.shape.channel, GROUP_BITS)
             m.submodules[f"lane{i}"] = share(platform, alu, alu.module_name)
             m.d.comb += [
-                alu.v.eq(one.v[i]),
+                alu.v.eq(first.v[i]),
                 alu.x.eq(x[i]),
                 alu.negates.eq(i % 2 == 0),
                 alu.channel.eq(i % self.shape.ku),
-                alu.t_exponent.eq(one.t[i][23:31]),
+                alu.t_exponent.eq(first.t[i][23:31]),
                 alu.one.eq(control.one),
                 alu.two.eq(control.two),
                 alu.quantiser.eq(control.quantiser),

@@ -249,16 +249,16 @@ class Decode(wiring.Component):
             job.out_shift.eq(_width_shift(self.streams[3].dtype)),
         ]
         for i in range(STREAMS - 1):
-            form, kept = job.formats[i], self.streams[i]
+            form, stream = job.formats[i], self.streams[i]
             value = self.windows[i].fill
             filled = small_int_to_fp32(m, f"fill{i}", value)
-            is_float = (kept.dtype == DType.F32) | (kept.dtype == DType.BF16)
+            is_float = (stream.dtype == DType.F32) | (stream.dtype == DType.BF16)
             filled = Mux(is_float & (value == -128), MINUS_INF, filled)
             m.d.comb += [
-                form.dtype.eq(kept.dtype),
-                form.splat.eq(kept.splat),
+                form.dtype.eq(stream.dtype),
+                form.splat.eq(stream.splat),
                 form.used.eq(self.vrun & f.uses[i]),
-                form.fill.eq(Mux(kept.dtype == DType.I32, value, filled)),
+                form.fill.eq(Mux(stream.dtype == DType.I32, value, filled)),
             ]
         with m.If(self.ldt):
             m.d.comb += [
@@ -271,40 +271,40 @@ class Decode(wiring.Component):
         self, m: Module, taken: Value, number: Value, f: SimpleNamespace, ldt: SimpleNamespace
     ) -> None:
         """Fill in the context of an instruction as it is taken on."""
-        made = Signal.like(self.contexts.signals[0], name="made")
+        context = Signal.like(self.contexts.signals[0], name="made")
         after, start, resume = _order(m, self.micros, self.reduce != Reduce.NONE)
-        out, kept = made.out, self.streams[3]
+        out, stream = context.out, self.streams[3]
         m.d.comb += [
-            made.start.eq(start),
-            made.resume.eq(resume),
-            made.reduce.eq(self.reduce),
-            made.redop.eq(self.red.redop),
-            made.channels.eq(self.red.channels),
-            made.goes_on.eq(self.after != 0),
-            made.konst.eq(Cat(self.konst)),
-            made.quantisers.eq(Cat(self.quantisers)),
-            made.table_slot.eq(ldt.slot),
-            made.is_segment.eq(ldt.kind),
-            made.micros[MICRO_OPS].op.eq(MicroOp.END),
+            context.start.eq(start),
+            context.resume.eq(resume),
+            context.reduce.eq(self.reduce),
+            context.redop.eq(self.red.redop),
+            context.channels.eq(self.red.channels),
+            context.goes_on.eq(self.after != 0),
+            context.konst.eq(Cat(self.konst)),
+            context.quantisers.eq(Cat(self.quantisers)),
+            context.table_slot.eq(ldt.slot),
+            context.is_segment.eq(ldt.kind),
+            context.micros[MICRO_OPS].op.eq(MicroOp.END),
             out.writes.eq(self.vrun & f.uses[3]),
-            out.dtype.eq(kept.dtype),
+            out.dtype.eq(stream.dtype),
         ]
         for i in range(MICRO_OPS):
-            m.d.comb += [made.micros[i].eq(self.micros[i]), made.after[i].eq(after[i])]
-        q = self.quantisers[kept.quant]
+            m.d.comb += [context.micros[i].eq(self.micros[i]), context.after[i].eq(after[i])]
+        q = self.quantisers[stream.quant]
         limited = Signal(qpar_layout())
         m.d.comb += limited.zero_point.eq(q.zero_point)
         for name in ("lo", "hi"):
             value = named(m, f"out_{name}", q[name])
-            is_byte = kept.dtype == DType.I8
+            is_byte = stream.dtype == DType.I8
             low = Mux(is_byte, Format.INT8.spec.min, Format.INT16.spec.min)
             high = Mux(is_byte, Format.INT8.spec.max, Format.INT16.spec.max)
             m.d.comb += limited[name].eq(Mux(value < low, low, Mux(value > high, high, value)))
         m.d.comb += [out.quantiser[name].eq(value) for name, value in prepared(limited).items()]
         with m.If(taken), m.Switch(number):
-            for i, context in enumerate(self.contexts.signals):
+            for i, slot in enumerate(self.contexts.signals):
                 with m.Case(i):
-                    m.d.sync += context.eq(made)
+                    m.d.sync += slot.eq(context)
 
 
 def _strm_layout() -> data.StructLayout:

@@ -111,11 +111,11 @@ def rounded(m: Module, name: str, significand: Value, exponent: Value) -> tuple[
     value, count = normalised(m, name, significand)
     e = named(m, f"{name}_e", exponent - count, signed(EXPONENT_BITS))
     low = len(value) - MANTISSA
-    kept, half, rest = value[low:], value[low - 1], value[: low - 1]
+    mantissa, half, rest = value[low:], value[low - 1], value[: low - 1]
     # Below 2^-126 rounding happens at subnormal precision: only all ones round up to 2^-126.
-    least = named(m, f"{name}_least", (e == 0) & kept.all())
-    up = (half & ((rest != 0) | kept[0])) | least
-    packed = named(m, f"{name}_packed", Cat(kept[:FRACTION], e[:8]) + up, 31)
+    least = named(m, f"{name}_least", (e == 0) & mantissa.all())
+    up = (half & ((rest != 0) | mantissa[0])) | least
+    packed = named(m, f"{name}_packed", Cat(mantissa[:FRACTION], e[:8]) + up, 31)
     empty = named(m, f"{name}_zero", ~value[-1])
     none = empty | ((e <= 0) & ~least)
     return Mux(none, 0, Mux(e >= 255, INF, packed)), empty

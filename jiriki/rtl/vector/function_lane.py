@@ -154,11 +154,11 @@ class FunctionLane(wiring.Component):
         amount = named(m, "amount", above - k, signed(11))
         clipped = Mux(amount < 0, 0, Mux(amount > _SHIFT, _SHIFT, amount[:6]))
         mantissa = Mux(v.zero | v.special, 0, v.mantissa)
-        kept, below = shifted_right(m, "fixed", mantissa, clipped, _FIXED + 1, _SHIFT)
-        half, rest = kept[0], below != 0
-        nearest = half & (rest | kept[1])
+        shifted, below = shifted_right(m, "fixed", mantissa, clipped, _FIXED + 1, _SHIFT)
+        half, rest = shifted[0], below != 0
+        nearest = half & (rest | shifted[1])
         carry = Mux(op.exp2, v.sign & ~(half | rest), v.sign ^ nearest)
-        turned = Cat(kept[1:] ^ v.sign.replicate(_FIXED), v.sign).as_signed()
+        turned = Cat(shifted[1:] ^ v.sign.replicate(_FIXED), v.sign).as_signed()
         offset = Mux(op.tbl, header.minus_lo, 0)
         fixed = named(m, "fixed", turned + offset + carry, signed(37))
         limit = 8  # 24 bits moved up by 8 reach 2^31 (TBL); LUT is far beyond its range before
@@ -249,9 +249,9 @@ def _assembled(m: Module, y: Value, stage: _Stage) -> Value:
     size = named(m, "size", Mux(y < 0, -y, y), _VALUE)
     value, count = normalised(m, "y", size)
     low = _VALUE - MANTISSA
-    kept, half, rest = value[low:], value[low - 1], value[: low - 1] != 0
-    up = half & (rest | kept[0])
-    significand = named(m, "significand", kept + up, MANTISSA + 1)
+    mantissa, half, rest = value[low:], value[low - 1], value[: low - 1] != 0
+    up = half & (rest | mantissa[0])
+    significand = named(m, "significand", mantissa + up, MANTISSA + 1)
     top = BIAS + _VALUE - 1 - VALUE_BITS
     exponent = named(
         m, "exponent", top + stage.scale - count + significand[-1], signed(SCALE_BITS + 2)

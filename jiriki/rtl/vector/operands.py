@@ -45,7 +45,7 @@ class Operands(wiring.Component):
         shape = self.shape
         word = 8 * shape.ku
         buffers = [register(f"buffer{i}", word * shape.slots) for i in range(INPUTS)]
-        kept = register("parameters", word * PARAMETER_WORDS)
+        parameters = register("parameters", word * PARAMETER_WORDS)
         is_parameters, is_row = Signal(), Signal()
         m.d.sync += [is_parameters.eq(self.parameters), is_row.eq(self.rows)]
         for i, buffer in enumerate(buffers):
@@ -55,7 +55,7 @@ class Operands(wiring.Component):
             arrived = Array(getattr(self, f"data{i}"))
             for slot in range(len(fetch.lanes)):
                 with m.If(taken.lanes[slot]):
-                    self._capture(m, i, slot, arrived[taken.columns[slot]], buffer, kept,
+                    self._capture(m, i, slot, arrived[taken.columns[slot]], buffer, parameters,
                                   is_parameters)  # fmt: skip
         with m.If(is_row):
             m.d.sync += buffers[0].eq(self.row)
@@ -66,7 +66,7 @@ class Operands(wiring.Component):
             values = self._values(m, i, buffers[i], forms[1])
             m.d.comb += [target[lane].eq(value) for lane, value in enumerate(values)]
         half = 32 * shape.ku
-        m.d.comb += [beat.side.pb.eq(kept[:half]), beat.side.ps.eq(kept[half:])]
+        m.d.comb += [beat.side.pb.eq(parameters[:half]), beat.side.ps.eq(parameters[half:])]
         return m
 
     def _capture(
@@ -76,7 +76,7 @@ class Operands(wiring.Component):
         slot: int,
         value: Value,
         buffer: Signal,
-        kept: Signal,
+        parameters: Signal,
         is_parameters: Value,
     ) -> None:
         """Put a word where it belongs."""
@@ -90,7 +90,7 @@ class Operands(wiring.Component):
                 m.d.sync += buffer[there].eq(value)
         if slot < PARAMETER_WORDS:
             with m.If(is_parameters):
-                m.d.sync += kept[there].eq(value)
+                m.d.sync += parameters[there].eq(value)
 
     def _values(self, m: Module, i: int, buffer: Value, form: Value) -> list[Value]:
         """Return the values of all lanes of stream i."""
@@ -103,8 +103,8 @@ class Operands(wiring.Component):
             chosen = [_element(buffer, pixel, channel, ku, bits) for bits in (8, 16, 32)]
             splat = [_element(buffer, pixel, 0, ku, bits) for bits in (8, 16, 32)]
             of8, of16, of32 = (
-                named(m, f"of{bits}_{i}_{lane}", Mux(kind.splat, one, own))
-                for bits, own, one in zip((8, 16, 32), chosen, splat, strict=True)
+                named(m, f"of{bits}_{i}_{lane}", Mux(kind.splat, shared, own))
+                for bits, own, shared in zip((8, 16, 32), chosen, splat, strict=True)
             )
             is_byte = kind.dtype == DType.I8
             whole = named(m, f"int{i}_{lane}", Mux(is_byte, of8.as_signed(), of16.as_signed()))

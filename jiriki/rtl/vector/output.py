@@ -58,12 +58,12 @@ class VectorOutput(wiring.Component):
 
     def _result(self, m: Module) -> tuple[Signal, Signal]:
         """Take a result from the chain or from the reduction."""
-        left, kept = Signal.like(self.leaving, name="left"), register("kept", self.v.shape())
+        left, left_value = Signal.like(self.leaving, name="left"), register("kept", self.v.shape())
         result, v = Signal.like(self.leaving, name="result"), Signal.like(self.v, name="value")
         m.d.sync += left.eq(self.leaving)
         with m.If(self.leaving.valid):
-            m.d.sync += kept.eq(self.v)
-        m.d.comb += [result.eq(left), v.eq(kept)]
+            m.d.sync += left_value.eq(self.v)
+        m.d.comb += [result.eq(left), v.eq(left_value)]
         with m.If(self.ended.valid):
             m.d.comb += [result.eq(self.ended), v.eq(self.ended_value)]
         return result, v

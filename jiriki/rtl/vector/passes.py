@@ -77,7 +77,7 @@ def _next(
 
 def _place(stages: str, behind: int, kind: str) -> tuple[int, int]:
     """Return (stages behind after the next stage of `kind`, is it in a new pass)."""
-    found = stages.find(kind, behind)
-    if found >= 0:
-        return found + 1, 0
+    index = stages.find(kind, behind)
+    if index >= 0:
+        return index + 1, 0
     return stages.find(kind) + 1, 1

@@ -166,10 +166,10 @@ class VectorReduce(wiring.Component):
             finds.eq(beat.redop == RedOp.ARGMAX),
         ]
         for pixel in range(shape.pixels):
-            found = small_int_to_fp32(m, f"found{pixel}", index[pixel * ku])
-            one = named(m, f"one{pixel}", Mux(finds, found, running[pixel * ku]))
+            argmax = small_int_to_fp32(m, f"found{pixel}", index[pixel * ku])
+            value = named(m, f"one{pixel}", Mux(finds, argmax, running[pixel * ku]))
             for i in range(pixel * ku, (pixel + 1) * ku):
-                m.d.comb += self.value[i].eq(Mux(spreads, one, running[i]))
+                m.d.comb += self.value[i].eq(Mux(spreads, value, running[i]))
         ready = Mux(begun[2].valid & begun[2].sums, begun[2], begun[0])
         step = Signal(_begun(shape), name="ready")
         m.d.comb += step.eq(ready)

@@ -146,25 +146,25 @@ class Steering(wiring.Component):
     def _steer_alu(
         self, m: Module, control: Value, tag: Value, micro: Value, tags: list[Signal], does: Value
     ) -> None:
-        one, two = Signal.like(control.one), Signal.like(control.two)
+        op1, op2 = Signal.like(control.one), Signal.like(control.two)
         source, save = Signal(Src), Signal()
         konst, quantiser = Signal(32), Signal(QUANTISER)
-        m.d.sync += [one[name].eq(does & (micro.op == op)) for op, name in FIELDS.items()]
+        m.d.sync += [op1[name].eq(does & (micro.op == op)) for op, name in FIELDS.items()]
         context = self.contexts[tag.beat.context]
         m.d.sync += [
             source.eq(micro.src[:4]),
             save.eq(does & (micro.op == MicroOp.SAVE)),
             konst.eq(context.konst[micro.src[:3]]),
-            two.eq(one),
+            op2.eq(op1),
         ]
         q = self.contexts[tags[0].beat.context].quantisers[source[:2]]
         m.d.sync += [quantiser[name].eq(value) for name, value in prepared(q).items()]
         m.d.comb += [
-            control.one.eq(one),
+            control.one.eq(op1),
             control.source.eq(source),
             control.konst.eq(konst),
             control.save.eq(save),
-            control.two.eq(two),
+            control.two.eq(op2),
             control.quantiser.eq(quantiser),
             control.place.eq(tags[1].beat.place),
         ]
@@ -172,14 +172,14 @@ class Steering(wiring.Component):
     def _steer_function(
         self, m: Module, control: Value, tag: Value, micro: Value, first: Value, does: Value
     ) -> None:
-        one, two = Signal(FUNCTION_CONTROL), Signal(FUNCTION_CONTROL)
-        m.d.sync += [one[op.name.lower()].eq(does & (micro.op == op)) for op in FUNCTIONS]
-        m.d.sync += two.eq(one)
+        op1, op2 = Signal(FUNCTION_CONTROL), Signal(FUNCTION_CONTROL)
+        m.d.sync += [op1[op.name.lower()].eq(does & (micro.op == op)) for op in FUNCTIONS]
+        m.d.sync += op2.eq(op1)
         context = self.contexts[first.beat.context]
         m.d.comb += [
             control.slot.eq(micro.src[:SLOT_BITS]),
-            control.one.eq(one),
-            control.two.eq(two),
+            control.one.eq(op1),
+            control.two.eq(op2),
             control.load.eq(first.beat.valid & first.beat.line),
             control.is_segment.eq(context.is_segment),
             control.number.eq(first.beat.place),

@@ -163,11 +163,11 @@ class Tables(wiring.Component):
             )  # fmt: skip
             return words
         for i, (word, row) in enumerate(zip(words, read_rows, strict=True)):
-            kept = memory.Memory(shape=data.ArrayLayout(part, parts), depth=rows, init=[])
-            m.submodules[f"{name}_{i}"] = kept
-            port = kept.write_port()
+            ram = memory.Memory(shape=data.ArrayLayout(part, parts), depth=rows, init=[])
+            m.submodules[f"{name}_{i}"] = ram
+            port = ram.write_port()
             m.d.comb += [port.addr.eq(write_row), port.data.eq(write_word), port.en.eq(write)]
-            port, which = kept.read_port(), Signal(max(1, low))
+            port, which = ram.read_port(), Signal(max(1, low))
             m.d.comb += [port.addr.eq(row[low:]), port.en.eq(read), word.eq(port.data[which])]
             with m.If(read):
                 m.d.sync += which.eq(row[:low])
@@ -175,20 +175,20 @@ class Tables(wiring.Component):
 
     def _headers(self, m: Module) -> None:
         headers = Array(Signal(HEADER, name=f"header{i}") for i in range(self.slots))
-        made = Signal(HEADER)
+        header = Signal(HEADER, name="made")
         lo, shifts = self.line[0], self.line[1]
         m.d.comb += [
-            made.minus_lo.eq(-lo.as_signed()),
-            made.in_shift.eq(shifts[:8]),
-            made.t_shift.eq(POSITION_BITS - shifts[8:16]),
-            made.segments.eq(shifts[16:24]),
-            made.below.eq(parts(m, "below", self.line[2]).clean),
-            made.above.eq(parts(m, "above", self.line[3]).clean),
+            header.minus_lo.eq(-lo.as_signed()),
+            header.in_shift.eq(shifts[:8]),
+            header.t_shift.eq(POSITION_BITS - shifts[8:16]),
+            header.segments.eq(shifts[16:24]),
+            header.below.eq(parts(m, "below", self.line[2]).clean),
+            header.above.eq(parts(m, "above", self.line[3]).clean),
         ]
         with m.If(self.load & self.is_segment & (self.number == 0)), m.Switch(self.slot):
             for i in range(self.slots):
                 with m.Case(i):
-                    m.d.sync += headers[i].eq(made)
+                    m.d.sync += headers[i].eq(header)
         m.d.comb += self.header.eq(headers[self._low(self.header_slot)])
 
     def _low(self, slot: Value) -> Value:
