@@ -1,4 +1,4 @@
-"""What instructions ask for, enumerated one by one: the naive stepper's reading of operations.
+"""Expand operations into single bursts, runs, steps and beats, as the naive stepper reads them.
 
 In: a resolved operation and a chip. Out: its bursts, scratchpad runs, matrix steps or vector
 beats, each with the very words it touches. Slow and plain; the kernel shares none of it.
