@@ -28,12 +28,12 @@ def throughput(comparison: Comparison, shown: Sequence[Row]) -> Rows:
     for row in shown:
         assert row.prediction, "shown rows have one"
         low, base, high = row.prediction.per_s
-        said = f"{row.product.id}: {figures(base)}, {figures(low)} to {figures(high)}"
-        dots = [Dot(base, BOUND_COLOURS[row.prediction.bound], said)]
+        label = f"{row.product.id}: {figures(base)}, {figures(low)} to {figures(high)}"
+        dots = [Dot(base, BOUND_COLOURS[row.prediction.bound], label)]
         values += [low, high]
         if row.published:
-            said = f"{row.product.id}: {figures(row.published.per_s)}, {row.published.round}"
-            dots.append(Dot(row.published.per_s, "published", said, "diamond",
+            label = f"{row.product.id}: {figures(row.published.per_s)}, {row.published.round}"
+            dots.append(Dot(row.published.per_s, "published", label, "diamond",
                             row.published.calibration))  # fmt: skip
             values.append(row.published.per_s)
         rows.append(charts.Row(row.product.id, dots=tuple(dots), whisker=(low, high),
@@ -48,8 +48,8 @@ def efficiency(shown: Sequence[Row]) -> Rows:
     for row in shown:
         assert row.prediction, "shown rows have one"
         share = 100 * row.prediction.utilisation
-        said = f"{row.product.id}: {share:.1f} % of the peak, limited by {row.prediction.bound}"
-        span = Span(0, share, BOUND_COLOURS[row.prediction.bound], said)
+        label = f"{row.product.id}: {share:.1f} % of the peak, limited by {row.prediction.bound}"
+        span = Span(0, share, BOUND_COLOURS[row.prediction.bound], label)
         rows.append(charts.Row(row.product.id, (span,), strong=row.product.ours))
     axis = Axis("share of the peak in the weights' format, %", 0, 100)
     return Rows("Share of the peak used by chip", tuple(rows), axis)
@@ -65,9 +65,9 @@ def roofline(comparison: Comparison, shown: Sequence[Row]) -> Plane:
         balance = peak / row.product.dram_bandwidth.base
         used = row.prediction.utilisation * peak
         colour = BOUND_COLOURS[row.prediction.bound]
-        said = f"{row.product.id}: {used:.3g} of {peak:.3g} op/s at {balance:.3g} op/byte"
+        label = f"{row.product.id}: {used:.3g} of {peak:.3g} op/s at {balance:.3g} op/byte"
         lines.append(Line(((balance, used), (balance, peak)), "whisker", width=1))
-        points.append(Point(balance, used, colour, said, row.product.id))
+        points.append(Point(balance, used, colour, label, row.product.id))
     ys = [y for line in lines for _, y in line.points]
     return Plane(
         f"Peak and use of {comparison.workload.name} by balance",

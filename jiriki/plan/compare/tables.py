@@ -149,11 +149,11 @@ def missing_sheet(comparison: Comparison) -> Sheet | None:
     rows = [(row.product.id, "cannot: " + row.why_not) for row in comparison.rows if row.why_not]
     for row in comparison.rows:
         star = "*" if _assumes(row) else ""
-        said = [row.note] if row.note else []
-        said += [f"no cost: {row.why_no_cost}"] if row.prediction and row.why_no_cost else []
-        said += row.prediction.assumed if row.prediction else ()
-        if said:
-            rows.append((row.product.id + star, "; ".join(said)))
+        remarks = [row.note] if row.note else []
+        remarks += [f"no cost: {row.why_no_cost}"] if row.prediction and row.why_no_cost else []
+        remarks += row.prediction.assumed if row.prediction else ()
+        if remarks:
+            rows.append((row.product.id + star, "; ".join(remarks)))
     return (
         Sheet("what is missing, and what is assumed (*)", ("chip", "why"), tuple(rows))
         if rows

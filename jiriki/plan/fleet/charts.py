@@ -114,9 +114,9 @@ def _spans(offer: Offer, first: date, months: int, colour: str, faded: bool) -> 
         start = max(0.0, _months_after(first, shut.first))
         end = min(float(months), _months_after(first, shut.last + timedelta(days=1)))
         if start < end:
-            said = f"{offer.id}: {shut.first} to {shut.last}: {shut.why}"
+            label = f"{offer.id}: {shut.first} to {shut.last}: {shut.why}"
             yield Span(start, end, "panel", "")
-            yield Span(start, end, "idle", said, text=shut.why)
+            yield Span(start, end, "idle", label, text=shut.why)
 
 
 def served(course: Course, marks: Sequence[Mark]) -> Months:

@@ -190,8 +190,8 @@ def _predicted(
     rates: dict[str, tuple[float | str, str]] = {}
     for row in comparison.rows:
         known = row.prediction
-        said = "; ".join([*([row.note] if row.note else []), *(known.assumed if known else ())])
-        rates[row.product.id] = (known.per_s[1] if known else row.why_not, said)
+        remark = "; ".join([*([row.note] if row.note else []), *(known.assumed if known else ())])
+        rates[row.product.id] = (known.per_s[1] if known else row.why_not, remark)
     return rates
 
 

@@ -84,14 +84,14 @@ def _cards(plan: Plan) -> list[tuple[str, str, str]]:
 
 
 def _decision(plan: Plan, numbered: Sequence[tuple[Mark, str]]) -> Section:
-    said = [note(sentence) for sentence in story(plan)]
+    parts = [note(sentence) for sentence in story(plan)]
     remark = "Cost is what was minimised: what is not served counts with its worth."
-    said.append(table(summary_sheet(plan), remark))
+    parts.append(table(summary_sheet(plan), remark))
     if numbered:
         rows = tuple((str(mark.number), words) for mark, words in numbered)
         sheet = Sheet("events, as the charts number them", (">line", "what changes"), rows)
-        said.append(table(sheet))
-    return section("Decision", *said)
+        parts.append(table(sheet))
+    return section("Decision", *parts)
 
 
 def _fleet(plan: Plan, base: Course, marks: Sequence[Mark]) -> Section:

@@ -174,7 +174,7 @@ def _why_not(
         return f"runs none of the services: {next(iter(chip.why_not.values()))}"
     places = [at for at, cap in enumerate(offer.caps) if cap >= offer.lot]
     if not places:
-        return f"never to be had: {'; '.join(dict.fromkeys(one.why for one in offer.shut))}"
+        return f"never to be had: {'; '.join(dict.fromkeys(shut.why for shut in offer.shut))}"
     shares = []
     for at in places:
         column = problem.lots[offer.id, at]

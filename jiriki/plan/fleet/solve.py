@@ -202,12 +202,12 @@ def why_infeasible(problem: Problem) -> str:
             "no fleet of whole lots meets all constraints, though one of divisible lots does; "
             "lower the lot of a supply"
         )
-    kept = set(every)
+    conflict = set(every)
     for group in _by_patience(problem):
-        if not _feasible(problem, kept - {group}):
-            kept.discard(group)
-    names = [problem.groups[group].text for group in sorted(kept)]
-    ways = [way for group in sorted(kept) if (way := _way_out(problem, every, group))]
+        if not _feasible(problem, conflict - {group}):
+            conflict.discard(group)
+    names = [problem.groups[group].text for group in sorted(conflict)]
+    ways = [way for group in sorted(conflict) if (way := _way_out(problem, every, group))]
     text = f"no fleet meets all constraints; these cannot hold together: {'; '.join(names)}"
     return f"{text}. Any one of these would do: {'; '.join(ways)}" if ways else text
 

@@ -30,7 +30,7 @@ def story(plan: Plan) -> list[str]:
     base = plan.base
     first, last = base.months[0], base.months[-1]
     home, objective = plan.demand.home, plan.demand.economics.objective
-    said = [
+    sentences = [
         f"{text(first.month)} to {text(last.month)}, base demand: {_bought(base)} It costs "
         f"{millions(base.cost)} million USD ({objective}; at most {100 * base.gap:.1f} % above the "
         f"least possible); {millions(_spent(base))} are paid for chips, hosts and entries in these "
@@ -41,20 +41,20 @@ def story(plan: Plan) -> list[str]:
         f"{100 * first.domestic:.0f} % in {text(first.month)}.",
     ]
     if base.bindings:
-        said.append(f"What binds: {'; '.join(_binding_texts(base))}.")
+        sentences.append(f"What binds: {'; '.join(_binding_texts(base))}.")
     else:
-        said.append("No constraint binds: everything asked for can be had.")
-    said += [
+        sentences.append("No constraint binds: everything asked for can be had.")
+    sentences += [
         f"Service {entry.service}: up to {100 * entry.worst:.1f} % not served in "
         f"{months_text(entry.months)}: {entry.why}."
         for entry in base.unserved
     ]
-    said += [
+    sentences += [
         f"Not bought: {entry.supply}: {entry.why}." for entry in base.reasons if not entry.bought
     ]
-    said += [f"{scenario} demand: {why}." for scenario, why in plan.impossible.items()]
-    said.append(f"{rules_text(plan)}; {DISCLAIMER}.")
-    return said
+    sentences += [f"{scenario} demand: {why}." for scenario, why in plan.impossible.items()]
+    sentences.append(f"{rules_text(plan)}; {DISCLAIMER}.")
+    return sentences
 
 
 def rules_text(plan: Plan) -> str:
