@@ -28,8 +28,8 @@ class Span:
 
     def inside(self, values: set[float]) -> list[float]:
         """Return the ends and those of `values` between them, ascending."""
-        kept = {value for value in values if self.low < value < self.high}
-        return sorted({self.low, self.high} | kept)
+        inner = {value for value in values if self.low < value < self.high}
+        return sorted({self.low, self.high} | inner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,8 @@ def _as_known(rule: Rule, known: tuple[Rule, ...], day: date) -> Rule:
         (r for r in known if r.topic == rule.topic and r.first == rule.last + timedelta(days=1)),
         None,
     )
-    told = rule.end_published is not None and rule.end_published <= day
-    return rule if follower is not None or told else replace(rule, last=None)
+    announced = rule.end_published is not None and rule.end_published <= day
+    return rule if follower is not None or announced else replace(rule, last=None)
 
 
 def _rulebook(table: Table) -> Rulebook:

@@ -156,19 +156,21 @@ def _sweep(rule: Rule, case: Case, name: str, base: dict[str, float], cls: str |
     """Walk one variable through its span, the others at `base`; return where the result changes."""
     fixed = {other: Span(value, value, value) for other, value in base.items() if other != name}
     walked = replace(case, spans={**case.spans, **fixed})
-    said: list[tuple[float, str]] = []
+    results: list[tuple[float, str]] = []
     for stop in sorted({point[name] for point in points(rule, walked)}):
         values = quantities({**base, name: stop}, case.planar)
         clause = clause_at(rule, case, values, cls)
-        said.append((stop, clause.result if clause else rule.otherwise))
-    changes = [(two[0], one[1]) for one, two in pairwise(said) if one[1] != two[1]]
+        results.append((stop, clause.result if clause else rule.otherwise))
+    changes = [
+        (after[0], before[1]) for before, after in pairwise(results) if before[1] != after[1]
+    ]
     if not changes:
         return ""
     side = "up to" if name == "area" and "pd" in rule.quantities else "below"
     first, *later = [f"{side} {show(name, where)}" for where, _ in changes]
     parts = [f"{changes[0][1]} if {_SHOWN[name][0]} is {first}"]
     parts += [f"{before} {where}" for (_, before), where in zip(changes[1:], later, strict=True)]
-    return ", ".join(parts) + f", else {said[-1][1]}"
+    return ", ".join(parts) + f", else {results[-1][1]}"
 
 
 def _at_other_tpp(rule: Rule, case: Case, name: str, text: str, cls: str | None) -> str:
