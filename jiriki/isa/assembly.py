@@ -63,15 +63,15 @@ def parse_instruction(line: str, number: int = 1) -> Instruction:
     if not tokens:
         raise IsaError(f"line {number}, column 1: no instruction; write MNEMONIC.UNIT field=value")
     kind, unit = _head(tokens[0], number)
-    given: dict[str, tuple[int, str]] = {}
+    fields: dict[str, tuple[int, str]] = {}
     for column, token in tokens[1:]:
         name, equals, value = token.partition("=")
         if not equals:
             raise _fail(number, column, f"{token!r} is not field=value; add the value")
-        if name in given:
+        if name in fields:
             raise _fail(number, column, f"{name} is given twice; keep one")
-        given[name] = (column, value)
-    return _build(kind, unit, given, number, tokens[0][0])
+        fields[name] = (column, value)
+    return _build(kind, unit, fields, number, tokens[0][0])
 
 
 def _head(token: tuple[int, str], number: int) -> tuple[type[Instruction], Unit]:
@@ -94,14 +94,14 @@ def _head(token: tuple[int, str], number: int) -> tuple[type[Instruction], Unit]
 def _build(
     kind: type[Instruction],
     unit: Unit,
-    given: dict[str, tuple[int, str]],
+    fields: dict[str, tuple[int, str]],
     number: int,
     start: int,
 ) -> Instruction:
-    texts = {name: text for name, (_, text) in given.items()}
+    texts = {name: text for name, (_, text) in fields.items()}
     header: dict[str, Sync | int | None] = {"wait": None, "signal": None, "areg": None, "note": 0}
     values: dict[str, int] = {}
-    for name, (column, text) in given.items():
+    for name, (column, text) in fields.items():
         if name in ("wait", "signal"):
             header[name] = _sync(text, number, column)
         elif name in ("areg", "note"):

@@ -54,17 +54,17 @@ class Effects:
 
 def region(space: Space, base: int, run: int, dims: Iterable[tuple[int, int]]) -> Region:
     """Return the normal form: positive strides, adjacent runs merged, greatest stride first."""
-    kept = []
+    remaining = []
     for stride, count in dims:
         if stride < 0:
             base, stride = base + stride * (count - 1), -stride
         if count > 1 and stride:
-            kept.append((stride, count))
-    kept.sort()
-    while kept and kept[0][0] <= run:
-        stride, count = kept.pop(0)
+            remaining.append((stride, count))
+    remaining.sort()
+    while remaining and remaining[0][0] <= run:
+        stride, count = remaining.pop(0)
         run += stride * (count - 1)
-    return Region(space, base, run, tuple(reversed(kept)))
+    return Region(space, base, run, tuple(reversed(remaining)))
 
 
 def overlap(a: Region, b: Region) -> bool:
