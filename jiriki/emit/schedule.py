@@ -99,13 +99,13 @@ def _stores_before(ops: tuple[TileOp, ...]) -> dict[int, int]:
     last: dict[int, int] = {}
     for i, op in enumerate(ops):
         if isinstance(op, Move) and op.load:
-            found = [
+            earlier = [
                 j
                 for area in op.reads
                 for j, written in writers.get(area.buffer, ())
                 if area.meets(written)
             ]
-            last[i] = max(found, default=-1)
+            last[i] = max(earlier, default=-1)
         for area in op.writes:
             if area.buffer.space is Space.DRAM:
                 writers.setdefault(area.buffer, []).append((i, area))

@@ -59,8 +59,8 @@ class _Token:
     """One token: the operation that gives it, the one that takes it."""
 
     pair: Pair
-    given: int
-    taken: int
+    giver: int
+    taker: int
 
 
 @dataclass(slots=True)
@@ -78,16 +78,16 @@ def synchronise(plan: Schedule, chip: ChipConfig) -> list[Tokens]:
     attempt = _attempt(plan, numbers, set())
     if chip.semaphores < PAIRS:
         uses = Counter(token.pair for token in attempt.tokens)
-        kept = [pair for pair, _ in uses.most_common(chip.semaphores)]
-        numbers = {pair: number for number, pair in enumerate(kept)}
+        pairs = [pair for pair, _ in uses.most_common(chip.semaphores)]
+        numbers = {pair: number for number, pair in enumerate(pairs)}
         attempt = _attempt(plan, numbers, set())
     while added := _overflows(plan, attempt, chip):
         attempt = _attempt(plan, numbers, attempt.fences | added)
     waits: list[list[int]] = [[] for _ in plan.order]
     signals: list[list[int]] = [[] for _ in plan.order]
     for token in attempt.tokens:
-        waits[token.taken].append(numbers[token.pair])
-        signals[token.given].append(numbers[token.pair])
+        waits[token.taker].append(numbers[token.pair])
+        signals[token.giver].append(numbers[token.pair])
     rows = zip(waits, signals, strict=True)
     return [Tokens(tuple(w), tuple(s), i in attempt.fences) for i, (w, s) in enumerate(rows)]
 
@@ -164,8 +164,8 @@ def _overflows_of(
     open_tokens: deque[_Token] = deque()
     giver, taker = -1, -1  # the last new FENCE before a giver, before a taker
     for token in tokens:
-        here = token.given
-        if here < taker <= token.taken:
+        here = token.giver
+        if here < taker <= token.taker:
             continue  # the FENCE before the taker makes it needless
         older = bisect_left(places, here) - chip.queue_depth
         at = bisect_right(fences, here)
@@ -175,13 +175,13 @@ def _overflows_of(
             max(giver, fences[at - 1] if at else -1) - 1,
         )
         open_tokens.append(token)
-        while open_tokens and open_tokens[0].taken <= known:
+        while open_tokens and open_tokens[0].taker <= known:
             open_tokens.popleft()
         if len(open_tokens) <= chip.semaphore_max:
             continue
-        later = [t for t in open_tokens if t.taken > here]
+        later = [t for t in open_tokens if t.taker > here]
         if len(later) > chip.semaphore_max:
-            taker = later[0].taken
+            taker = later[0].taker
             added.add(taker)
             open_tokens.clear()
         else:
