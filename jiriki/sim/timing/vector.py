@@ -113,15 +113,15 @@ def go_round(m: Ints, t: int, cycles: int) -> None:
 @inlined
 def load_table(m: Ints, b: Bits, t: int) -> int:
     """Try to read one line of a table and send it on; return what the cycle counts as."""
-    par, n, one = m[at.VX_PARAMETERS], 4 * m[at.CHIP_BEAT_PIXELS], m[at.CHIP_PASS_CYCLES]
+    par, n, pass_cycles = m[at.VX_PARAMETERS], 4 * m[at.CHIP_BEAT_PIXELS], m[at.CHIP_PASS_CYCLES]
     if m[at.VX_READY] == 0:
         line_level(m, b, at.L_V0, m[par + at.T_BASE] + m[at.VX_TABLE_LINE] * n, n)
         if not grant(m, b, at.L_V0, at.FIRST, at.BITS_READ):
             return at.N_BANK
-    if not may_send(m, t, one, one):
+    if not may_send(m, t, pass_cycles, pass_cycles):
         m[at.VX_READY] = 1
         return at.N_CHAIN
-    m[at.VX_READY], m[at.VX_REACH], m[at.VX_LEAVE] = 0, t + one, t + one
+    m[at.VX_READY], m[at.VX_REACH], m[at.VX_LEAVE] = 0, t + pass_cycles, t + pass_cycles
     m[at.VX_TABLE_LINE] += 1
     if m[at.VX_TABLE_LINE] == m[par + at.T_LINES]:
         complete(m, at.VX, m[at.VX_ROW], t + m[at.CHIP_VX_LATENCY])
