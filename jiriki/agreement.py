@@ -36,13 +36,13 @@ class Difference:
     text: str  # in assembly
     layer: str
     predicted: tuple[int, int, int]  # cycles of issue, start, end by the timing simulator
-    found: tuple[int, int, int]  # on the gates
+    actual: tuple[int, int, int]  # on the gates
 
     @property
     def window(self) -> tuple[int, int]:
         """Return the cycles of the waveform to look at: first, end."""
-        at = min(*self.predicted, *self.found)
-        return max(0, at - WINDOW_BEFORE), max(*self.predicted, *self.found) + WINDOW_AFTER
+        at = min(*self.predicted, *self.actual)
+        return max(0, at - WINDOW_BEFORE), max(*self.predicted, *self.actual) + WINDOW_AFTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Wrong:
     output: str
     place: tuple[int, ...]
     expected: float
-    found: float
+    actual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ def run_engines(
     timing = TimingEngine(chip).run(program, inputs, events=True)
     limit = PATIENCE * (timing.cycles or 0) + 2 * QUIET_CYCLES
     gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
-    found = compare_runs(program, functional, timing, gates)
+    verification = compare_runs(program, functional, timing, gates)
     pairs = [] if exact is None else [(gates.outputs or {}, exact)]
-    return replace(found, accuracy=output_accuracy(pairs))
+    return replace(verification, accuracy=output_accuracy(pairs))
 
 
 def compare_runs(program: Program, functional: Run, timing: Run, gates: Run) -> Verification:
@@ -137,13 +137,13 @@ def _values(functional: Run, gates: Run) -> tuple[int, int, Wrong | None]:
     """Count elements whose bits differ; name the first."""
     elements, differing, wrong = 0, 0, None
     for name, expected in (functional.outputs or {}).items():
-        found = (gates.outputs or {})[name]
-        unlike = _bits(expected) != _bits(found)
+        actual = (gates.outputs or {})[name]
+        unlike = _bits(expected) != _bits(actual)
         elements += expected.size
         differing += int(unlike.sum())
         if wrong is None and unlike.any():
             place = tuple(int(i) for i in np.argwhere(unlike)[0])
-            wrong = Wrong(name, place, float(expected[place]), float(found[place]))
+            wrong = Wrong(name, place, float(expected[place]), float(actual[place]))
     return elements, differing, wrong
 
 
@@ -156,20 +156,20 @@ def _bits(values: np.ndarray) -> np.ndarray:
 def _difference(program: Program, off: Sequence[tuple[Event, Event]]) -> Difference | None:
     if not off:
         return None
-    predicted, found = min(off, key=lambda pair: min(*_life(pair[0]), *_life(pair[1])))
+    predicted, actual = min(off, key=lambda pair: min(*_life(pair[0]), *_life(pair[1])))
     instruction = program.instructions[predicted.index]
     notes = with_layer_names(program).notes
     layer = notes[instruction.note].layer if instruction.note < len(notes) else "-"
     text = format_instruction(instruction)
-    return Difference(predicted.index, text, layer, _life(predicted), _life(found))
+    return Difference(predicted.index, text, layer, _life(predicted), _life(actual))
 
 
 def _counters(timing: Run, gates: Run) -> tuple[str, ...]:
     out = []
     for unit, expected in timing.units.items():
-        found = gates.units[unit]
+        actual = gates.units[unit]
         a = {"busy": expected.busy, **expected.reasons}
-        b = {"busy": found.busy, **found.reasons}
+        b = {"busy": actual.busy, **actual.reasons}
         out += [
             f"{unit} {name}: predicted {a.get(name, 0)}, found {b.get(name, 0)}"
             for name in sorted(a.keys() | b.keys())

@@ -32,7 +32,7 @@ def packages(extra: str) -> list[str]:
         stated = requires("jiriki") or []
     except PackageNotFoundError:  # a checkout that is on the path and not installed
         return ["--editable", f".[{extra}]"]
-    found = [text.partition(";") for text in stated]
+    requirements = [text.partition(";") for text in stated]
     wanted = re.compile(rf"extra == ['\"]{extra}['\"]")
-    named = [name.strip() for name, _, marker in found if wanted.search(marker)]
+    named = [name.strip() for name, _, marker in requirements if wanted.search(marker)]
     return named or ["--editable", f".[{extra}]"]

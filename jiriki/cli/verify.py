@@ -148,7 +148,7 @@ def _first(verification: Verification) -> dict[str, Any] | None:
     off = verification.first_off
     return {
         "index": off.index, "instruction": off.text, "layer": off.layer,
-        "predicted": list(off.predicted), "found": list(off.found), "window": list(off.window),
+        "predicted": list(off.predicted), "found": list(off.actual), "window": list(off.window),
     }  # fmt: skip
 
 
@@ -176,14 +176,14 @@ def _tables(
         wrong = verification.wrong
         place = ", ".join(map(str, wrong.place))
         yield (
-            f"first wrong element: {wrong.output}[{place}] is {wrong.found}, the "
+            f"first wrong element: {wrong.output}[{place}] is {wrong.actual}, the "
             f"functional simulator says {wrong.expected}"
         )
     if verification.first_off is not None:
         off = verification.first_off
         yield (
             f"first instruction off: {off.index} of layer {off.layer}: {off.text}\n"
-            f"  issue, start, end predicted {off.predicted}, found {off.found}\n"
+            f"  issue, start, end predicted {off.predicted}, found {off.actual}\n"
             f"  waveform: jiriki verify {request.model} --chip {payload['chip']}"
             f"{' --layers' if request.layers else ''} --vcd off.vcd "
             f"--window {off.window[0]}:{off.window[1]}"
