@@ -43,42 +43,42 @@ def main() -> int:
             store(path, value)
             print(".".join(path), f"= {value:.4g}")
         return 0  # the stored values are read once a process: run again for the table
-    found = checks()
-    for workload in dict.fromkeys(one.result.workload for one in found):
-        print_table(workload, [one for one in found if one.result.workload == workload])
-    print_statistics(found)
+    entries = checks()
+    for workload in dict.fromkeys(check.result.workload for check in entries):
+        print_table(workload, [check for check in entries if check.result.workload == workload])
+    print_statistics(entries)
     return 0
 
 
-def print_table(workload: str, found: Sequence[Check]) -> None:
+def print_table(workload: str, entries: Sequence[Check]) -> None:
     """Print one workload's entries."""
-    unit = found[0].result.unit
+    unit = entries[0].result.unit
     print(f"\n{workload} ({unit} and accelerator)\n")
     print("| accelerator | mode | weights | round | predicted | range | published | error | |")
     print("|---|---|---|---|--:|--:|--:|--:|---|")
-    for one in found:
-        r, (low, base, high) = one.result, one.predicted
+    for check in entries:
+        r, (low, base, high) = check.result, check.predicted
         mark = "calibration" if r.calibration else "held out"
         note = f"; {r.note}" if r.note else ""
         print(
             f"| {r.chip} | {r.mode} | {r.weights_format} | {r.round} | {base:,.4g} | "
-            f"{low:,.4g} to {high:,.4g} | {r.per_s:,.4g} | {one.error:+.1%} | {mark}{note} |"
+            f"{low:,.4g} to {high:,.4g} | {r.per_s:,.4g} | {check.error:+.1%} | {mark}{note} |"
         )
 
 
-def print_statistics(found: Sequence[Check]) -> None:
+def print_statistics(entries: Sequence[Check]) -> None:
     """Print medians of |error|: calibration, held out, held out by workload and by mode."""
-    held = [one for one in found if not one.result.calibration]
-    print(f"\ncalibration entries: {len(found) - len(held)}, held out: {len(held)}")
-    print(f"median |error|, calibration: {median_error(found, True):.1%}")
-    print(f"median |error|, held out:    {median_error(found, False):.1%}")
+    held = [check for check in entries if not check.result.calibration]
+    print(f"\ncalibration entries: {len(entries) - len(held)}, held out: {len(held)}")
+    print(f"median |error|, calibration: {median_error(entries, True):.1%}")
+    print(f"median |error|, held out:    {median_error(entries, False):.1%}")
     for title, key in (("workload", lambda r: r.workload), ("mode", lambda r: r.mode)):
-        for name in dict.fromkeys(key(one.result) for one in held):
-            errors = [abs(one.error) for one in held if key(one.result) == name]
+        for name in dict.fromkeys(key(check.result) for check in held):
+            errors = [abs(check.error) for check in held if key(check.result) == name]
             print(
                 f"  {title} {name}: {median(errors):.1%} of {len(errors)}, worst {max(errors):.0%}"
             )
-    inside = sum(one.in_range for one in held) / len(held)
+    inside = sum(check.in_range for check in held) / len(held)
     print(f"held out and inside the stated range: {inside:.0%}")
 
 
@@ -119,7 +119,7 @@ def measure_tiles() -> None:
     from jiriki.plan.compare.own_chips import measure, to_toml
 
     graph = resnet50()
-    tiles = sorted({one.tile for one in load_products() if one.tile is not None})
+    tiles = sorted({product.tile for product in load_products() if product.tile is not None})
     runs = [measure("resnet50", graph, load_chip(tile)) for tile in tiles]
     head = MEASURED.read_text("utf-8").split("\n[[run]]")[0]
     MEASURED.write_text(head + to_toml(runs), "utf-8")

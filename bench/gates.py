@@ -67,17 +67,18 @@ def main() -> int:
 
 def measure(name: str, layers: bool = False) -> dict[str, Any]:
     """Run a network on the three engines; return what is compared and how long the gates took."""
-    chip, found = load_chip(CHIPS[name]), work(name)
-    program = compile_graph(with_every_tensor(found.graph) if layers else found.graph, chip)
-    functional = FunctionalEngine(chip).run(program, found.feed)
+    chip, network = load_chip(CHIPS[name]), work(name)
+    program = compile_graph(with_every_tensor(network.graph) if layers else network.graph, chip)
+    functional = FunctionalEngine(chip).run(program, network.feed)
     timing = TimingEngine(chip).run(program, events=True)
     built = perf_counter()
     tile_library(chip)
     began = perf_counter()
-    gates = GatesEngine(chip).run(program, found.feed, events=True)
+    gates = GatesEngine(chip).run(program, network.feed, events=True)
     seconds = perf_counter() - began
     compared = compare_runs(program, functional, timing, gates)
-    label_right = found.label is None or _says(gates.outputs or {}, found.graph) == found.label
+    label, outputs = network.label, gates.outputs or {}
+    label_right = label is None or _says(outputs, network.graph) == label
     return {
         "model": name,
         "chip": chip.name,
@@ -88,7 +89,7 @@ def measure(name: str, layers: bool = False) -> dict[str, Any]:
         "instructions": compared.instructions,
         "instructions_off": compared.instructions_off,
         "counters_off": list(compared.counters_off),
-        "label": found.label,
+        "label": label,
         "agrees": compared.agrees and label_right,
         "wall_s": {"build": began - built, "rtl": seconds},
     }

@@ -94,15 +94,15 @@ def table(rows: list[dict[str, Any]]) -> Sheet:
         "model", "chip", ">MAC", ">cycles", ">limit", ">ideal", ">utilisation", ">DRAM MB",
         ">import s", ">compile s", ">timing s",
     )  # fmt: skip
-    return Sheet("", heads, tuple(_row(one) for one in rows))
+    return Sheet("", heads, tuple(_row(row) for row in rows))
 
 
-def _row(one: dict[str, Any]) -> tuple[str, ...]:
-    wall = (f"{one['wall_s'][key]:.1f}" for key in ("import", "compile", "timing"))
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    wall = (f"{row['wall_s'][key]:.1f}" for key in ("import", "compile", "timing"))
     return (
-        one["model"], one["chip"], f"{one['macs'] / 1e6:,.1f} M", f"{one['cycles']:,}",
-        f"{one['limit']:,}" if one["limit"] else "", f"{one['ideal_cycles']:,}",
-        f"{one['utilisation']:.1%}", f"{one['dram_bytes'] / 1e6:.1f}", *wall,
+        row["model"], row["chip"], f"{row['macs'] / 1e6:,.1f} M", f"{row['cycles']:,}",
+        f"{row['limit']:,}" if row["limit"] else "", f"{row['ideal_cycles']:,}",
+        f"{row['utilisation']:.1%}", f"{row['dram_bytes'] / 1e6:.1f}", *wall,
     )  # fmt: skip
 
 
@@ -111,21 +111,21 @@ def units(rows: list[dict[str, Any]]) -> Sheet:
     names = list(rows[0]["units"])
     heads = ("model", "chip", *(f">{name} busy / starved / blocked" for name in names))
     body = []
-    for one in rows:
+    for row in rows:
         shares = (
-            " / ".join(f"{count / one['cycles']:.1%}" for count in one["units"][name].values())
+            " / ".join(f"{count / row['cycles']:.1%}" for count in row["units"][name].values())
             for name in names
         )
-        body.append((one["model"], one["chip"], *shares))
+        body.append((row["model"], row["chip"], *shares))
     return Sheet("", heads, tuple(body))
 
 
 def judge(rows: list[dict[str, Any]]) -> int:
     """Say which limits are missed; return the exit code."""
-    missed = [one for one in rows if one["limit"] and one["cycles"] > one["limit"]]
-    for one in missed:
+    missed = [row for row in rows if row["limit"] and row["cycles"] > row["limit"]]
+    for row in missed:
         print(
-            f"{one['model']} on {one['chip']}: {one['cycles']:,} cycles, limit {one['limit']:,}",
+            f"{row['model']} on {row['chip']}: {row['cycles']:,} cycles, limit {row['limit']:,}",
             file=sys.stderr,
         )
     return int(bool(missed))

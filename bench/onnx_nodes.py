@@ -237,8 +237,8 @@ def _short(text: str, case: Any) -> str:  # noqa: ANN401
     """Return the rule that the message names, without the case's own names and shapes."""
     text = " ".join(text.split()).replace(case.name, "the model")
     node = case.model.graph.node[0]
-    head, found, tail = text.partition("): ")
-    if found and f"{node.op_type}(" in head:
+    head, separator, tail = text.partition("): ")
+    if separator and f"{node.op_type}(" in head:
         text = tail
     if "NOT_IMPLEMENTED" in text:
         return "ONNX Runtime, the reference, has no kernel for it"

@@ -149,8 +149,8 @@ def _graph(model: str) -> Any:  # noqa: ANN401
     from jiriki.frontend import import_onnx, quantise_onnx
     from jiriki.frontend.zoo import load
 
-    found = load(model)
-    quantised = quantise_onnx(onnx.load_from_string(found.onnx_bytes), found.calibration())
+    entry = load(model)
+    quantised = quantise_onnx(onnx.load_from_string(entry.onnx_bytes), entry.calibration())
     return import_onnx(quantised)
 
 

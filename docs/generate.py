@@ -54,7 +54,7 @@ def products_page() -> str:
 
     book = load_rulebook()
     day = max(rule.first for rule in book.rules if rule.topic == "class")
-    found = load_products()
+    products = load_products()
     heads = (
         "chip", "made in", "process", ">int8", ">fp16", ">memory", ">TB/s", ">W", ">mm2",
         f"class since {day}",
@@ -65,7 +65,7 @@ def products_page() -> str:
             f"{number(p.dram)} {p.dram_kind}".strip(), number(p.dram_bandwidth), number(p.tdp),
             number(p.die_area), export_check(p, day).cls,
         )
-        for p in found
+        for p in products
     )  # fmt: skip
     rules = tuple(
         (
@@ -75,7 +75,7 @@ def products_page() -> str:
         for rule in book.rules
     )  # fmt: skip
     rule_heads = ("rule", "topic", "published", "from", "until", "what it is", "source")
-    reasons = "".join(f"- **{p.id}** ({p.name}): {p.why}\n" for p in found)
+    reasons = "".join(f"- **{p.id}** ({p.name}): {p.why}\n" for p in products)
     return (
         f"{MADE}# Products and export rules\n\nChips as bought or built, one TOML each in "
         "`jiriki/products/catalogue/`. Peaks are dense, in TOPS or TFLOPS; memory in GB. `?` is "
@@ -161,29 +161,29 @@ def _tree(name: str, classes: dict[str, tuple[list[str], str, str]], depth: int)
 
 def error_classes() -> dict[str, tuple[list[str], str, str]]:
     """Return bases, module and first line of every class that descends from JirikiError."""
-    found: dict[str, tuple[list[str], str, str]] = {}
+    classes: dict[str, tuple[list[str], str, str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
                 bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
                 doc = (ast.get_docstring(node) or "").split("\n")[0]
-                found[node.name] = (bases, module, doc)
+                classes[node.name] = (bases, module, doc)
     known = {"JirikiError"}
-    while more := {n for n, (b, _, _) in found.items() if known.intersection(b)} - known:
+    while more := {n for n, (b, _, _) in classes.items() if known.intersection(b)} - known:
         known |= more
-    return {name: found[name] for name in known}
+    return {name: classes[name] for name in known}
 
 
 def index_page() -> str:
     """Return the index: what it says itself, then every page by its title."""
-    kept = (DOCS / "index.md").read_text("utf-8").split(LISTED)[0]
+    head = (DOCS / "index.md").read_text("utf-8").split(LISTED)[0]
     parts = []
     for title, folder in (("Reference", "reference"), ("Decisions", "decisions")):
         pages = sorted((DOCS / folder).glob("*.md"))
         lines = (f"- [{_title(page)}]({folder}/{page.name})\n" for page in pages)
         parts.append(f"\n## {title}\n\n{''.join(lines)}")
-    return f"{kept}{LISTED}{''.join(parts)}"
+    return f"{head}{LISTED}{''.join(parts)}"
 
 
 def _title(page: Path) -> str:

@@ -28,13 +28,13 @@ def refreshed(page: str, folder: Path) -> str:
     shutil.copytree(ROOT / "examples", folder / "examples")
     printed = ""
 
-    def renew(found: re.Match[str]) -> str:
+    def renew(match: re.Match[str]) -> str:
         nonlocal printed
-        language, marks, body = found[1], found[2].strip(), found[3]
+        language, marks, body = match[1], match[2].strip(), match[3]
         if language == "text":
-            return f"```text{found[2]}\n{cut(printed, marks)}```"
+            return f"```text{match[2]}\n{cut(printed, marks)}```"
         printed = "".join(run(command, folder) for command in commands(language, body))
-        return found[0]
+        return match[0]
 
     return BLOCK.sub(renew, page)
 

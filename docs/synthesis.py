@@ -97,9 +97,9 @@ def data_file(rows: dict[str, list[Row]]) -> str:
         "# Written by docs/synthesis.py from `jiriki synth --target osu018`. gates: NAND2 of all",
         "# instances without memories; memory_bits: memories that are neither SRAM nor ROM.",
     ]
-    for chip, found in rows.items():
+    for chip, chip_rows in rows.items():
         lines += ["", f"[chips.{chip}]"]
-        for row in found:
+        for row in chip_rows:
             bits = 0 if row.unit in SRAM else sum(m.total_bits for m in row.memories if not m.rom)
             gates = row.instances * (row.gates or 0.0)
             lines.append(
@@ -216,7 +216,7 @@ def slow_sheet(cells: list[Row], placed: list[Row]) -> Sheet:
     return Sheet("", ("target", "part", ">clock", "path"), body)
 
 
-def memory_sheet(found: list[Memory]) -> Sheet:
+def memory_sheet(macros: list[Memory]) -> Sheet:
     """Return the macro table: what a memory is made of, and its area at `NODE`."""
     heads = (
         "of", ">words", ">bits", "ports", "made of", ">instances", ">bits in all",
@@ -227,9 +227,9 @@ def memory_sheet(found: list[Memory]) -> Sheet:
             m.part, f"{m.words:,}", f"{m.bits}", f"{m.reads} read, {m.writes} write", _kind(m),
             f"{m.instances}", f"{m.total_bits:,}", _macro_mm2(m),
         )
-        for m in found
+        for m in macros
     )  # fmt: skip
-    every = sum(m.total_bits for m in found)
+    every = sum(m.total_bits for m in macros)
     return Sheet("", heads, (*body, ("all", "", "", "", "", "", f"{every:,}", "")))
 
 

@@ -138,7 +138,7 @@ def _keep(out: dict[str, list[int]], now: dict[str, int], half_cycles: int) -> N
             series += [before] * (cycle - len(series)) + [now[name]]
 
 
-def draw(picture: Picture, found: dict[str, list[int]]) -> str:
+def draw(picture: Picture, samples: dict[str, list[int]]) -> str:
     """Return the SVG."""
     width = NAME_PX + (picture.end - picture.first) * picture.cycle_px + 12
     height = ROW_PX * (len(picture.rows) + 1)
@@ -154,17 +154,17 @@ def draw(picture: Picture, found: dict[str, list[int]]) -> str:
             parts.append(f'<text x="8" y="{base - 2}" fill="{TITLE}">{escape(row)}</text>')
             continue
         parts.append(f'<text x="16" y="{base - 4}">{escape(row.label)}</text>')
-        series = _series(row, found)[picture.first : picture.end]
+        series = _series(row, samples)[picture.first : picture.end]
         parts += (_line if row.style == "bit" else _boxes)(picture, row, series, base)
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _series(row: Wave, found: dict[str, list[int]]) -> list[int]:
-    series = found[row.signal]
+def _series(row: Wave, samples: dict[str, list[int]]) -> list[int]:
+    series = samples[row.signal]
     if row.style == "bit":
         return [value >> row.bit & 1 for value in series]
     if row.valid:
-        return [v if ok else -1 for v, ok in zip(series, found[row.valid], strict=True)]
+        return [v if ok else -1 for v, ok in zip(series, samples[row.valid], strict=True)]
     return series
 
 
@@ -216,8 +216,8 @@ def _text(row: Wave, value: int) -> str:
 def pictures(wave: Path) -> dict[str, str]:
     """Return every picture by its file's name."""
     rows = [row for p in PICTURES.values() for row in p.rows if isinstance(row, Wave)]
-    found = values(wave, {name for row in rows for name in (row.signal, row.valid) if name})
-    return {name: draw(picture, found) for name, picture in PICTURES.items()}
+    samples = values(wave, {name for row in rows for name in (row.signal, row.valid) if name})
+    return {name: draw(picture, samples) for name, picture in PICTURES.items()}
 
 
 def main() -> None:
