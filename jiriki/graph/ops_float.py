@@ -121,7 +121,7 @@ def _pow(x: np.ndarray, attrs: Attrs) -> np.ndarray:
 
 
 # name -> (attributes, function, one line)
-_UNARY: dict[str, tuple[dict[str, str], Unary, str]] = {
+UNARY: dict[str, tuple[dict[str, str], Unary, str]] = {
     "neg": ({}, lambda x, a: -x, "-x"),
     "abs": ({}, lambda x, a: np.abs(x), "|x|"),
     "relu": ({}, lambda x, a: np.maximum(x, 0), "max(x, 0)"),
@@ -156,7 +156,7 @@ _UNARY: dict[str, tuple[dict[str, str], Unary, str]] = {
     "pow": ({"exponent": "float"}, _pow, "x to a constant power"),
 }
 
-_BINARY: dict[str, tuple[Binary, str]] = {
+BINARY: dict[str, tuple[Binary, str]] = {
     "add": (lambda a, b: a + b, "a + b"),
     "sub": (lambda a, b: a - b, "a - b"),
     "mul": (lambda a, b: a * b, "a * b"),
@@ -171,7 +171,7 @@ _BINARY: dict[str, tuple[Binary, str]] = {
 
 
 def _unary_op(name: str) -> Op:
-    attrs, function, summary = _UNARY[name]
+    attrs, function, summary = UNARY[name]
 
     def reference(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
         with np.errstate(all="ignore"):
@@ -181,7 +181,7 @@ def _unary_op(name: str) -> Op:
 
 
 def _binary_op(name: str) -> Op:
-    function, summary = _BINARY[name]
+    function, summary = BINARY[name]
 
     def reference(arrays: Arrays, attrs: Attrs) -> tuple[np.ndarray, ...]:
         with np.errstate(all="ignore"):
@@ -234,8 +234,8 @@ def _reduce_op(name: str) -> Op:
 
 
 FLOAT_OPS = (
-    *(_unary_op(name) for name in _UNARY),
-    *(_binary_op(name) for name in _BINARY),
+    *(_unary_op(name) for name in UNARY),
+    *(_binary_op(name) for name in BINARY),
     Op(
         "where",
         ("condition", "a", "b"),

@@ -12,8 +12,13 @@ import numpy as np
 
 from jiriki.graph.graph import Graph
 from jiriki.graph.ops import OPS
+from jiriki.graph.ops_float import BINARY, UNARY
 from jiriki.graph.tensor import DType, Node, TensorType, fresh_name
 
+ELEMENTWISE = frozenset(
+    ["cast", "dequantize", "lut", "qadd", "qmul", "quantize", "where", *UNARY, *BINARY]
+)
+Tables = dict[str, tuple[str, np.ndarray]]  # tensor -> (int8 tensor it is a table of, table [256])
 LEVELS = np.arange(-128, 128, dtype=np.int16).astype(np.int8)
 
 
@@ -104,35 +109,39 @@ def _rename(node: Node, old: str, new: str) -> Node:
 
 
 def fold_tables(graph: Graph) -> Graph:
-    """Turn every int8 function of one int8 tensor (lut, qadd, qmul) into one table of it."""
+    """Turn every int8 function of one int8 tensor into one table of it.
+
+    The function may pass through float32 (dequantize, any element-wise operations with constants of
+    one element, quantize): its nodes stay only where something else reads them.
+    """
     constants, tensors = dict(graph.constants), dict(graph.tensors)
-    tables: dict[str, tuple[str, np.ndarray]] = {}  # tensor -> (tensor it is a table of, table)
+    tables: Tables = {}
     nodes = []
     for node in graph.nodes:
         lookup = _as_table(graph, node, tables)
         if lookup is not None:
             root, table = lookup
             tables[node.outputs[0]] = lookup
-            name = fresh_name(f"{node.outputs[0]}/table", tensors)
-            constants[name] = table
-            tensors[name] = TensorType((256,), DType.I8)
-            node = replace(node, op="lut", inputs=(root, name), attrs={})
+            if table.dtype == np.int8:
+                name = fresh_name(f"{node.outputs[0]}/table", tensors)
+                constants[name] = table
+                tensors[name] = TensorType((256,), DType.I8)
+                node = replace(node, op="lut", inputs=(root, name), attrs={})
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes), constants=constants, tensors=tensors)
 
 
-def _as_table(
-    graph: Graph, node: Node, tables: dict[str, tuple[str, np.ndarray]]
-) -> tuple[str, np.ndarray] | None:
-    """Return (root, table) when the node's result is an element-wise table of one tensor."""
-    if node.op not in ("lut", "qadd", "qmul"):
+def _as_table(graph: Graph, node: Node, tables: Tables) -> tuple[str, np.ndarray] | None:
+    """Return (root, table) when the node's result is an element-wise table of one int8 tensor."""
+    if node.op not in ELEMENTWISE:
         return None
     data = node.inputs[:1] if node.op == "lut" else node.inputs
     roots = {tables[n][0] if n in tables else n for n in data if n not in graph.constants}
     if len(roots) != 1:
         return None
     (root,) = roots
-    if graph.tensors[root].shape != graph.tensors[node.outputs[0]].shape:
+    type_ = graph.tensors[root]
+    if type_.dtype != DType.I8 or type_.shape != graph.tensors[node.outputs[0]].shape:
         return None
     operands = []
     for name in node.inputs:
@@ -140,7 +149,7 @@ def _as_table(
             array = graph.constants[name]
             if node.op != "lut" and array.size != 1:
                 return None
-            operands.append(array if node.op == "lut" else array.reshape(1))
+            operands.append(array if node.op == "lut" else array.reshape(()))
         else:
             operands.append(tables[name][1] if name in tables else LEVELS)
     (table,) = OPS[node.op].reference(operands, node.attrs)

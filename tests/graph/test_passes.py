@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from numpy.typing import ArrayLike
 
 from jiriki.graph import Graph, evaluate
 from jiriki.graph.passes import simplify
@@ -83,6 +85,55 @@ def test_a_constant_of_one_element_folds_and_a_row_does_not():
     a = draft.node("qmul", [x, one], QMUL, "a")
     draft.node("qmul", [a, row], QMUL, "y")
     assert simplified(draft.graph("y")) == ["lut", "qmul"]
+
+
+QUANTIZE = {"inv_scale": 30.0, "zp": -4, "lo": -128, "hi": 127}
+
+
+def dequantized(draft: Draft, x: str, scale: ArrayLike, axis: int = -1) -> str:
+    s = draft.constant(f"{x}/scale", np.asarray(scale, np.float32))
+    return draft.node("dequantize", [x, s], {"zp": 3, "axis": axis}, f"{x}/float")
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"), [("sigmoid", {}), ("elu", {"alpha": 0.7}), ("pow", {"exponent": 3.0})]
+)
+def test_a_float_function_of_one_int8_folds_into_one_table(op, attrs):
+    """Any source of a graph may write it: dequantize, functions, quantize."""
+    draft = Draft()
+    f = dequantized(draft, draft.input("x", (2, 3)), 0.04)
+    g = draft.node(op, [f], attrs, "g")
+    h = draft.node("mul", [f, g], {}, "h")
+    half = draft.constant("half", np.full((1, 1), 0.5, np.float32))
+    k = draft.node("max", [h, half], {}, "k")
+    draft.node("quantize", [k], QUANTIZE, "y")
+    assert simplified(draft.graph("y")) == ["lut"]
+
+
+def test_a_float_that_is_read_elsewhere_stays_beside_the_table():
+    draft = Draft()
+    f = dequantized(draft, draft.input("x", (2, 3)), 0.04)
+    draft.node("quantize", [draft.node("exp", [f], {}, "z")], QUANTIZE, "y")
+    assert sorted(simplified(draft.graph("y", "z"))) == ["dequantize", "exp", "lut"]
+
+
+def test_scales_along_an_axis_and_two_sources_do_not_fold():
+    draft = Draft()
+    x = draft.input("x", (2, 3))
+    f = dequantized(draft, x, [0.1, 0.2, 0.3], axis=1)
+    draft.node("quantize", [f], QUANTIZE, "y")
+    assert simplified(draft.graph("y")) == ["dequantize", "quantize"]
+    draft = Draft()
+    a, b = (dequantized(draft, draft.input(n, (2, 3)), 0.1) for n in "ab")
+    draft.node("quantize", [draft.node("add", [a, b], {}, "s")], QUANTIZE, "y")
+    assert simplified(draft.graph("y")) == ["dequantize", "dequantize", "add", "quantize"]
+
+
+def test_one_scale_along_an_axis_of_one_folds():
+    draft = Draft()
+    f = dequantized(draft, draft.input("x", (2, 1)), [0.1], axis=1)
+    draft.node("quantize", [draft.node("tanh", [f], {}, "t")], QUANTIZE, "y")
+    assert simplified(draft.graph("y")) == ["lut"]
 
 
 def test_dead_nodes_and_constants_go():
