@@ -242,6 +242,25 @@ def test_external_weights_of_bytes_are_refused(tmp_path):
         import_onnx((tmp_path / "m.onnx").read_bytes())
 
 
+@pytest.mark.parametrize("dims", [[], [4], [2, 8], [-8]])
+@pytest.mark.parametrize("place", ["initialiser", "constant"])
+def test_small_tensor_of_another_length_than_its_shape_is_refused(place, dims):
+    """ONNX's checker lets a scalar of eight values pass."""
+    rng = np.random.default_rng(3)
+    bias = numpy_helper.from_array(rng.standard_normal(8).astype(f32), "b")
+    nodes = [node("Conv", "xwb")]
+    net = model(nodes, {"x": (1, 3, 8, 8)}, {"w": weights(rng, 8, 3, 3, 3)})
+    del bias.dims[:]
+    bias.dims.extend(dims)
+    if place == "initialiser":
+        net.graph.initializer.append(bias)
+    else:
+        net.graph.node.insert(0, node("Constant", "", "b"))
+        net.graph.node[0].attribute.append(helper.make_attribute("value", bias))
+    with pytest.raises(ModelFileError, match=r"valid|damaged"):
+        load_model(net)
+
+
 def test_weight_of_another_length_than_its_shape_is_refused():
     net = model([node("Add", ["x", "k"])], {"x": (40, 40)}, {"k": ramp(40, 40)})
     net.graph.initializer[0].dims[0] = 10**9

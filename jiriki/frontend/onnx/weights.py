@@ -51,7 +51,12 @@ def detach_weights(model: onnx.ModelProto, label: str) -> Weights:
             _check_length(tensor, label)
             large[tensor.name] = tensor
         else:
+            _check_small(tensor, f"weight {tensor.name}", label)
             small.append(tensor)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                _check_small(attribute.t, f"tensor of {node.op_type} {node.name}", label)
     if not large:
         return Weights(order, {}, frozenset())
     weights = Weights(order, {}, frozenset(inputs & large.keys()))
@@ -86,6 +91,19 @@ def _check_length(tensor: onnx.TensorProto, label: str) -> None:
             f"{label}: weight {tensor.name} has shape {list(tensor.dims)} of {dtype.name} but "
             f"{held} bytes; it is damaged, export it again"
         )
+
+
+def _check_small(tensor: onnx.TensorProto, what: str, label: str) -> None:
+    """Refuse values that do not make an array of the shape, which ONNX's checker lets pass."""
+    if tensor.data_location == EXTERNAL or tensor.data_type == onnx.TensorProto.STRING:
+        return
+    try:
+        numpy_helper.to_array(tensor)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{label}: {what} of shape {list(tensor.dims)} is not valid "
+            f"({' '.join(str(error).split())[:200]}); it is damaged, export it again"
+        ) from None
 
 
 def attach_weights(model: onnx.ModelProto, weights: Weights) -> None:
