@@ -49,8 +49,10 @@ from jiriki.tiling.tile_program import (
 )
 from jiriki.tiling.weave import weave
 
-FIRST_SHARE, SECOND_SHARE = 0.8, 0.12  # of the scratchpad, for two steps woven together
-MARGIN_BYTES = 2048  # alignment of buffers in the scratchpad
+# How the scratchpad is shared out (set by bench/planner_weights.py).
+USED_SHARE = 0.94  # of the bytes that resident tensors leave: the rest is lost between buffers
+MARGIN_BYTES = 2048  # alignment of buffers
+FIRST_SHARE, SECOND_SHARE = 0.8, 0.12  # of those, for two steps woven together
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class _Cutter:
             if name in self.resident and life.first <= i <= life.last
         ]
         used = sum(self.b.placed[n].buffer.size for n in living)
-        b.available = int((self.chip.scratchpad_bytes - used) * 0.94) - MARGIN_BYTES
+        b.available = int((self.chip.scratchpad_bytes - used) * USED_SHARE) - MARGIN_BYTES
         share = self._weave_share(i)
         b.available = int(b.available * share)
         start = len(b.ops)

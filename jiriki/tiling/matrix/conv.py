@@ -27,6 +27,10 @@ from jiriki.tiling.tile_program import Area, Buffer, ConvTile
 
 MOST_GROUPS = 1023  # of input channels, that one CONV sums
 LEAST_PAD = -2048  # rows or columns of padding: the window's field
+# What the choice of a cut adds to the cycles of the busiest unit (set by bench/planner_weights.py).
+TRAFFIC_SHARE = 0.05  # of the cycles of DRAM traffic: it is rarely hidden as a whole
+START_SHARE = 0.5  # of the cycles of the first loads, which the layer before hides in part
+CALL_CYCLES = 16  # of one accumulator tile: issue, and filling the array
 LONGEST_LINE, MIN_LINE = 256, 32  # pixels of a matrix product's line that need no folding
 
 
@@ -392,7 +396,8 @@ def _cost(chip: ChipConfig, d: Dense, cut: Cut) -> float:
     traffic = (inputs + weight * passes + outputs) / beat
     start = (0 if d.x.resident else stripe) / beat + weight / beat * cut.chunk / n_tiles
     tail = vector / calls
-    return max(matrix, vector, traffic) + 0.05 * traffic + 0.5 * start + tail + 16 * calls
+    hidden = max(matrix, vector, traffic)
+    return hidden + TRAFFIC_SHARE * traffic + START_SHARE * start + tail + CALL_CYCLES * calls
 
 
 def _tile_pixels(chip: ChipConfig, cut: Cut, geo: Geometry) -> int:

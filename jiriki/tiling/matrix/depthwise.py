@@ -25,6 +25,12 @@ from jiriki.tiling.matrix.conv import (
 from jiriki.tiling.matrix.epilogue import Epilogue, LoadedEpilogue, finish_tile, load_epilogue
 from jiriki.tiling.tile_program import Area, Buffer, DepthwiseTile, Reserve, TileOp, WeightFile
 
+# What the choice of a cut adds to the cycles of the busiest unit (set by bench/planner_weights.py).
+TRAFFIC_SHARE = 0.1  # of the cycles of DRAM traffic: it is rarely hidden as a whole
+START_SHARE = 0.5  # of the cycles of the first loads, which the layer before hides in part
+CALL_CYCLES = 24  # of one tile: issue, and loading the weight file
+TILE_CYCLES = 4  # of one accumulator tile of the product that follows
+
 
 @dataclass(frozen=True, slots=True)
 class Depthwise:
@@ -235,7 +241,7 @@ def _dense_cut(chip: ChipConfig, n_tiles: int, stripe: int, ow: int) -> tuple[in
             full, rest = divmod(stripe, rows)
             padded = full * -(-rows * ow // chip.mu) + -(-rest * ow // chip.mu)
             calls = parts * -(-stripe // rows)
-            cost = padded * chip.mu * n_tiles + 4 * calls
+            cost = padded * chip.mu * n_tiles + TILE_CYCLES * calls
             if best is None or cost < best[0]:
                 best = (cost, rows, chunk)
         if fits and len(fits) == stripe:
@@ -318,4 +324,5 @@ def _cost(chip: ChipConfig, d: Depthwise, cut: DepthwiseCut, follow: Dense | Non
     calls = stripes * -(-tiles // cut.tiles) * -(-cut.stripe // cut.rows)
     traffic = read / chip.dram_bytes_per_cycle
     start = read / stripes / chip.dram_bytes_per_cycle
-    return max(matrix, traffic) + 0.1 * traffic + 0.5 * start + 24 * calls
+    hidden = max(matrix, traffic)
+    return hidden + TRAFFIC_SHARE * traffic + START_SHARE * start + CALL_CYCLES * calls
