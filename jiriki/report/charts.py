@@ -6,11 +6,13 @@ a value is a point with a whisker, never a bar: a bar's length would mean nothin
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from jiriki.report import svg
 from jiriki.report.svg import CHARACTER_PX, Axis
 
+LINE_BOX_PX = 8  # of the boxes that keep names off a line
 EDGE_PX = 8  # that a label may stand beyond its axis
 RULE_PX = 36  # between horizontal rules, at least
 NARROW_PX = 500  # below it a chart puts names above their rows
@@ -179,15 +181,17 @@ class Plane:
                 bottom - self.y.share(y) * (bottom - top),
             )
 
+        crossed: list[Box] = []
         for line in self.lines:
             points = [at(x, y) for x, y in line.points]
+            crossed += [] if line.fill else _along(points)
             fill = line.colour if line.fill else ""
             stroke = "" if line.fill else line.colour
             content.append(svg.path(points, stroke, fill, line.width, line.dash))
         placed = [(point, *at(point.x, point.y)) for point in self.points]
         by_size = sorted(placed, key=lambda item: -item[0].size)
         names = self.named // 4 if narrow else self.named
-        content += _names(placed[:names], placed, (left, top, right, bottom))
+        content += _names(placed[:names], placed, crossed, (left, top, right, bottom))
         content += [
             svg.dot(x, y, point.size, point.colour, point.tip, point.shape, point.hollow)
             for point, x, y in by_size
@@ -202,10 +206,12 @@ _AROUND = ((1, 0), (-1, 0), (1, -1), (1, 1), (-1, -1), (-1, 1), (0, -1), (0, 1))
 def _names(
     wanted: Sequence[tuple[Point, float, float]],
     placed: Sequence[tuple[Point, float, float]],
+    crossed: Sequence[Box],
     frame: Box,
 ) -> Iterator[str]:
-    """Yield the names that fit without covering a point or another name, with leaders if far."""
+    """Yield the names that fit, without covering a point, line or name, with leaders if far."""
     taken = [(x - p.size / 2, y - p.size / 2, x + p.size / 2, y + p.size / 2) for p, x, y in placed]
+    taken += crossed
     for point, x, y in wanted:
         if not point.name:
             continue
@@ -221,6 +227,18 @@ def _names(
                     yield svg.line(x, y, edge, spot[1] if spot[1] > y else spot[3], "whisker", 0.7)
                 yield svg.text(middle, base, name, anchor="middle", style="tiny")
                 break
+
+
+def _along(points: Sequence[tuple[float, float]]) -> list[Box]:
+    """Return small boxes that cover a line, so that no name is written on it."""
+    boxes = []
+    for (x0, y0), (x1, y1) in pairwise(points):
+        parts = max(1, round(max(abs(x1 - x0), abs(y1 - y0)) / LINE_BOX_PX))
+        for i in range(parts):
+            x, y = x0 + (x1 - x0) * (i + 0.5) / parts, y0 + (y1 - y0) * (i + 0.5) / parts
+            half_x, half_y = abs(x1 - x0) / parts / 2, abs(y1 - y0) / parts / 2
+            boxes.append((x - half_x, y - half_y - 1, x + half_x, y + half_y + 1))
+    return boxes
 
 
 def _free_spot(

@@ -15,6 +15,7 @@ from jiriki.report.quantities import data, joules, percent, seconds
 from jiriki.report.tables import Sheet
 
 LARGEST_FILE_BYTES = 1 << 28
+MANY_TIMES = 10  # from here on a growth is told in times, not in percent
 NUMBERS = ("cycles", "dram_bytes")
 
 
@@ -162,8 +163,9 @@ def _row(change: LayerChange) -> tuple[str, ...]:
         assert here is not None, "a layer is in one of the profiles"
         cycles = (f"{a.cycles:,}" if a else "-", f"{b.cycles:,}" if b else "-")
         sign = "+" if b else "-"
+        joules_of = (0.0, here.energy_j) if b else (here.energy_j, 0.0)
         return (change.name, *cycles, f"{change.cycles:+,}", "new" if b else "gone",
-                f"{sign}{data(here.dram_bytes)}", _signed_joules(None, None))  # fmt: skip
+                f"{sign}{data(here.dram_bytes)}", _signed_joules(*joules_of))  # fmt: skip
     traffic = b.dram_bytes - a.dram_bytes
     return (
         change.name, f"{a.cycles:,}", f"{b.cycles:,}", f"{change.cycles:+,}",
@@ -184,7 +186,9 @@ def _signed_joules(before: float | None, after: float | None) -> str:
 
 
 def change_text(before: float, after: float) -> str:
-    """Return a change as a share of what was before: `-25.0 %`, `equal`, `new`."""
+    """Return a change as a share of what was before: `-25.0 %`, `12 times`, `equal`, `new`."""
     if before == after:
         return "equal"
+    if before and after >= MANY_TIMES * before:
+        return f"{after / before:,.0f} times"
     return f"{'+' if after > before else ''}{percent(after / before - 1)}" if before else "new"

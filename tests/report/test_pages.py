@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
 from jiriki.report import ReportError
-from jiriki.report.charts import Dot, Mark, Months, Plane, Point, Row, Rows, Series, Span
+from jiriki.report.charts import Dot, Line, Mark, Months, Plane, Point, Row, Rows, Series, Span
 from jiriki.report.html import Key, document, figure, section, table
 from jiriki.report.origin import Origin, origin_of
 from jiriki.report.svg import Axis, linear_axis, log_axis
@@ -157,6 +158,31 @@ def test_names_of_near_points_do_not_cover_each_other() -> None:
     for place, (x, y) in enumerate(spots):
         for other_x, other_y in spots[:place]:
             assert abs(x - other_x) >= wide - 1 or abs(y - other_y) >= 12
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_names_of_points_on_a_line_do_not_lie_on_it(turn: int) -> None:
+    ends = tuple((x, 50 + turn * (x - 50)) for x in (10, 40, 90))
+    points = tuple(Point(x, y, "compute", name=f"chip {x}") for x, y in ends)
+    axis = linear_axis("", [1, 100])
+    plane = Plane("", axis, axis, points, (Line(ends, "ink"),))
+    root, _ = read_page(plane.draw(1000))
+    named = [text for text in root.all("text") if "chip" in text.text]
+    assert len(named) == 3
+    left, right, top, bottom = 46, 1000 - 16, 28, 28 + 430
+    for text in named:
+        middle, base = float(text.attributes["x"]), float(text.attributes["y"])
+        for across in np.linspace(-20, 20, 9):  # the name is about 40 px wide, 9 px high
+            x = axis_value(axis, (middle + across - left) / (right - left))
+            y = bottom - axis.share(50 + turn * (x - 50)) * (bottom - top)
+            inside = ends[0][0] <= x <= ends[-1][0]
+            assert not (inside and base - 8 < y < base + 1), f"the line crosses {text.text}"
+
+
+def axis_value(axis: Axis, share: float) -> float:
+    """Return the value at a share of a linear axis."""
+    zero, hundred = axis.share(0), axis.share(100)
+    return 100 * (share - zero) / (hundred - zero)
 
 
 def test_charts_fit_the_width_they_are_drawn_for() -> None:

@@ -10,7 +10,13 @@ import pytest
 
 from jiriki.report.errors import ReportError
 from jiriki.report.origin import Origin
-from jiriki.report.profile_diff import changes_sheet, diff_profiles, read_profile, totals_sheet
+from jiriki.report.profile_diff import (
+    change_text,
+    changes_sheet,
+    diff_profiles,
+    read_profile,
+    totals_sheet,
+)
 from jiriki.report.profile_diff_page import diff_page
 from tests.report.harness import Element, faults, read_page
 
@@ -48,8 +54,8 @@ def test_tables_show_signs_and_shares() -> None:
     )
     assert changes_sheet(diff, 9).rows == (
         ("b", "500", "100", "-400", "-80.0 %", "0 B", "0 J"),
-        ("new", "-", "80", "+80", "new", "+0 B", ""),
-        ("gone", "70", "-", "-70", "gone", "-64 B", ""),
+        ("new", "-", "80", "+80", "new", "+0 B", "+1 µJ"),
+        ("gone", "70", "-", "-70", "gone", "-64 B", "-1 µJ"),
         ("a", "400", "400", "+0", "equal", "+2.5 kB", "+2 µJ"),
     )
 
@@ -57,6 +63,15 @@ def test_tables_show_signs_and_shares() -> None:
 def test_equal_profiles_have_no_change() -> None:
     sheet = changes_sheet(diff_profiles(BEFORE, BEFORE), 9)
     assert (sheet.rows, sheet.title) == ((), "layers that changed: 0; equal: 3")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [(100, 75, "-25.0 %"), (100, 999, "+899.0 %"), (100, 1000, "10 times"),
+     (1, 12345, "12,345 times"), (0, 5, "new"), (5, 0, "-100.0 %")],
+)  # fmt: skip
+def test_a_large_growth_is_told_in_times(before: int, after: int, text: str) -> None:
+    assert change_text(before, after) == text
 
 
 @pytest.mark.parametrize(
