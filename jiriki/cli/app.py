@@ -19,10 +19,12 @@ from jiriki.cli.options import (
     EngineName,
     Json,
     ModelName,
+    PagesFolder,
     ProcessName,
     Shapes,
     Values,
     arrays_of,
+    folder_name,
     parse_shapes,
     parse_values,
 )
@@ -63,9 +65,7 @@ def root(
 def demo(
     chip: ChipName = None,
     photo: Annotated[int, typer.Option(min=0, max=19, help="Which labelled photo.")] = 0,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
-        "reports"
-    ),
+    out: PagesFolder = Path("reports"),
     json: Json = False,
 ) -> None:
     """Run a trained network on the chip: classify a photo, count every cycle."""
@@ -238,9 +238,7 @@ def profile(
             autocompletion=completion.chips,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report pages.")] = Path(
-        "reports"
-    ),
+    out: PagesFolder = Path("reports"),
     input: Annotated[
         Path | None,
         typer.Option(help="An .npz with the host's parameters, for a program that reads some."),
@@ -311,9 +309,10 @@ def sweep(
         Path | None,
         typer.Option("--grid", metavar="FILE.toml", help="The same as a TOML: FIELD = [V, V]."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the page and the rows.")] = Path(
-        "sweep"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", callback=folder_name, help="Folder of the page and the rows."),
+    ] = Path("sweep"),
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", min=1, help="Chips measured at once; one a core if not given."),

@@ -66,6 +66,20 @@ Values = Annotated[
 ]
 
 
+def folder_name(path: Path) -> Path:
+    """Return the path. Raises BadParameter where it is the name of a page."""
+    if path.suffix == ".html":
+        raise typer.BadParameter(
+            f"{path} is the name of a page, and the command writes several files; name a folder"
+        )
+    return path
+
+
+PagesFolder = Annotated[
+    Path, typer.Option("--out", callback=folder_name, help="Folder for the report pages.")
+]
+
+
 def parse_values(texts: Sequence[str] | None) -> dict[str, int | float | bool]:
     """Parse `NAME=16000`, a decimal, `true` or `false`. Raises CliError."""
     values: dict[str, int | float | bool] = {}

@@ -27,6 +27,15 @@ def test_unknown_model_names_the_zoo(jiriki) -> None:
     refused(jiriki("run", "resnet51"), "'resnet51'", "resnet50", "magika")
 
 
+@pytest.mark.parametrize(
+    "command", [("profile", "digits"), ("demo",), ("sweep", "digits", "--vary", "mu=4,8")]
+)
+def test_a_folder_is_not_named_like_a_page(jiriki, tmp_path: Path, command) -> None:
+    done = jiriki(*command, "--out", tmp_path / "page.html")
+    assert done.code == 2 and "name a folder" in " ".join(done.err.split())
+    assert not (tmp_path / "page.html").exists()
+
+
 def test_unknown_chip_names_the_catalogue(jiriki, folder: Path) -> None:
     refused(jiriki("profile", folder / "qdq.onnx", "--chip", "e25"), "'e25'", "e256")
 
