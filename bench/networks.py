@@ -30,7 +30,7 @@ EFFORT = 1
 
 def main() -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", default=[card.name for card in list_models()])
     parser.add_argument("--effort", type=int, default=EFFORT)
     parser.add_argument("--json", action="store_true")

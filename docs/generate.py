@@ -285,10 +285,10 @@ def _members(value: type) -> Iterator[tuple[str, str, str]]:
     for name, member in vars(value).items():
         if name.startswith("_") or name in getattr(value, "__dataclass_fields__", {}):
             continue
-        call = "" if isinstance(member, property) else "()"
-        if call and not inspect.isfunction(member):
-            continue
         function = member.fget if isinstance(member, property) else member
+        if not inspect.isfunction(function):
+            continue
+        call = "" if isinstance(member, property) else "()"
         result = inspect.getsource(function).partition("->")[2].partition(":\n")[0].strip()
         first = (inspect.getdoc(member) or "").partition("\n")[0]
         yield f"`{name}{call}`", f"`{result}`", first
