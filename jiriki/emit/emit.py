@@ -4,11 +4,13 @@ In: a TileProgram and the chip. Out: a Program, the document that every engine r
 """
 
 from jiriki.chip.config import ChipConfig
+from jiriki.emit.errors import EmitError
 from jiriki.emit.schedule import Schedule, schedule, unit_of
 from jiriki.emit.select import Selector
 from jiriki.emit.sync import Tokens, synchronise
 from jiriki.graph.graph import Graph, Port
 from jiriki.isa.control import Fence, Halt, Sig, Wait
+from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction, Sync, Unit
 from jiriki.program import Binding, Note, Program, ProgramError, Segment
 from jiriki.tiling.layout import channel_axis
@@ -20,15 +22,21 @@ DRAM_ALIGN = 64
 def emit(tiles: TileProgram, graph: Graph, chip: ChipConfig, lookahead: int = 400) -> Program:
     """Turn a TileProgram into a Program.
 
-    Raises OutOfMemory when buffers do not fit together, ProgramError when the DRAM image exceeds
-    the chip's DRAM.
+    Raises OutOfMemory when buffers do not fit together, EmitError when an instruction has no room
+    for a number of a layer, ProgramError when the DRAM image exceeds the chip's DRAM.
     """
     plan = schedule(tiles.ops, chip, lookahead)
     dram_bytes = _place_dram(tiles, plan, chip)
     tokens = synchronise(plan, chip)
     selector = Selector(chip, plan.address)
     for op, unit, token in zip(plan.order, plan.units, tokens, strict=True):
-        _emit_one(selector, op, unit, token)
+        try:
+            _emit_one(selector, op, unit, token)
+        except IsaError as error:
+            layer = tiles.layers[op.layer]
+            raise EmitError(
+                f"layer {layer.name} ({layer.op}) needs a number that no instruction holds: {error}"
+            ) from error
     selector.out.append(Halt.new())
     return Program(
         name=tiles.name,
