@@ -261,6 +261,22 @@ def test_small_tensor_of_another_length_than_its_shape_is_refused(place, dims):
         load_model(net)
 
 
+@pytest.mark.parametrize("text", [b"Relu_y", b"Relu", b"net", b"axis_of", b"beside", b"stored"])
+def test_text_that_is_not_utf8_is_refused(text, tmp_path):
+    """A byte of a name turned over, as in a file that was damaged."""
+    relu = node("Relu", "x", "z", axis_of=1)
+    relu.op_type, relu.name = "Relu", "Relu_y"
+    net = model([relu, node("Add", ["z", "stored"])], {"x": (1, 100)}, {"stored": f32(1)})
+    net.metadata_props.add(key="beside", value="nothing")
+    data = bytearray(net.SerializeToString())
+    data[data.index(text) + 1] = 0xDF
+    path = tmp_path / "m.onnx"
+    path.write_bytes(data)
+    for source in (bytes(data), path, onnx.ModelProto.FromString(bytes(data))):
+        with pytest.raises(ModelFileError, match="is not UTF-8; the file is damaged"):
+            load_model(source)
+
+
 def test_weight_of_another_length_than_its_shape_is_refused():
     net = model([node("Add", ["x", "k"])], {"x": (40, 40)}, {"k": ramp(40, 40)})
     net.graph.initializer[0].dims[0] = 10**9

@@ -28,6 +28,7 @@ from jiriki.frontend.onnx.normalise import (
 )
 from jiriki.frontend.onnx.shapes import Feed, Sizes, fix_shapes, graph_inputs
 from jiriki.frontend.onnx.sizes import infer_sizes
+from jiriki.frontend.onnx.utf8 import check_text
 from jiriki.frontend.onnx.weights import EXTERNAL, Weights, attach_weights, densify, detach_weights
 
 ModelSource = str | Path | bytes | onnx.ModelProto
@@ -92,14 +93,17 @@ def _structure(
 def _read(source: ModelSource) -> tuple[onnx.ModelProto, str]:
     """Return a model of our own to change, with its external weights, and what to call it."""
     if isinstance(source, onnx.ModelProto):
+        check_text(source, "model")
         model, label = onnx.ModelProto(), source.graph.name or "model"
         model.CopyFrom(source)
     elif isinstance(source, bytes):
         label = "model bytes"
         model = _parsed(lambda: onnx.load_from_string(source), label)
+        check_text(model, label)
     else:
         label = str(source)
         model = _parsed(lambda: onnx.load(str(source), load_external_data=False), label)
+        check_text(model, label)
         _read_external(model, Path(source).absolute().parent, label)
     if any(tensor.data_location == EXTERNAL for tensor in model.graph.initializer):
         raise ModelFileError(f"{label} has weights in another file; pass the path of the model")
