@@ -86,7 +86,7 @@ def test_synthesis_of_an_unknown_unit_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("low = 1003", "low = 9003", "do not ascend"),
         ("[fit]\n", '[fit]\nmood = { value = 1, unit = "1" }\n', "unknown key 'mood'"),
@@ -96,11 +96,11 @@ def test_synthesis_of_an_unknown_unit_is_refused() -> None:
         ("[cells]", "[cells", "not valid TOML"),
     ],
 )
-def test_broken_calibration_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_broken_calibration_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in CALIBRATION_TEXT
     path = tmp_path / "own.toml"
     path.write_text(CALIBRATION_TEXT.replace(old, new, 1), "utf-8")
-    with pytest.raises(FactError, match=said):
+    with pytest.raises(FactError, match=message):
         load_calibration(path)
 
 

@@ -70,7 +70,7 @@ def test_copies_move_their_bytes() -> None:
     total = counts.total
     assert (total.scratchpad_write, total.scratchpad_read, total.dma_bytes) == (1536, 1536, 3072)
     assert (total.macs, total.instructions) == (1000, 5)
-    assert [one.dma_bytes for one in counts.layers.values()] == [2048, 1024]
+    assert [layer.dma_bytes for layer in counts.layers.values()] == [2048, 1024]
 
 
 def test_parts_add_to_the_total(estimate: EnergyEstimate) -> None:
@@ -93,8 +93,8 @@ def test_dram_energy_is_bytes_on_the_port(run: Run, estimate: EnergyEstimate) ->
 
 def test_layers_with_spans_add_to_the_total(run: Run) -> None:
     spans = dict.fromkeys(activity(PROGRAM, NANO).layers, 10)
-    made = run_energy(PROGRAM, replace(run, layer_cycles=spans), NANO, NODE)
-    assert sum(layer.base for layer in made.layers.values()) == pytest.approx(made.total.base)
+    energy = run_energy(PROGRAM, replace(run, layer_cycles=spans), NANO, NODE)
+    assert sum(layer.base for layer in energy.layers.values()) == pytest.approx(energy.total.base)
 
 
 @given(COUNTS, st.integers(1, 1000))
@@ -105,9 +105,9 @@ def test_energy_is_linear_in_the_counters(counts: Activity, times: int) -> None:
 
 
 @given(COUNTS, COUNTS)
-def test_energy_of_a_sum_is_the_sum(one: Activity, other: Activity) -> None:
-    total = sum(Range.total(dynamic_energy(x, COSTS).values()).base for x in (one, other))
-    joint = Range.total(dynamic_energy(one + other, COSTS).values()).base
+def test_energy_of_a_sum_is_the_sum(first: Activity, second: Activity) -> None:
+    total = sum(Range.total(dynamic_energy(x, COSTS).values()).base for x in (first, second))
+    joint = Range.total(dynamic_energy(first + second, COSTS).values()).base
     assert joint == pytest.approx(total)
 
 
@@ -119,9 +119,9 @@ def test_every_counter_costs_something(name: str) -> None:
 
 @given(st.integers(1, 10**9), st.integers(0, 10**9))
 def test_time_and_traffic_never_lower_the_energy(cycles: int, more: int) -> None:
-    one = Run("timing", "", cycles=cycles, dram_read_bytes=64, dram_write_bytes=0)
-    longer = replace(one, cycles=cycles + more, dram_read_bytes=64 + more)
-    first = run_energy(PROGRAM, one, NANO, NODE, counts=activity(PROGRAM, NANO))
+    run = Run("timing", "", cycles=cycles, dram_read_bytes=64, dram_write_bytes=0)
+    longer = replace(run, cycles=cycles + more, dram_read_bytes=64 + more)
+    first = run_energy(PROGRAM, run, NANO, NODE, counts=activity(PROGRAM, NANO))
     second = run_energy(PROGRAM, longer, NANO, NODE, counts=activity(PROGRAM, NANO))
     assert 0 < first.total.base <= second.total.base
 

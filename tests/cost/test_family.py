@@ -35,7 +35,7 @@ def entry(**changes: object) -> dict[str, object]:
 
 
 def test_every_product_of_ours_has_a_design_and_the_other_way_round() -> None:
-    assert sorted(made.id for made in load_products() if made.ours) == sorted(IDS)
+    assert sorted(product.id for product in load_products() if product.ours) == sorted(IDS)
     assert len(IDS) >= 3
 
 
@@ -49,13 +49,13 @@ def test_product_file_is_what_the_models_give(id: str) -> None:
 
 @pytest.mark.parametrize("id", IDS)
 def test_product_s_figures_are_derived_again(id: str) -> None:
-    made, plan, derived = load_product(id), load_design(id), derived_figures(load_design(id))
+    product, plan, derived = load_product(id), load_design(id), derived_figures(load_design(id))
     tile = load_chip(plan.tile)
     peak = 2 * plan.dies * plan.tiles_per_die * tile.mu * tile.nu * tile.ku * plan.clock_hz
-    assert made.peak["int8"].base == pytest.approx(peak)
-    assert made.tiles == plan.dies * plan.tiles_per_die
+    assert product.peak["int8"].base == pytest.approx(peak)
+    assert product.tiles == plan.dies * plan.tiles_per_die
     for name in ("sram", "dram", "dram_bandwidth", "io_bandwidth", "clock", "die_area", "tdp"):
-        stated = getattr(made, name)
+        stated = getattr(product, name)
         for end in ("low", "base", "high"):
             expected = getattr(derived[name], end)
             assert getattr(stated, end) == pytest.approx(expected, rel=1e-3), name
@@ -68,11 +68,11 @@ def test_unrestricted_chips_have_no_class_on_any_day(id: str, day: date) -> None
 
 
 def test_the_unrestricted_chip_stays_below_the_lines_without_hbm() -> None:
-    made = load_product("jiriki-open-14")
-    assert "hbm" not in made.dram_kind
-    assert made.dram_bandwidth and made.io_bandwidth
-    memory, links = made.dram_bandwidth.high / 1e9, made.io_bandwidth.high / 1e9
-    assert made.peak["int8"].high / 1e12 * 8 < 1600
+    product = load_product("jiriki-open-14")
+    assert "hbm" not in product.dram_kind
+    assert product.dram_bandwidth and product.io_bandwidth
+    memory, links = product.dram_bandwidth.high / 1e9, product.io_bandwidth.high / 1e9
+    assert product.peak["int8"].high / 1e12 * 8 < 1600
     assert memory < 1400 and links < 1100 and memory + links < 1700
 
 
@@ -100,7 +100,7 @@ def test_full_rate_uses_every_multiplier(id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"dies": 0}, "dies = 0 must be positive"),
         ({"spare_tiles_per_die": -1}, "is not a whole number of at least 0"),
@@ -112,8 +112,8 @@ def test_full_rate_uses_every_multiplier(id: str) -> None:
         ({"colour": "red"}, "unknown key 'colour'"),
     ],
 )
-def test_broken_design_is_refused(changes: dict[str, object], said: str) -> None:
-    with pytest.raises(FactError, match=said):
+def test_broken_design_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(FactError, match=message):
         parse_design("x", entry(**changes))
 
 

@@ -18,7 +18,7 @@ from jiriki.products.figure import Figure
 from jiriki.products.product import load_product, load_products
 from jiriki.products.range import Range
 
-OURS = [made.id for made in load_products() if made.ours]
+OURS = [product.id for product in load_products() if product.ours]
 KNOWN = [*OURS, "h100", "hanguang-800", "a100", "ascend-910b"]
 OPEN = load_product("jiriki-open-14")
 
@@ -35,12 +35,12 @@ def written(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("id", KNOWN)
 def test_parts_add_to_the_price_which_has_a_range(id: str) -> None:
-    made = price(load_product(id))
+    estimate = price(load_product(id))
     for end in ("low", "base", "high"):
-        parts = sum(getattr(part, end) for part in made.parts.values())
-        assert parts == pytest.approx(getattr(made.total, end))
-    assert 0 < made.total.low < made.total.base < made.total.high
-    assert 0 < made.yield_share.low <= made.yield_share.high <= 1
+        parts = sum(getattr(part, end) for part in estimate.parts.values())
+        assert parts == pytest.approx(getattr(estimate.total, end))
+    assert 0 < estimate.total.low < estimate.total.base < estimate.total.high
+    assert 0 < estimate.yield_share.low <= estimate.yield_share.high <= 1
 
 
 def test_silicon_of_hanguang_800_is_near_the_facts() -> None:
@@ -61,8 +61,8 @@ def test_spare_tiles_raise_the_yield_of_equal_tiles() -> None:
 
 
 @given(st.floats(10, 800), st.floats(10, 800))
-def test_price_never_falls_when_a_die_grows(one: float, other: float) -> None:
-    small, large = sorted((one, other))
+def test_price_never_falls_when_a_die_grows(first: float, second: float) -> None:
+    small, large = sorted((first, second))
     h100 = load_product("h100")
     assert h100.die_area
     prices = [
@@ -121,9 +121,9 @@ def test_a_chip_without_a_published_die_has_no_price() -> None:
 
 
 def test_a_chip_of_an_unknown_process_has_no_price() -> None:
-    made = replace(load_product("h100"), process="unknown")
+    chip = replace(load_product("h100"), process="unknown")
     with pytest.raises(CostError, match="h100: its process 'unknown' has no wafer price"):
-        price(made)
+        price(chip)
 
 
 def test_a_chip_without_published_power_has_no_server() -> None:
@@ -135,7 +135,7 @@ FIGURE = 'unit = "{}", source = "x", date = "2026-01-01"'
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("units = 5", "bare value"),
         ("units = { value = 0, " + FIGURE.format("1") + " }", "must be above 0"),
@@ -149,8 +149,8 @@ FIGURE = 'unit = "{}", source = "x", date = "2026-01-01"'
         ("[server", "not valid TOML"),
     ],
 )
-def test_bad_assumptions_get_one_line(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(FactError, match=said) as caught:
+def test_bad_assumptions_get_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(FactError, match=message) as caught:
         load_assumptions(written(tmp_path, text))
     assert "\n" not in str(caught.value)
 

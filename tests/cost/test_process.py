@@ -114,7 +114,7 @@ NODE_TEXT = (resources.files("jiriki.cost.process") / "14nm.toml").read_text("ut
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('base = 4200, high = 5500, unit = "USD"', 'base = 4200, high = 5500, unit = "mm2"', "USD"),
         ("planar = false", 'planar = "yes"', "planar = 'yes' is not true or false"),
@@ -124,9 +124,9 @@ NODE_TEXT = (resources.files("jiriki.cost.process") / "14nm.toml").read_text("ut
         ("planar = false", "planar = false\nplanar = false", "not valid TOML"),
     ],
 )
-def test_broken_node_is_refused(old: str, new: str, said: str) -> None:
+def test_broken_node_is_refused(old: str, new: str, message: str) -> None:
     assert old in NODE_TEXT
-    with pytest.raises(FactError, match=f"process 14nm.*{said}"):
+    with pytest.raises(FactError, match=f"process 14nm.*{message}"):
         parse_process("14nm", NODE_TEXT.replace(old, new, 1))
 
 

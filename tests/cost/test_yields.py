@@ -53,15 +53,17 @@ def test_cost_of_published_examples() -> None:
 
 @given(AREAS, AREAS, DEFECTS, MODELS)
 def test_yield_is_a_share_and_falls_with_area(
-    one: float, other: float, defects: float, model: YieldModel
+    first: float, second: float, defects: float, model: YieldModel
 ) -> None:
-    small, large = sorted((one, other))
+    small, large = sorted((first, second))
     assert 0 < die_yield(large, defects, model) <= die_yield(small, defects, model) <= 1
 
 
 @given(AREAS, DEFECTS, DEFECTS, MODELS)
-def test_yield_falls_with_defects(area: float, one: float, other: float, model: YieldModel) -> None:
-    few, many = sorted((one, other))
+def test_yield_falls_with_defects(
+    area: float, first: float, second: float, model: YieldModel
+) -> None:
+    few, many = sorted((first, second))
     assert die_yield(area, many, model) <= die_yield(area, few, model)
 
 
@@ -117,9 +119,9 @@ def test_repair_by_hand() -> None:
 
 @given(AREAS, AREAS, MODELS, st.sampled_from(["28nm", "14nm", "7nm", "smic-n2"]))
 def test_cost_never_falls_when_area_grows(
-    one: float, other: float, model: YieldModel, node: str
+    first: float, second: float, model: YieldModel, node: str
 ) -> None:
-    small, large = (Range.exact(area) for area in sorted((one, other)))
+    small, large = (Range.exact(area) for area in sorted((first, second)))
     cheap = die_cost(small, load_process(node), model).cost
     dear = die_cost(large, load_process(node), model).cost
     for end in ("low", "base", "high"):
@@ -127,18 +129,18 @@ def test_cost_never_falls_when_area_grows(
 
 
 @given(ORDERED, ORDERED)
-def test_ranges_stay_in_order_and_combine_their_bases(one: Range, other: Range) -> None:
-    total, product, quotient = one + other, one * other, one / other
-    assert total.base == one.base + other.base
-    assert product.base == pytest.approx(one.base * other.base)
-    assert quotient.base == pytest.approx(one.base / other.base)
-    assert product.low >= one.low * other.low * (1 - 1e-9)
-    assert product.high <= one.high * other.high * (1 + 1e-9)
+def test_ranges_stay_in_order_and_combine_their_bases(first: Range, second: Range) -> None:
+    total, product, quotient = first + second, first * second, first / second
+    assert total.base == first.base + second.base
+    assert product.base == pytest.approx(first.base * second.base)
+    assert quotient.base == pytest.approx(first.base / second.base)
+    assert product.low >= first.low * second.low * (1 - 1e-9)
+    assert product.high <= first.high * second.high * (1 + 1e-9)
 
 
 @given(ORDERED, ORDERED)
-def test_varying_a_product_is_multiplying_ranges(one: Range, other: Range) -> None:
-    varied, product = vary(lambda a, b: a * b, one, other), one * other
+def test_varying_a_product_is_multiplying_ranges(first: Range, second: Range) -> None:
+    varied, product = vary(lambda a, b: a * b, first, second), first * second
     for end in ("low", "base", "high"):
         assert getattr(varied, end) == pytest.approx(getattr(product, end))
 
