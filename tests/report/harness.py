@@ -24,7 +24,7 @@ class Element:
 
     def all(self, tag: str) -> list[Element]:
         """Return the elements of a tag inside."""
-        below = [found for child in self.children for found in child.all(tag)]
+        below = [descendant for child in self.children for descendant in child.all(tag)]
         return [child for child in self.children if child.tag == tag] + below
 
     def whole_text(self) -> str:
@@ -70,76 +70,82 @@ def read_page(page: str) -> tuple[Element, list[str]]:
 
 def faults(page: str) -> list[str]:
     """Return what a page does not keep; nothing for a good one."""
-    root, said = read_page(page)
+    root, complaints = read_page(page)
     if len(page.encode()) > MOST_BYTES:
-        said.append(f"{len(page.encode())} bytes")
-    said += _network(root, page) + _ids(root) + _figures(root)
+        complaints.append(f"{len(page.encode())} bytes")
+    complaints += _network(root, page) + _ids(root) + _figures(root)
     for drawing in root.all("svg"):
         if drawing.attributes.get("role") != "img" or not drawing.attributes.get("aria-label"):
-            said.append("a drawing without a label")
-        said += [f"cut off: {text}" for text in cut_off(drawing)]
+            complaints.append("a drawing without a label")
+        complaints += [f"cut off: {text}" for text in cut_off(drawing)]
     for table in root.all("table"):
         if not table.attributes.get("aria-label"):
-            said.append("a table without a title")
+            complaints.append("a table without a title")
         if any(h.whole_text() and not h.all("button") for h in table.all("th")):
-            said.append("a head that a keyboard cannot sort by")
-    said += [f"the foot does not say {name}" for name in ("made by", "date") if name not in
+            complaints.append("a head that a keyboard cannot sort by")
+    complaints += [f"the foot does not say {name}" for name in ("made by", "date") if name not in
              {term.whole_text() for term in root.all("dt")}]  # fmt: skip
-    return said
+    return complaints
 
 
 def _network(root: Element, page: str) -> list[str]:
-    said = [tag for tag in ("link", "iframe", "img", "object", "embed", "base") if root.all(tag)]
+    complaints = [
+        tag for tag in ("link", "iframe", "img", "object", "embed", "base") if root.all(tag)
+    ]
     for tag in ("a", "image", "script", "use", "form"):
         for element in root.all(tag):
             for name in FETCHING:
                 target = element.attributes.get(name, "#")
                 if "//" in target.split("base64")[0] or (tag == "script" and target != "#"):
-                    said.append(f"<{tag} {name}={target[:40]}>")
+                    complaints.append(f"<{tag} {name}={target[:40]}>")
     styles = page[page.index("<style>") : page.index("</style>")]
     script = page[page.index("<script>") :]
-    said += [word for word in ("url(", "@import", "@font-face") if word in styles]
-    said += [word for word in ("fetch(", "XMLHttp", "import(", "http", "Beacon") if word in script]
-    return said
+    complaints += [word for word in ("url(", "@import", "@font-face") if word in styles]
+    complaints += [
+        word for word in ("fetch(", "XMLHttp", "import(", "http", "Beacon") if word in script
+    ]
+    return complaints
 
 
 def _ids(root: Element) -> list[str]:
-    ids = Counter(found.attributes["id"] for found in _every(root) if "id" in found.attributes)
-    said = [f"id {name} is there {n} times" for name, n in ids.items() if n > 1]
+    ids = Counter(
+        element.attributes["id"] for element in _every(root) if "id" in element.attributes
+    )
+    complaints = [f"id {name} is there {n} times" for name, n in ids.items() if n > 1]
     for section in root.all("section"):
         if section.attributes.get("aria-labelledby") not in ids:
-            said.append("a section without the id of its heading")
+            complaints.append("a section without the id of its heading")
     for link in root.all("a"):
         target = link.attributes.get("href", "")
         if target.startswith("#") and target[1:] not in ids:
-            said.append(f"a link to {target}, which is not there")
-    return said
+            complaints.append(f"a link to {target}, which is not there")
+    return complaints
 
 
 def _every(element: Element) -> list[Element]:
-    return [element, *(found for child in element.children for found in _every(child))]
+    return [element, *(descendant for child in element.children for descendant in _every(child))]
 
 
 def _figures(root: Element) -> list[str]:
-    said = []
+    complaints = []
     for figure in root.all("figure"):
         titles = [heading.whole_text() for heading in figure.all("h3")]
         if len(titles) != 1 or not titles[0].strip():
-            said.append("a figure without a title")
+            complaints.append("a figure without a title")
         captions = [caption.whole_text() for caption in figure.all("figcaption")]
         if figure.all("svg") and not (captions and captions[0].rstrip().endswith(".")):
-            said.append(f"figure {titles} has no caption")
-    return said
+            complaints.append(f"figure {titles} has no caption")
+    return complaints
 
 
 def cut_off(drawing: Element) -> list[str]:
     """Return the texts that begin before a drawing or end after it, by the mean width of a sign."""
     width = float(drawing.attributes["width"])
-    said = []
+    cut = []
     for text in drawing.all("text"):
         own = text.attributes
         x, long = float(own["x"]), SIGN_PX * len(text.text)
         share = {"middle": 0.5, "end": 1.0}.get(own.get("text-anchor", ""), 0.0)
         if x - share * long < -PAD_PX or x + (1 - share) * long > width + PAD_PX:
-            said.append(text.text)
-    return said
+            cut.append(text.text)
+    return cut

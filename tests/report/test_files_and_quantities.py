@@ -24,7 +24,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("made", "expected"),
+    ("text", "expected"),
     [
         (count(0), "0"),
         (count(999), "999"),
@@ -41,5 +41,5 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
         (percent(0.757), "75.7 %"),
     ],
 )
-def test_numbers_read_well(made: str, expected: str) -> None:
-    assert made == expected
+def test_numbers_read_well(text: str, expected: str) -> None:
+    assert text == expected

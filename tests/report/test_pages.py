@@ -30,8 +30,8 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
-    dark, light = sorted((luminance(one), luminance(other)))
+def contrast(first: str, second: str) -> float:
+    dark, light = sorted((luminance(first), luminance(second)))
     return (light + 0.05) / (dark + 0.05)
 
 
@@ -80,7 +80,7 @@ def test_a_page_keeps_every_rule() -> None:
     ],
 )
 def test_the_rules_see_what_breaks_them(before: str, after: str, fault: str) -> None:
-    assert any(said.startswith(fault) for said in faults(page().replace(before, after)))
+    assert any(complaint.startswith(fault) for complaint in faults(page().replace(before, after)))
 
 
 def test_names_are_text() -> None:

@@ -76,8 +76,8 @@ def test_payload_is_plain_json(profile: Profile) -> None:
 
 
 def test_energy_is_in_the_payload_whole_and_by_layer(run: Run) -> None:
-    made = make_profile("copies", PROGRAM, run, NANO, process=load_process("14nm"))
-    payload = json.loads(json.dumps(profile_payload(made)))
+    profile = make_profile("copies", PROGRAM, run, NANO, process=load_process("14nm"))
+    payload = json.loads(json.dumps(profile_payload(profile)))
     whole, layers = payload["energy_j"], [row["energy_j"] for row in payload["layers"]]
     assert payload["process"] == "14nm"
     for end in ("low", "base", "high"):
@@ -89,13 +89,13 @@ def test_energy_is_in_the_payload_whole_and_by_layer(run: Run) -> None:
 
 
 def test_energy_is_in_the_tables_only_with_a_process(run: Run, profile: Profile) -> None:
-    made = make_profile("copies", PROGRAM, run, NANO, process=load_process("14nm"))
-    assert made.energy
-    assert "energy, estimate (14nm, lpddr5x)" in markdown(summary_sheet([made]))
+    priced = make_profile("copies", PROGRAM, run, NANO, process=load_process("14nm"))
+    assert priced.energy
+    assert "energy, estimate (14nm, lpddr5x)" in markdown(summary_sheet([priced]))
     assert "energy" not in markdown(summary_sheet([profile]))
     assert "energy_j" not in profile_payload(profile)
-    assert "| dram |" in markdown(energy_sheet(made.energy))
-    assert "energy of one inference" in profile_page([made], Origin())
+    assert "| dram |" in markdown(energy_sheet(priced.energy))
+    assert "energy of one inference" in profile_page([priced], Origin())
 
 
 def test_page_keeps_every_rule_and_trusts_no_name(run: Run, profile: Profile) -> None:

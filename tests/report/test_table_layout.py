@@ -45,8 +45,8 @@ def test_nothing_is_cut_and_numbers_stay_on_a_line(sheet: Sheet, width: int) -> 
     assert [row[i] for row in sheet.rows for i in numbers if row[i] not in text] == []
     shown = "".join(sorted("".join(text.split())))
     for letter in set("".join(cell for row in sheet.rows for cell in row)) - {" "}:
-        told = sum(cell.count(letter) for row in sheet.rows for cell in row)
-        assert shown.count(letter) >= told
+        expected = sum(cell.count(letter) for row in sheet.rows for cell in row)
+        assert shown.count(letter) >= expected
 
 
 @given(sheets(), st.integers(60, 200))
