@@ -58,7 +58,7 @@ def test_source_keys_are_spelled_out_alone_and_in_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"unit": None}, "unit is missing; write one of op/s"),
         ({"unit": "GB/s"}, "unit 'GB/s' is no measure of op/s"),
@@ -77,11 +77,11 @@ def test_source_keys_are_spelled_out_alone_and_in_a_sentence() -> None:
         ({"comment": "x"}, "unknown key 'comment'"),
     ],
 )
-def test_bad_figure_gets_one_line(change: dict[str, object], said: str) -> None:
+def test_bad_figure_gets_one_line(change: dict[str, object], message: str) -> None:
     entry = {k: v for k, v in {**GOOD, **change}.items() if v is not None}
     with pytest.raises(FactError) as stop:
         read(entry)
-    assert said in str(stop.value) and str(stop.value).startswith("product toy: peak")
+    assert message in str(stop.value) and str(stop.value).startswith("product toy: peak")
     assert "\n" not in str(stop.value)
 
 

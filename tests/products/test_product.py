@@ -20,8 +20,8 @@ TEXT = (resources.files("jiriki.products") / "catalogue" / "hanguang-800.toml").
 
 
 def figures(chip: Product) -> list[Figure]:
-    found = [getattr(chip, f.name) for f in fields(chip)] + list(chip.peak.values())
-    return [value for value in found if isinstance(value, Figure)]
+    values = [getattr(chip, f.name) for f in fields(chip)] + list(chip.peak.values())
+    return [value for value in values if isinstance(value, Figure)]
 
 
 @pytest.mark.parametrize("id", NAMED)
@@ -39,8 +39,8 @@ def test_every_figure_has_source_and_date(chip: Product) -> None:
 
 def test_figures_of_hanguang_800_are_those_of_hot_chips_2020() -> None:
     chip = load_product("hanguang-800")
-    found = (chip.peak["int8"], chip.sram, chip.tdp, chip.die_area, chip.clock, chip.transistors)
-    assert [f and f.base for f in found] == [825e12, 192e6, 280, 709, 700e6, 17e9]
+    stated = (chip.peak["int8"], chip.sram, chip.tdp, chip.die_area, chip.clock, chip.transistors)
+    assert [f and f.base for f in stated] == [825e12, 192e6, 280, 709, 700e6, 17e9]
     assert chip.dram is None and chip.dram_bandwidth is None and chip.made_in == "TW"
 
 
@@ -92,7 +92,7 @@ def test_unknown_chip_far_from_all_lists_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('name = "Hanguang 800"\n', "", "product toy: name is missing"),
         ('"Hanguang 800"', "800", "product toy: name = 800 is not a text"),
@@ -109,11 +109,11 @@ def test_unknown_chip_far_from_all_lists_all() -> None:
         ("[peak]", "[peak", "not valid TOML"),
     ],
 )
-def test_broken_product_gets_one_line(old: str, new: str, said: str) -> None:
+def test_broken_product_gets_one_line(old: str, new: str, message: str) -> None:
     assert old in TEXT
     with pytest.raises(FactError) as stop:
         parse_product("toy", TEXT.replace(old, new, 1))
-    assert said in str(stop.value) and "\n" not in str(stop.value)
+    assert message in str(stop.value) and "\n" not in str(stop.value)
 
 
 def test_our_chip_needs_a_tile_of_the_tile_catalogue() -> None:

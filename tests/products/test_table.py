@@ -40,7 +40,7 @@ def test_a_mark_of_byte_order_is_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"\xff\xfe\x00", "thing: is no text in UTF-8; name a TOML file"),
         (b"a = ", "thing: not valid TOML (Invalid value"),
@@ -49,10 +49,10 @@ def test_a_mark_of_byte_order_is_no_fault() -> None:
         (b"a = " + b"1" * 5000, "thing: not valid TOML ("),
     ],
 )
-def test_what_is_no_toml_is_one_line(content: bytes, said: str) -> None:
+def test_what_is_no_toml_is_one_line(content: bytes, message: str) -> None:
     with pytest.raises(RoomError) as error:
         parse_table(content, "thing", RoomError)
-    assert said in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "size is missing; add it"),
         ("size = 0", "size = 0 is not a whole number of at least 1"),
@@ -73,14 +73,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         (f"size = 0x{'f' * 9000}", "size = a number of thousands of digits is not"),
     ],
 )
-def test_counts_are_whole_and_of_a_size_that_counts(text: str, said: str) -> None:
+def test_counts_are_whole_and_of_a_size_that_counts(text: str, message: str) -> None:
     with pytest.raises(FactError) as error:
         table(text).whole("size", 1)
-    assert said in str(error.value) and str(error.value).startswith("thing: ")
+    assert message in str(error.value) and str(error.value).startswith("thing: ")
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("inf", "must be finite"),
         ("-inf", "must be finite"),
@@ -94,13 +94,13 @@ def test_counts_are_whole_and_of_a_size_that_counts(text: str, said: str) -> Non
         ('"3"', "is not a number"),
     ],
 )
-def test_numbers_are_finite_and_in_their_bounds(value: str, said: str) -> None:
-    with pytest.raises(FactError, match=f"thing: share = .*{said}"):
+def test_numbers_are_finite_and_in_their_bounds(value: str, message: str) -> None:
+    with pytest.raises(FactError, match=f"thing: share = .*{message}"):
         table(f"share = {value}").number("share", positive=True, most=1)
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ('{ value = 0, unit = "W", source = "x", date = 2025-01-31 }', "must be above 0"),
         ('{ value = inf, unit = "W", source = "x", date = 2025-01-31 }', "must be finite"),
@@ -109,8 +109,8 @@ def test_numbers_are_finite_and_in_their_bounds(value: str, said: str) -> None:
         ('"825 W"', "is a bare value"),
     ],
 )
-def test_figures_are_positive_where_zero_cannot_be(value: str, said: str) -> None:
-    with pytest.raises(FactError, match=f"thing: power.*{said}"):
+def test_figures_are_positive_where_zero_cannot_be(value: str, message: str) -> None:
+    with pytest.raises(FactError, match=f"thing: power.*{message}"):
         table(f"power = {value}").figure("power", "W", positive=True)
 
 
