@@ -17,9 +17,9 @@ FOUND = checks()
 def test_stored_efficiencies_are_the_fit() -> None:
     """With the stored hiding time; `bench.compare_validation --fit` tries the others too."""
     stored = load_efficiencies()
-    made = fit((stored.hide_s * 1e6,))
-    assert len(made) > len(PARAMETERS)
-    assert {path: stored_value(path) for path in made} == pytest.approx(made, rel=0.02)
+    fitted = fit((stored.hide_s * 1e6,))
+    assert len(fitted) > len(PARAMETERS)
+    assert {path: stored_value(path) for path in fitted} == pytest.approx(fitted, rel=0.02)
 
 
 def stored_value(path: tuple[str, ...]) -> float:
@@ -28,14 +28,14 @@ def stored_value(path: tuple[str, ...]) -> float:
     if path[0] == "sdxl":
         return load_workload("sdxl").phases[0].layers[0].activations
     if path[0] == "class":
-        one, name = all_.classes[path[1]], path[-1]
+        efficiency, name = all_.classes[path[1]], path[-1]
         if path[2] == "work":
-            return {work.value: factor for work, factor in one.work.items()}[name]
+            return {work.value: factor for work, factor in efficiency.work.items()}[name]
         if name == "launch_us":
-            return one.launch_s * 1e6
+            return efficiency.launch_s * 1e6
         if name == "energy_pj_per_op":
-            return one.energy_j_per_op * 1e12
-        return getattr(one, name)
+            return efficiency.energy_j_per_op * 1e12
+        return getattr(efficiency, name)
     if path[1] in ("work", "server"):
         return {w.value: factor for w, factor in getattr(all_, path[1]).items()}[path[2]]
     scales = {"request_ms": ("request_s", 1e3), "hide_us": ("hide_s", 1e6)}
@@ -44,7 +44,7 @@ def stored_value(path: tuple[str, ...]) -> float:
 
 
 def test_entries_far_outnumber_parameters() -> None:
-    calibration = [one for one in load_results() if one.calibration]
+    calibration = [result for result in load_results() if result.calibration]
     assert len(calibration) >= 2 * len(PARAMETERS)
     assert len(load_results()) >= 4 * len(calibration)
 
@@ -55,18 +55,20 @@ def test_median_error_on_held_out_entries_is_at_most_20_percent() -> None:
 
 @pytest.mark.parametrize("workload", ["resnet50", "bert-large", "llama-2-70b"])
 def test_each_named_workload_keeps_it_too(workload: str) -> None:
-    own = [one for one in FOUND if one.result.workload == workload]
+    own = [check for check in FOUND if check.result.workload == workload]
     assert median_error(own, calibration=False) <= 0.20
 
 
 def test_four_of_five_held_out_entries_lie_in_their_range() -> None:
-    held = [one for one in FOUND if not one.result.calibration]
-    assert sum(one.in_range for one in held) / len(held) >= 0.75
+    held = [check for check in FOUND if not check.result.calibration]
+    assert sum(check.in_range for check in held) / len(held) >= 0.75
 
 
 def test_no_chip_of_several_has_a_number_of_its_own() -> None:
-    for one in load_efficiencies().classes.values():
-        named = [f.name for f in fields(one) if isinstance(getattr(one, f.name), dict)]
+    for efficiency in load_efficiencies().classes.values():
+        named = [
+            f.name for f in fields(efficiency) if isinstance(getattr(efficiency, f.name), dict)
+        ]
         assert named == ["work"], "a class has numbers for kinds of work, none for chips"
 
 

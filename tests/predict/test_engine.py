@@ -44,13 +44,13 @@ def test_more_bandwidth_is_never_slower(workload, mode, factor) -> None:
 @settings(max_examples=80, deadline=None)
 def test_no_chip_is_predicted_above_its_peak(workload, chip) -> None:
     try:
-        made = predict(workload, chip)
+        prediction = predict(workload, chip)
     except PredictError:
         return
-    low, base, high = made.per_s
+    low, base, high = prediction.per_s
     assert 0 < low <= base <= high
-    assert 0 < made.utilisation < 1
-    assert made.latency_s > 0 and made.batch >= 1
+    assert 0 < prediction.utilisation < 1
+    assert prediction.latency_s > 0 and prediction.batch >= 1
 
 
 def test_larger_batch_serves_more_tokens_and_makes_each_wait_longer() -> None:
@@ -60,10 +60,10 @@ def test_larger_batch_serves_more_tokens_and_makes_each_wait_longer() -> None:
 
 
 def test_one_answer_at_a_time_is_bound_by_reading_the_weights() -> None:
-    made = predict(load_workload("llama-3.1-8b"), load_product("h200"), "single", chips=1)
+    prediction = predict(load_workload("llama-3.1-8b"), load_product("h200"), "single", chips=1)
     bandwidth_bound = 4.8e12 / 8.03e9  # bytes a second / bytes of 8-bit weights
-    assert made.batch == 1
-    assert 0.4 * bandwidth_bound < made.per_s[1] < bandwidth_bound
+    assert prediction.batch == 1
+    assert 0.4 * bandwidth_bound < prediction.per_s[1] < bandwidth_bound
 
 
 def test_longer_context_gives_fewer_tokens_a_second() -> None:
@@ -128,9 +128,9 @@ def test_chip_without_a_fitting_format_is_refused() -> None:
 
 
 def test_unpublished_bandwidth_is_assumed_and_said() -> None:
-    made = predict(load_workload("llama-2-70b"), load_product("zhenwu-810e"))
-    assert "as 6 chips with hbm2e have it" in made.assumed[0]
-    assert made.per_s[2] > made.per_s[1] > made.per_s[0]
+    prediction = predict(load_workload("llama-2-70b"), load_product("zhenwu-810e"))
+    assert "as 6 chips with hbm2e have it" in prediction.assumed[0]
+    assert prediction.per_s[2] > prediction.per_s[1] > prediction.per_s[0]
 
 
 def test_every_chip_of_the_catalogue_has_a_class() -> None:

@@ -58,13 +58,13 @@ def test_longer_context_reads_more_cache() -> None:
 
 
 def test_graph_folds_a_residual_add_into_the_layer_before() -> None:
-    made = from_graph(residual(), "small")
-    conv, pool = made.phases[0].layers
+    workload = from_graph(residual(), "small")
+    conv, pool = workload.phases[0].layers
     pixels = 6 * 6
     assert (conv.ops, conv.weights) == (2 * 8 * 8 * pixels, 64)
     assert conv.activations == 8 * pixels * 3  # read, written, and the sum's other input
     assert (pool.ops, pool.activations) == (0, 8 * pixels + 8 * 9)
-    assert made.work is Work.CONVOLUTION
+    assert workload.work is Work.CONVOLUTION
 
 
 def residual() -> Graph:
@@ -127,7 +127,7 @@ def test_the_three_named_workloads_are_there() -> None:
 def test_stored_layers_of_resnet50_are_those_of_the_zoos_graph() -> None:
     model = load("resnet50")
     proto = quantise_onnx(load_model(model.onnx_bytes), list(model.calibration()))
-    made = from_graph(import_onnx(proto), "resnet50").phases[0].layers
+    imported = from_graph(import_onnx(proto), "resnet50").phases[0].layers
     stored = load_workload("resnet50").phases[0].layers
-    numbers = [[(x.ops, x.weights, x.activations) for x in some] for some in (made, stored)]
+    numbers = [[(x.ops, x.weights, x.activations) for x in some] for some in (imported, stored)]
     assert numbers[0] == numbers[1]
