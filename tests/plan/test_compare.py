@@ -66,9 +66,9 @@ def test_median_error_of_what_was_held_out_is_at_most_20_percent(workload: str) 
 
 
 def test_payload_is_one_plain_object() -> None:
-    made = json.loads(json.dumps(payload(compare("llama-2-70b", on=DAY)), allow_nan=False))
-    rows = {row["chip"]: row for row in made["rows"]}
-    assert made["workload"] == "llama-2-70b"
+    parsed = json.loads(json.dumps(payload(compare("llama-2-70b", on=DAY)), allow_nan=False))
+    rows = {row["chip"]: row for row in parsed["rows"]}
+    assert parsed["workload"] == "llama-2-70b"
     h200, h20, hanguang = rows["h200"], rows["h20"], rows["hanguang-800"]
     assert h200["error"] == pytest.approx(h200["predicted"] / h200["published"] - 1)
     assert "bert-large on h100" in h200["calibrated_on"]
@@ -100,9 +100,9 @@ def test_export_class_is_that_of_the_day() -> None:
 
 
 def test_named_chips_are_compared_and_no_others() -> None:
-    made = compare("resnet50", ["h20", "t4"], on=DAY)
-    assert {row.product.id for row in made.rows} == {"h20", "t4"}
-    assert {one.result.chip for one in made.checks} == {"t4"}
+    comparison = compare("resnet50", ["h20", "t4"], on=DAY)
+    assert {row.product.id for row in comparison.rows} == {"h20", "t4"}
+    assert {check.result.chip for check in comparison.checks} == {"t4"}
 
 
 def test_a_batch_of_ones_own_stands_beside_no_published_result() -> None:
@@ -111,11 +111,15 @@ def test_a_batch_of_ones_own_stands_beside_no_published_result() -> None:
 
 
 def test_tables_have_every_chip_once() -> None:
-    made = compare("llama-2-70b", on=DAY)
-    missing = missing_sheet(made)
+    comparison = compare("llama-2-70b", on=DAY)
+    missing = missing_sheet(comparison)
     assert missing is not None and "hanguang-800" in {row[0] for row in missing.rows}
-    assert len(sourcing_sheet(made).rows) == len(economy_sheet(made).rows) == len(made.rows)
-    assert len(result_sheet(made).rows) == sum(1 for row in made.rows if row.prediction)
+    assert (
+        len(sourcing_sheet(comparison).rows)
+        == len(economy_sheet(comparison).rows)
+        == len(comparison.rows)
+    )
+    assert len(result_sheet(comparison).rows) == sum(1 for row in comparison.rows if row.prediction)
 
 
 @pytest.mark.parametrize("workload", NAMED)
@@ -152,10 +156,10 @@ def test_command_prints_one_object_and_writes_the_page(
     code, out, _ = jiriki(
         "compare", "bert-large", "--chips", "h20,a100", "--on", DAY, "--json", "--out", path
     )
-    made = json.loads(out)
-    assert (code, made["workload"], made["on"]) == (0, "bert-large", "2025-08-25")
-    assert [row["chip"] for row in made["rows"]] == ["a100", "h20"]
-    assert made["files"] == {"report": str(path)} and "<html" in path.read_text("utf-8")
+    printed = json.loads(out)
+    assert (code, printed["workload"], printed["on"]) == (0, "bert-large", "2025-08-25")
+    assert [row["chip"] for row in printed["rows"]] == ["a100", "h20"]
+    assert printed["files"] == {"report": str(path)} and "<html" in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_one_clear_line(name: str) -> None:
-    old, new, said = BAD[name]
+    old, new, message = BAD[name]
     with pytest.raises(JirikiError) as error:
         parse_demand(changed((old, new)), "small.toml")
-    assert said in str(error.value) and "\n" not in str(error.value)
+    assert message in str(error.value) and "\n" not in str(error.value)
 
 
 OVERLAPS = {
@@ -111,16 +111,16 @@ def test_a_measured_rate_is_in_the_unit_of_its_service() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "of", "said"),
+    ("kind", "of", "reason"),
     [
         ("vendor", "Nvidea", "the vendor of no chip of the catalogue.*did you mean Nvidia"),
         ("made_in", "ZZ", "the made_in of no chip of the catalogue.*known: CN"),
         ("designer_country", "us", "the designer_country of no chip.*known: CN"),
     ],
 )
-def test_a_policy_of_nobody_is_refused(kind: str, of: str, said: str) -> None:
+def test_a_policy_of_nobody_is_refused(kind: str, of: str, reason: str) -> None:
     policy = f'[[policy]]\nname = "p"\nkind = "{kind}"\nof = "{of}"\nat_most = {{ value = 0, '
-    with pytest.raises(JirikiError, match=f"policy 'p': of = '{of}' is {said}"):
+    with pytest.raises(JirikiError, match=f"policy 'p': of = '{of}' is {reason}"):
         parse_demand(f'{SMALL}{policy}unit = "%" }}\n')
 
 

@@ -89,7 +89,7 @@ def test_excluding_risky_chips_leaves_unrestricted_ones(as_it_is: Course) -> Non
         'at_least = { value = 0, unit = "%" }',
     ))  # fmt: skip
     assert bought(as_it_is, "ascend-910c") > 0 == bought(course, "ascend-910c")
-    assert {one.supply for one in course.reasons if one.bought} <= {
+    assert {reason.supply for reason in course.reasons if reason.bought} <= {
         "h20", "jiriki-open-14", "jiriki-mature-28",
     }  # fmt: skip
     assert course.cost > as_it_is.cost
@@ -159,24 +159,24 @@ def test_the_cost_is_the_sum_of_its_months(plan: Plan) -> None:
 
 
 def test_chips_leave_at_the_end_of_their_time() -> None:
-    made = plan_fleet(small(("count = 16", 'count = 16\nretires = "2025-10"')), ["base"]).base
-    assert sum(month.retired.get("h20", 0) for month in made.months[:2]) >= 16
+    course = plan_fleet(small(("count = 16", 'count = 16\nretires = "2025-10"')), ["base"]).base
+    assert sum(month.retired.get("h20", 0) for month in course.months[:2]) >= 16
 
 
 def test_bought_chips_leave_after_their_life() -> None:
     short = ("[economics]", '[economics]\nlife = { value = 0.0833, unit = "year" }')
-    made = plan_fleet(small(short), ["base"]).base
-    arrived = made.months[0].bought.get("huawei", 0)
+    course = plan_fleet(small(short), ["base"]).base
+    arrived = course.months[0].bought.get("huawei", 0)
     assert arrived > 0
-    gone = sum(month.retired.get("ascend-910c", 0) for month in made.months[:2])
+    gone = sum(month.retired.get("ascend-910c", 0) for month in course.months[:2])
     assert gone >= arrived
 
 
 def test_stock_that_arrives_later_is_there_then() -> None:
-    made = plan_fleet(small(("count = 16", 'count = 16\narrives = "2025-11"')), ["base"]).base
-    assert made.months[0].owned["h20"] == 0
-    assert made.months[2].owned["h20"] >= 16 - sum(
-        month.retired.get("h20", 0) for month in made.months
+    course = plan_fleet(small(("count = 16", 'count = 16\narrives = "2025-11"')), ["base"]).base
+    assert course.months[0].owned["h20"] == 0
+    assert course.months[2].owned["h20"] >= 16 - sum(
+        month.retired.get("h20", 0) for month in course.months
     )
 
 
@@ -185,15 +185,15 @@ def test_a_vendor_policy_is_kept() -> None:
         '[[policy]]\nname = "half"\nkind = "vendor"\nof = "Huawei HiSilicon"\n'
         'at_most = { value = 50, unit = "%" }\n'
     )
-    made = plan_fleet(small(extra=policy), ["base"]).base
-    assert all(m.depends["vendor"].get("Huawei HiSilicon", 0) <= 0.5 + 1e-6 for m in made.months)
+    course = plan_fleet(small(extra=policy), ["base"]).base
+    assert all(m.depends["vendor"].get("Huawei HiSilicon", 0) <= 0.5 + 1e-6 for m in course.months)
 
 
 def test_paying_cash_buys_no_more_than_amortising() -> None:
     cash = small(("[economics]", '[economics]\nobjective = "cash"'))
     spent = [
-        sum(month.money.spent for month in plan_fleet(one, ["base"]).base.months)
-        for one in (cash, small())
+        sum(month.money.spent for month in plan_fleet(demand, ["base"]).base.months)
+        for demand in (cash, small())
     ]
     assert spent[0] <= spent[1]
 
@@ -207,8 +207,8 @@ WORTH = 'value = 20, unit = "USD/million tokens"'
 
 def test_what_binds_is_named_with_its_months() -> None:
     course = plan_fleet(small((POWER, 'value = 12, unit = "kW"')), ["base"]).base
-    found = {one.kind: one for one in course.bindings}
-    assert found["power"].text == "power limit of 12 kW" and len(found["power"].months) == 3
+    bindings = {binding.kind: binding for binding in course.bindings}
+    assert bindings["power"].text == "power limit of 12 kW" and len(bindings["power"].months) == 3
     assert "power limit of 12 kW" in course.unserved[0].why
 
 
@@ -245,32 +245,34 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
 def test_an_infeasible_demand_names_what_makes_it_so(name: str) -> None:
-    pairs, extra, said = IMPOSSIBLE[name]
+    pairs, extra, phrases = IMPOSSIBLE[name]
     must = ('mode = "server"', 'mode = "server"\nmust_serve = { value = 90, unit = "%" }')
     with pytest.raises(InfeasibleError) as error:
         plan_fleet(small(must, *pairs, extra=extra), ["base"])
     text = str(error.value)
-    assert all(part in text for part in said), text
-    others = {"power limit", "room for", "budget of", "policy"} - {said[0].split(" '")[0]}
+    assert all(part in text for part in phrases), text
+    others = {"power limit", "room for", "budget of", "policy"} - {phrases[0].split(" '")[0]}
     named = text.split("Any one of these")[0]
-    assert not [other for other in others if other in named and not said[0].startswith(other)]
+    assert not [other for other in others if other in named and not phrases[0].startswith(other)]
 
 
 def test_giving_way_as_told_makes_a_fleet() -> None:
     must = ('mode = "server"', 'mode = "server"\nmust_serve = { value = 90, unit = "%" }')
     with pytest.raises(InfeasibleError) as error:
         plan_fleet(small(must, ('value = 200, unit = "kW"', 'value = 3, unit = "kW"')), ["base"])
-    told = str(error.value).split("raise power limit of 3 kW to ")[1].split(" kW")[0]
-    enough = f'value = {float(told) * 1.02 + 10}, unit = "kW"'  # a lot more, since lots are whole
-    made = plan_fleet(small(must, ('value = 200, unit = "kW"', enough)), ["base"]).base
-    assert all(month.served["chat"] >= 0.9 - 1e-6 for month in made.months)
+    limit_kw = str(error.value).split("raise power limit of 3 kW to ")[1].split(" kW")[0]
+    enough = (
+        f'value = {float(limit_kw) * 1.02 + 10}, unit = "kW"'  # a lot more, since lots are whole
+    )
+    course = plan_fleet(small(must, ('value = 200, unit = "kW"', enough)), ["base"]).base
+    assert all(month.served["chat"] >= 0.9 - 1e-6 for month in course.months)
 
 
 def test_only_a_scenario_without_a_fleet_says_why() -> None:
     must = ('mode = "server"', 'mode = "server"\nmust_serve = { value = 100, unit = "%" }')
-    made = plan_fleet(small(must, ('value = 200, unit = "kW"', 'value = 25, unit = "kW"')))
-    assert set(made.courses) == {"low", "base"}
-    assert "power limit of 25 kW" in made.impossible["high"]
+    fleet = plan_fleet(small(must, ('value = 200, unit = "kW"', 'value = 25, unit = "kW"')))
+    assert set(fleet.courses) == {"low", "base"}
+    assert "power limit of 25 kW" in fleet.impossible["high"]
 
 
 # -- against brute force
@@ -351,8 +353,8 @@ SIZES = {
 @given(growth=st.floats(0, 1), **SIZES)
 def test_tiny_fleets_are_as_good_as_the_best_of_all(rates, prices, caps, growth) -> None:
     demand, market = toy(rates, prices, caps, growth)
-    found = plan_course(demand, market, "base", gap=0.0)
-    assert found.cost == pytest.approx(brute_force(demand, market), abs=SOLVER_MUSD)
+    course = plan_course(demand, market, "base", gap=0.0)
+    assert course.cost == pytest.approx(brute_force(demand, market), abs=SOLVER_MUSD)
 
 
 def with_entries_and_lots(
@@ -390,8 +392,8 @@ ENTRIES = st.tuples(st.integers(0, 200_000), st.integers(0, 200_000))
 def test_tiny_fleets_enter_the_right_chips(rates, prices, caps, growth, entries, lots) -> None:
     """Entries decided with divisible lots lost up to a quarter here."""
     demand, market = with_entries_and_lots(*toy(rates, prices, caps, growth), entries, lots)
-    found = plan_course(demand, market, "base", gap=0.0)
-    assert found.cost == pytest.approx(brute_force_with_entries(demand, market), abs=SOLVER_MUSD)
+    course = plan_course(demand, market, "base", gap=0.0)
+    assert course.cost == pytest.approx(brute_force_with_entries(demand, market), abs=SOLVER_MUSD)
 
 
 def test_two_steps_are_never_further_off_than_their_gap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,10 +420,10 @@ def test_cost_never_falls_when_demand_grows(rates, prices, caps, growth, more) -
 @pytest.mark.full
 def test_the_example_is_planned_in_time() -> None:
     begun = time.process_time()
-    made = plan_fleet(load_demand(EXAMPLE))
+    fleet = plan_fleet(load_demand(EXAMPLE))
     assert time.process_time() - begun < 30
-    assert set(made.courses) == {"low", "base", "high"}
-    assert made.base.gap < 0.03
+    assert set(fleet.courses) == {"low", "base", "high"}
+    assert fleet.base.gap < 0.03
 
 
 # -- what a limit saves that gives way

@@ -19,7 +19,7 @@ LICENCE = SMALL[SMALL.index("[[event]]") :]
 
 
 def offer(market: Market, id: str) -> Offer:
-    return next(one for one in market.offers if one.id == id)
+    return next(candidate for candidate in market.offers if candidate.id == id)
 
 
 def demand(*pairs: tuple[str, str], extra: str = "") -> Demand:
@@ -35,31 +35,31 @@ def supply(chip: str, extra: str = "", price: str = '{ value = 5000, unit = "USD
 
 
 def test_nothing_is_delivered_before_the_days_of_delivery() -> None:
-    found = offer(open_market(demand()), "h20")
-    assert found.caps == (0.0, 60.0, 60.0)
-    assert [one.why for one in found.shut] == ["delivery takes 30 days"]
+    h20 = offer(open_market(demand()), "h20")
+    assert h20.caps == (0.0, 60.0, 60.0)
+    assert [span.why for span in h20.shut] == ["delivery takes 30 days"]
 
 
 def test_a_stop_within_a_month_leaves_the_days_before_it() -> None:
     stop = '[[event]]\nname = "stopped"\nkind = "stop"\nof = ["huawei"]\nfrom = 2025-10-09\n'
     cap = '[[event]]\nname = "c"\nkind = "cap"\nof = ["huawei"]\nfrom = 2025-01-01\n'
     cap += 'per_month = { value = 310, unit = "chips/month" }\n'
-    found = offer(open_market(demand(extra=stop + cap)), "huawei")
-    assert found.caps == (310.0, pytest.approx(310 * 8 / 31), 0.0)
-    assert [(s.first, s.last, s.why) for s in found.shut] == [
+    huawei = offer(open_market(demand(extra=stop + cap)), "huawei")
+    assert huawei.caps == (310.0, pytest.approx(310 * 8 / 31), 0.0)
+    assert [(s.first, s.last, s.why) for s in huawei.shut] == [
         (date(2025, 10, 9), date(2025, 11, 30), "stopped")
     ]
 
 
 def test_a_chip_that_needs_a_licence_is_shut_unless_an_event_allows_it() -> None:
-    found = offer(open_market(demand((LICENCE, ""))), "h20")
-    assert found.caps == (0.0, 0.0, 0.0)
-    assert found.shut[0].why.startswith("bandwidth-2025: a licence for CN is needed")
+    h20 = offer(open_market(demand((LICENCE, ""))), "h20")
+    assert h20.caps == (0.0, 0.0, 0.0)
+    assert h20.shut[0].why.startswith("bandwidth-2025: a licence for CN is needed")
 
 
 def test_elsewhere_no_licence_is_asked_for() -> None:
-    found = offer(open_market(demand((LICENCE, ""), ('home = "CN"', 'home = "SG"'))), "h20")
-    assert found.caps == (0.0, 60.0, 60.0)
+    h20 = offer(open_market(demand((LICENCE, ""), ('home = "CN"', 'home = "SG"'))), "h20")
+    assert h20.caps == (0.0, 60.0, 60.0)
 
 
 def test_the_gulf_needs_a_licence_for_what_is_controlled_though_it_is_likely_given() -> None:
@@ -75,8 +75,8 @@ def test_the_gulf_needs_a_licence_for_what_is_controlled_though_it_is_likely_giv
 def test_domestic_chips_need_no_licence_but_may_be_excluded_for_their_risk() -> None:
     assert offer(open_market(demand()), "huawei").caps == (math.inf,) * 3
     excluded = demand(("months = 3", 'months = 3\nuser_risk = "exclude"'))
-    found = offer(open_market(excluded), "huawei")
-    assert found.caps == (0.0, 0.0, 0.0) and found.shut[0].why == "gp10-2025: risk to its users"
+    huawei = offer(open_market(excluded), "huawei")
+    assert huawei.caps == (0.0, 0.0, 0.0) and huawei.shut[0].why == "gp10-2025: risk to its users"
 
 
 def test_an_open_class_counts_as_the_strictest() -> None:
@@ -111,25 +111,25 @@ def test_tariffs_and_factors_change_the_price_of_their_days() -> None:
         '[[event]]\nname = "f"\nkind = "price"\nof = ["huawei"]\nfrom = 2025-10-01\n'
         'factor = { value = 2, unit = "1" }\n'
     )
-    found = offer(open_market(demand(extra=events)), "huawei")
-    assert found.prices == pytest.approx((40_000, 92_000, 80_000))
+    huawei = offer(open_market(demand(extra=events)), "huawei")
+    assert huawei.prices == pytest.approx((40_000, 92_000, 80_000))
 
 
 def test_our_own_chip_costs_what_it_takes_to_make_and_its_masks_once() -> None:
     market = open_market(demand(extra=supply("jiriki-open-14", price="")))
-    made = load_product("jiriki-open-14")
-    parts = price(made).parts
-    each = price(made).total.base - parts["masks"].base
+    product = load_product("jiriki-open-14")
+    parts = price(product).parts
+    each = price(product).total.base - parts["masks"].base
     assert offer(market, "more").prices[0] == pytest.approx(each)
     assert market.chips["jiriki-open-14"].entry == load_process("14nm").mask_set.base
 
 
 def test_wafers_bound_chips_by_the_yield_model() -> None:
     foundry = '[[foundry]]\nid = "f"\nwafers = { value = 10, unit = "wafers/month" }\n'
-    found = open_market(demand(extra=foundry + supply("ascend-910c", 'foundry = "f"')))
+    market = open_market(demand(extra=foundry + supply("ascend-910c", 'foundry = "f"')))
     # 80 dies of 665.6 mm2 a wafer, four in ten good, two a package; some packages are lost
-    assert 14 < offer(found, "more").per_wafer < 16
-    assert found.wafers["f"] == (10.0, 10.0, 10.0)
+    assert 14 < offer(market, "more").per_wafer < 16
+    assert market.wafers["f"] == (10.0, 10.0, 10.0)
 
 
 def test_a_foundry_needs_a_known_die_or_chips_a_wafer() -> None:

@@ -34,19 +34,19 @@ class StandIn(ModuleType):
         self.__spec__ = ModuleSpec("ray", None)
         self.exceptions = SimpleNamespace(RayError=RayError)
         self.tasks: dict[str, Callable[[], Any]] = {}
-        self.most, self.begun, self.said = 0, 0, list[str]()
+        self.most, self.begun, self.calls = 0, 0, list[str]()
 
     def is_initialized(self) -> bool:
         return False
 
     def init(self, **options: object) -> None:
-        self.said.append("init")
+        self.calls.append("init")
 
     def shutdown(self) -> None:
-        self.said.append("shutdown")
+        self.calls.append("shutdown")
 
     def put(self, value: object) -> object:
-        self.said.append("put")
+        self.calls.append("put")
         return value
 
     def remote(self, function: Callable[..., Any]) -> SimpleNamespace:
@@ -65,7 +65,7 @@ class StandIn(ModuleType):
         return self.tasks.pop(task)()
 
     def cancel(self, task: str, force: bool) -> None:
-        self.said.append(f"cancel {task}")
+        self.calls.append(f"cancel {task}")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def a_sweep(folder: Path, workers: Workers, jobs: int | None = None) -> list[Row
 def test_ray_gives_the_rows_of_one_process(ray: StandIn, tmp_path: Path) -> None:
     rows = a_sweep(tmp_path / "ray", Workers.RAY)
     assert rows == a_sweep(tmp_path / "here", Workers.PROCESSES, 1)
-    assert ray.said == ["init", "put", "shutdown"] and (ray.begun, ray.most) == (6, 6)
+    assert ray.calls == ["init", "put", "shutdown"] and (ray.begun, ray.most) == (6, 6)
 
 
 def test_as_many_chips_are_under_way_as_asked_for(ray: StandIn, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_task_that_fails_ends_the_sweep_in_one_line(
     monkeypatch.setattr("jiriki.plan.sweep.workers.measure", fail)
     with pytest.raises(PlanError, match=r"failed \(ValueError: planted\); what is done is kept"):
         a_sweep(tmp_path, Workers.RAY, jobs=2)
-    assert ray.said[-3:] == ["cancel task 1", "cancel task 2", "shutdown"]
+    assert ray.calls[-3:] == ["cancel task 1", "cancel task 2", "shutdown"]
 
 
 def test_a_cluster_that_does_not_answer_is_named(

@@ -48,7 +48,7 @@ def test_a_toml_gives_the_same_grid_as_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "said"),
+    ("texts", "message"),
     [
         (["mu"], "write FIELD=V,V"), (["mu=4,"], "write FIELD=V,V"), (["size=4"], "no size"),
         (["name=a,b"], "no size"), (["mu=4", "mu=8"], "varied twice"), (["mu=4,4"], "each once"),
@@ -56,8 +56,8 @@ def test_a_toml_gives_the_same_grid_as_the_command_line(tmp_path: Path) -> None:
          "10,201 combinations"),
     ],
 )  # fmt: skip
-def test_what_is_no_grid_is_refused(texts: list[str], said: str) -> None:
-    with pytest.raises(PlanError, match=said):
+def test_what_is_no_grid_is_refused(texts: list[str], message: str) -> None:
+    with pytest.raises(PlanError, match=message):
         parse_vary(texts)
 
 
@@ -81,9 +81,9 @@ def test_the_front_is_what_none_beats() -> None:
 
 
 def a_sweep(folder: Path, jobs: int = 1) -> tuple[list[Row], list[int]]:
-    task, told = Task(conv_graph(np.random.default_rng(0)), 1, "14nm", folder), []
+    task, progress = Task(conv_graph(np.random.default_rng(0)), 1, "14nm", folder), []
     chosen = list(candidates(NANO, parse_vary(["mu=4,8,5", "scratchpad_bytes=65536,131072"])))
-    return sweep(task, chosen, jobs, told.append), told
+    return sweep(task, chosen, jobs, progress.append), progress
 
 
 def test_rows_are_what_compiler_and_timing_say_of_each_chip(tmp_path: Path) -> None:
@@ -96,14 +96,14 @@ def test_rows_are_what_compiler_and_timing_say_of_each_chip(tmp_path: Path) -> N
 
 
 def test_a_sweep_goes_on_from_the_rows_that_are_there(tmp_path: Path) -> None:
-    rows, told = a_sweep(tmp_path)
-    assert told[0] == 0 and told[-1] == 6
+    rows, progress = a_sweep(tmp_path)
+    assert progress[0] == 0 and progress[-1] == 6
     files = sorted(tmp_path.iterdir())
     assert len(files) == 4
     files[0].write_text("{")  # of a machine that lost power
     stamps = {file: file.stat().st_mtime_ns for file in files}
-    again, told = a_sweep(tmp_path)
-    assert (again, told[0]) == (rows, 3)
+    again, progress = a_sweep(tmp_path)
+    assert (again, progress[0]) == (rows, 3)
     assert [file.stat().st_mtime_ns == stamps[file] for file in files] == [False, True, True, True]
 
 
@@ -112,8 +112,8 @@ def test_rows_of_another_compiler_are_not_taken(
 ) -> None:
     rows, _ = a_sweep(tmp_path)
     monkeypatch.setattr("jiriki.plan.sweep.rows.sources_hash", lambda rooms: f"other {rooms}")
-    again, told = a_sweep(tmp_path)
-    assert (again, told[0], len(list(tmp_path.iterdir()))) == (rows, 0, 8)
+    again, progress = a_sweep(tmp_path)
+    assert (again, progress[0], len(list(tmp_path.iterdir()))) == (rows, 0, 8)
 
 
 def test_a_row_is_named_by_every_room_that_makes_it() -> None:
@@ -145,7 +145,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
     shown = json.loads(done.stdout)
     assert before and all(file.stat().st_mtime_ns == stamp for file, stamp in before.items())
     assert len(shown["rows"]) == 36 and done.stderr == b""
-    assert len(before) < len([one for one in shown["rows"] if not one["refused"]])
+    assert len(before) < len([row for row in shown["rows"] if not row["refused"]])
 
 
 def small_model(path: Path) -> None:

@@ -43,26 +43,30 @@ def chip_of(tiles: int, bandwidth: float | None) -> Product:
 
 
 def test_tiles_with_memory_enough_work_side_by_side() -> None:
-    made = predict_tiles(load_workload("resnet50"), chip_of(10, 1e13), RUN)
-    assert made.per_s == pytest.approx((10_000 * (1 - LEFT_OUT), 10_000, 10_000))
-    assert (made.latency_s, made.bound, made.batch) == (pytest.approx(1e-3), "compute", 10)
+    prediction = predict_tiles(load_workload("resnet50"), chip_of(10, 1e13), RUN)
+    assert prediction.per_s == pytest.approx((10_000 * (1 - LEFT_OUT), 10_000, 10_000))
+    assert (prediction.latency_s, prediction.bound, prediction.batch) == (
+        pytest.approx(1e-3),
+        "compute",
+        10,
+    )
 
 
 def test_shared_memory_stretches_a_sample_by_what_is_asked_of_it() -> None:
     """16 tiles ask 16e3 x (30 + 20 / sharing) MB a second of 0.9 x 400 GB/s."""
-    made = predict_tiles(load_workload("resnet50"), chip_of(16, 400e9), RUN)
+    prediction = predict_tiles(load_workload("resnet50"), chip_of(16, 400e9), RUN)
     asked = [16e3 * (30e6 + 20e6 / sharing) for sharing in (1, 4, 16)]
-    slow = [one / (0.9 * 400e9) for one in asked]
-    expected = [16e3 / one for one in slow]
+    slow = [bytes_per_s / (0.9 * 400e9) for bytes_per_s in asked]
+    expected = [16e3 / factor for factor in slow]
     expected[0] *= 1 - LEFT_OUT
-    assert made.per_s == pytest.approx(tuple(expected))
-    assert made.bound == "memory"
-    assert made.latency_s == pytest.approx(1e-3 * slow[1])
+    assert prediction.per_s == pytest.approx(tuple(expected))
+    assert prediction.bound == "memory"
+    assert prediction.latency_s == pytest.approx(1e-3 * slow[1])
 
 
 def test_one_sample_at_a_time_keeps_one_tile_busy() -> None:
-    made = predict_tiles(load_workload("resnet50"), chip_of(16, 400e9), RUN, "single")
-    assert (made.batch, made.per_s[1]) == (1, pytest.approx(1000))
+    prediction = predict_tiles(load_workload("resnet50"), chip_of(16, 400e9), RUN, "single")
+    assert (prediction.batch, prediction.per_s[1]) == (1, pytest.approx(1000))
 
 
 def test_measuring_compiles_and_counts_one_tile() -> None:
@@ -116,8 +120,8 @@ def test_any_chip_can_be_asked_without_compiling() -> None:
 
 
 def test_language_model_on_our_tiles_says_that_it_is_an_estimate() -> None:
-    made = predict(load_workload("llama-3.1-8b"), OURS[0])
-    assert made.calibrated_on.startswith("estimate: int8 GEMMs")
+    prediction = predict(load_workload("llama-3.1-8b"), OURS[0])
+    assert prediction.calibrated_on.startswith("estimate: int8 GEMMs")
 
 
 def test_stored_run_counts_only_for_the_very_tile() -> None:
