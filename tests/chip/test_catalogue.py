@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jiriki.chip import ChipError, chip_names, chip_toml, load_chip
+from jiriki.chip import ChipError, catalogue, chip_names, chip_toml, load_chip
 from tests.chip.cases import NANO, chip_with, nano_lines, toml_of, write
 
 
@@ -21,7 +21,9 @@ def refuses(source: str, *words: str) -> None:
 
 
 def test_the_catalogue_names_its_files_in_order() -> None:
-    assert chip_names() == ("e1024", "e256", "e4096", "nano", "os256", "ulx3s", "vta256")
+    folder = Path(catalogue.__file__).parent
+    assert chip_names() == tuple(sorted(path.stem for path in folder.glob("*.toml")))
+    assert {"nano", "e256", "vta256"} <= set(chip_names())
 
 
 @pytest.mark.parametrize("name", chip_names())

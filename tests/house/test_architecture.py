@@ -28,7 +28,7 @@ def test_a_file_that_the_page_names_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_every_walk_names_at_most_five_files() -> None:
+def test_every_walk_names_at_most_five_places() -> None:
     walks = re.split(r"^### ", PAGE.split("## Where a change goes")[1], flags=re.MULTILINE)[1:6]
     assert len(walks) == 5
     for walk in walks:
