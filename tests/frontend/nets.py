@@ -67,17 +67,20 @@ def qdq(
 ) -> onnx.ModelProto:
     """Wrap nodes that map a, b, ... to c: quantised inputs x0, x1, ... and output y."""
     middle = 128 if dtype is np.uint8 else 0
-    given: dict[str, Any] = dict(constants or {})
+    initializers: dict[str, Any] = dict(constants or {})
     body: list[onnx.NodeProto] = []
     for index, (name, letter) in enumerate(zip(inputs, "ab", strict=False)):
-        given |= {f"{name}s": f32(0.0203 + 0.0071 * index), f"{name}z": dtype(middle + 3 * index)}
+        initializers |= {
+            f"{name}s": f32(0.0203 + 0.0071 * index),
+            f"{name}z": dtype(middle + 3 * index),
+        }
         body.append(node("QuantizeLinear", [name, f"{name}s", f"{name}z"], [f"{name}q"]))
         body.append(node("DequantizeLinear", [f"{name}q", f"{name}s", f"{name}z"], [letter]))
-    given |= {"ys": f32(out[0]), "yz": dtype(middle + out[1])}
+    initializers |= {"ys": f32(out[0]), "yz": dtype(middle + out[1])}
     body += nodes
     body.append(node("QuantizeLinear", ["c", "ys", "yz"], ["yq"]))
     body.append(node("DequantizeLinear", ["yq", "ys", "yz"], ["y"]))
-    return model(body, inputs, given, opset)
+    return model(body, inputs, initializers, opset)
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,9 @@ def test_a_mask_that_others_read_is_theirs_as_it_is(low, stored):
     """A row is asked for its largest mask, as ONNX's Attention does for rows all masked."""
     rng = np.random.default_rng(8)
     mask = np.where(CAUSAL, low, 0).astype(f32)
-    made = [] if stored else [node("Add", "ob", "c"), node("Mul", "cd", "a")]
+    mask_nodes = [] if stored else [node("Add", "ob", "c"), node("Mul", "cd", "a")]
     nodes = [
-        *made,
+        *mask_nodes,
         node("Add", "sb" if stored else "sa", "m"),
         node("ReduceMin", "br" if stored else "ar", "z", keepdims=1),
     ]

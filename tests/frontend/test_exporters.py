@@ -52,5 +52,5 @@ def test_mean_over_an_image_is_as_fast_as_a_global_pool(form):
 def test_mean_over_other_axes_stays():
     net = model([node("ReduceMean", ["x"], axes=[1, 3])], {"x": X.shape}, opset=17)
     quantised = quantise_onnx(net, [{"x": X}])
-    assert "ReduceMean" in {one.op_type for one in quantised.graph.node}
+    assert "ReduceMean" in {proto.op_type for proto in quantised.graph.node}
     assert isinstance(quantised, onnx.ModelProto)

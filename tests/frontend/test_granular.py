@@ -27,14 +27,14 @@ def scaled_model(op: str, dtype: str, shape: tuple[int, ...], attrs: dict) -> on
     rng = np.random.default_rng(3)
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     ends = [onnx.TensorProto.FLOAT, kind]
-    given, made = ends if op == "QuantizeLinear" else ends[::-1]
+    input_type, output_type = ends if op == "QuantizeLinear" else ends[::-1]
     scale = rng.uniform(0.01, 0.05, shape).astype(f32)
     zero_point = rng.integers(0, 100, shape).astype(dtype)
     graph = helper.make_graph(
         [node(op, "xsz", **attrs)],
         "net",
-        [helper.make_tensor_value_info("x", given, SHAPE)],
-        [helper.make_tensor_value_info("y", made, SHAPE)],
+        [helper.make_tensor_value_info("x", input_type, SHAPE)],
+        [helper.make_tensor_value_info("y", output_type, SHAPE)],
         [numpy_helper.from_array(scale, "s"), numpy_helper.from_array(zero_point, "z")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)

@@ -49,18 +49,18 @@ def test_broadcast_of_opset_6_is_along_its_axis():
 def test_nameless_graph_and_nodes_get_names_of_their_own():
     net = model([node("Relu", ["x"], ["r"]), node("Relu", ["r"])], {"x": (2, 3)})
     net.graph.name = ""
-    for one in net.graph.node:
-        one.name = ""
+    for proto in net.graph.node:
+        proto.name = ""
     loaded = load_model(net)
     assert loaded.graph.name == "model"
-    assert [one.name for one in loaded.graph.node] == ["r", "y"]
+    assert [proto.name for proto in loaded.graph.node] == ["r", "y"]
 
 
 def test_nodes_of_one_name_are_told_apart():
     net = model([node("Relu", ["x"], ["r"]), node("Relu", ["r"])], {"x": (2, 3)})
-    for one in net.graph.node:
-        one.name = "relu"
-    assert [one.name for one in load_model(net).graph.node] == ["relu", "relu_2"]
+    for proto in net.graph.node:
+        proto.name = "relu"
+    assert [proto.name for proto in load_model(net).graph.node] == ["relu", "relu_2"]
 
 
 @pytest.mark.parametrize("rows", [[0, 3], [[0, 0], [1, 1]]], ids=["linear", "by axis"])

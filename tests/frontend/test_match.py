@@ -85,11 +85,10 @@ def test_a_plain_choice_would_not_agree_everywhere():
     nudged = 0
     for seed in range(40):
         a, b, c = random_params(seed)
-        found = match_add(a, b, c, False)
-        nudged += (found.ra, found.rb) != (f32(a.scale) / f32(c.scale), f32(b.scale) / f32(c.scale))
+        fit = match_add(a, b, c, False)
+        nudged += (fit.ra, fit.rb) != (f32(a.scale) / f32(c.scale), f32(b.scale) / f32(c.scale))
         plain = f32(
-            c.zero_point
-            - (np.float64(found.ra) * a.zero_point + np.float64(found.rb) * b.zero_point)
+            c.zero_point - (np.float64(fit.ra) * a.zero_point + np.float64(fit.rb) * b.zero_point)
         )
-        nudged += found.fixed != float(plain)
+        nudged += fit.fixed != float(plain)
     assert nudged > 0

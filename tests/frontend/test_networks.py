@@ -77,14 +77,14 @@ def residual_network() -> onnx.ModelProto:
 
 
 def test_mobile_block_is_equal_in_every_element():
-    found = compare(mobile_block(), np.random.default_rng(42), runs=6)
-    assert (found.elements, found.differing) == (120, 0)
-    assert "dequantize" not in {n.op for n in found.graph.nodes}
+    comparison = compare(mobile_block(), np.random.default_rng(42), runs=6)
+    assert (comparison.elements, comparison.differing) == (120, 0)
+    assert "dequantize" not in {n.op for n in comparison.graph.nodes}
 
 
 def test_residual_network_is_equal_in_every_element():
-    found = compare(residual_network(), np.random.default_rng(43), runs=6)
-    assert (found.elements, found.differing) == (192, 0)
+    comparison = compare(residual_network(), np.random.default_rng(43), runs=6)
+    assert (comparison.elements, comparison.differing) == (192, 0)
 
 
 def test_boundary_is_in_the_ports():

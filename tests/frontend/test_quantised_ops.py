@@ -70,8 +70,8 @@ def test_conv_transpose_is_within_one_step(case):
     attrs = TRANSPOSED[case]
     constants = {"w": weights(rng, 4, 3, 3, 3), "b": weights(rng, 3 * attrs.get("group", 1))}
     net = model([node("ConvTranspose", "xwb", **attrs)], {"x": (1, 4, 5, 6)}, constants)
-    found = compare(quantised(net, rng), rng)
-    assert found.largest <= 1.001 and found.differing <= found.elements // 500
+    comparison = compare(quantised(net, rng), rng)
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 500
 
 
 PRODUCTS = {
@@ -133,9 +133,9 @@ UNARY = [
 @pytest.mark.parametrize("op", UNARY)
 def test_function_of_one_int8_is_an_exact_table(op, dtype):
     rng = np.random.default_rng(5)
-    found = compare(qdq([node(op, "a", "c")], {"x": (2, 3, 5, 7)}, dtype), rng)
-    assert found.differing == 0
-    assert [n.op for n in found.graph.nodes] == ["lut"]
+    comparison = compare(qdq([node(op, "a", "c")], {"x": (2, 3, 5, 7)}, dtype), rng)
+    assert comparison.differing == 0
+    assert [n.op for n in comparison.graph.nodes] == ["lut"]
 
 
 def test_x_times_sigmoid_of_x_is_one_table():
@@ -146,9 +146,9 @@ def test_x_times_sigmoid_of_x_is_one_table():
         node("Conv", "mv"),
     ]  # fmt: skip
     net = model(nodes, {"x": (2, 3, 5, 7)}, {"w": first, "v": last})
-    found = compare(quantised(net, rng), rng)
-    assert found.differing == 0
-    assert [n.op for n in found.graph.nodes] == ["conv", "lut", "conv"]
+    comparison = compare(quantised(net, rng), rng)
+    assert comparison.differing == 0
+    assert [n.op for n in comparison.graph.nodes] == ["conv", "lut", "conv"]
 
 
 SHAPES = [(2, 3, 15, 17), (3, 1, 1), (17,), (1,), (2, 1, 15, 1)]
@@ -160,9 +160,9 @@ SHAPES = [(2, 3, 15, 17), (3, 1, 1), (17,), (1,), (2, 1, 15, 1)]
 def test_broadcast_arithmetic_equals_onnxruntime(op, shape, dtype):
     rng = np.random.default_rng(7)
     inputs = {"x": (2, 3, 15, 17), "z": shape}
-    found = compare(qdq([node(op, "ab", "c")], inputs, dtype, out=(0.0313, 4)), rng)
-    assert found.differing == 0
-    assert {n.op for n in found.graph.nodes} <= {"qadd", "qmul"}
+    comparison = compare(qdq([node(op, "ab", "c")], inputs, dtype, out=(0.0313, 4)), rng)
+    assert comparison.differing == 0
+    assert {n.op for n in comparison.graph.nodes} <= {"qadd", "qmul"}
 
 
 def test_first_operand_may_be_the_broadcast_one():
@@ -222,8 +222,8 @@ def test_pooling_movement_and_selection_equal_onnxruntime(case, dtype):
 def test_quantised_average_pool_is_within_one_step(attrs):
     rng = np.random.default_rng(10)
     net = qdq([node("AveragePool", "a", "c", **attrs)], {"x": (2, 16, 19, 17)})
-    found = compare(net, rng)
-    assert found.largest <= 1.001 and found.differing <= found.elements // 1000
+    comparison = compare(net, rng)
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 1000
 
 
 @pytest.mark.parametrize("attrs", [{"kernel_shape": [3, 2]}, {"kernel_shape": [9, 7]}])
@@ -243,8 +243,8 @@ def test_interpolation_between_int8_is_within_one_step(mode, dtype):
     net = qdq(
         [node("Resize", ["a", "", "s"], "c", mode=mode)], {"x": (1, 4, 9, 7)}, dtype, constants
     )
-    found = compare(net, rng)
-    assert found.largest <= 1.001 and found.differing <= found.elements // 100
+    comparison = compare(net, rng)
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 100
 
 
 def dequantised_weights(rng, symmetric):
@@ -275,9 +275,9 @@ def test_relu_that_stays_before_quantise_is_absorbed_within_one_step():
     rng = np.random.default_rng(14)
     weight, constants = dequantised_weights(rng, symmetric=True)
     nodes = [weight, node("Conv", "aw", "d"), node("Relu", "d", "c")]
-    found = compare(qdq(nodes, {"x": (1, 4, 9, 7)}, np.int8, constants), rng)
-    assert found.largest <= 1.001 and found.differing <= found.elements // 500
-    assert [n.op for n in found.graph.nodes] == ["conv"]
+    comparison = compare(qdq(nodes, {"x": (1, 4, 9, 7)}, np.int8, constants), rng)
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 500
+    assert [n.op for n in comparison.graph.nodes] == ["conv"]
 
 
 CLAMPS = {

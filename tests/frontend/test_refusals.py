@@ -53,8 +53,8 @@ def test_products_of_16_bit_activations_say_so(op, dtype):
     weights = {"v": np.ones(w, np.int8), "s": f32(0.1), "z": np.int8(0)}
     nodes = [node("DequantizeLinear", "vsz", "w"), node(op, "aw", "c")]
     net = qdq(nodes, {"x": shape}, dtype, weights, opset=21)
-    told = refusal(UnsupportedOperatorError, net)
-    assert np.dtype(dtype).name in told and "8-bit activations" in told
+    message = refusal(UnsupportedOperatorError, net)
+    assert np.dtype(dtype).name in message and "8-bit activations" in message
 
 
 def test_weights_alone_in_int8_are_asked_to_be_quantised():
@@ -62,8 +62,8 @@ def test_weights_alone_in_int8_are_asked_to_be_quantised():
     weights = {"v": np.ones((32, 32), np.int8), "s": np.full(32, 0.1, f32)}
     nodes = [node("DequantizeLinear", "vs", "w", axis=1), node("MatMul", "xw")]
     net = model(nodes, {"x": (4, 32)}, weights, opset=21)
-    told = refusal(NotQuantisedError, net)
-    assert "float operands" in told and "quantise_onnx" in told
+    message = refusal(NotQuantisedError, net)
+    assert "float operands" in message and "quantise_onnx" in message
     x = np.random.default_rng(0).standard_normal((4, 32)).astype(f32)
     graph = import_onnx(quantise_onnx(net, [{"x": x}]))
     np.testing.assert_allclose(

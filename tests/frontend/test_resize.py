@@ -62,8 +62,8 @@ def test_align_corners_spans_the_size_that_the_scale_gives():
     )
     net = import_onnx(model([operation], {"x": (1, 1, 1, 4)}, constants, 19))
     row = np.arange(4, dtype=f32).reshape(1, 1, 1, 4)
-    found = evaluate(net, {"x": row})["y"].reshape(-1)
-    np.testing.assert_allclose(found, [0, 3 / 1.4], rtol=1e-6)
+    resized = evaluate(net, {"x": row})["y"].reshape(-1)
+    np.testing.assert_allclose(resized, [0, 3 / 1.4], rtol=1e-6)
 
 
 def test_a_crop_that_onnxruntime_leaves_out_is_refused():

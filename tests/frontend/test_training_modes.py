@@ -34,9 +34,9 @@ def test_dropout_draws_what_the_reference_draws(ratio):
     net = model([operation], {"x": X.shape}, constants, 18, ["y", "kept"])
     net.graph.output[1].type.tensor_type.elem_type = 9  # bool
     ours = evaluate(import_onnx(net), {"x": X})
-    wanted, kept = ReferenceEvaluator(net).run(None, {"x": X})
+    wanted, mask = ReferenceEvaluator(net).run(None, {"x": X})
     np.testing.assert_allclose(ours["y"], np.asarray(wanted), rtol=1e-6)
-    np.testing.assert_array_equal(ours["kept"], kept)
+    np.testing.assert_array_equal(ours["kept"], mask)
 
 
 def test_dropout_without_a_seed_is_refused():

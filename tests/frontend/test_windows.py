@@ -57,8 +57,8 @@ def test_transposed_convolution_over_depth_is_within_one_step(case: str) -> None
     nodes = [node("ConvTranspose", ["x", "w", "b"], "c", **attrs), node("Relu", "c")]
     outputs = shape[1] * attrs.get("group", 1)
     constants = {"w": weights(rng, *shape), "b": weights(rng, outputs)}
-    found = compare(quantised(model(nodes, {"x": (2, 4, 3, 4, 5)}, constants), rng), rng)
-    assert found.largest <= 1.001 and found.differing <= found.elements // 1000
+    comparison = compare(quantised(model(nodes, {"x": (2, 4, 3, 4, 5)}, constants), rng), rng)
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 1000
 
 
 POOLS: list[dict[str, Any]] = [
@@ -104,9 +104,9 @@ def test_mean_counts_what_onnxruntime_counts(attrs: dict[str, Any], include: int
 @pytest.mark.parametrize("attrs", POOLS[:2])
 def test_int8_mean_over_depth_is_within_one_step(attrs: dict[str, Any]) -> None:
     rng = np.random.default_rng(6)
-    found = compare(qdq([node("AveragePool", "a", "c", **attrs)], {"x": VOLUME}), rng)
-    assert {n.op for n in found.graph.nodes} >= {"conv", "quantize"}
-    assert found.largest <= 1.001 and found.differing <= found.elements // 500
+    comparison = compare(qdq([node("AveragePool", "a", "c", **attrs)], {"x": VOLUME}), rng)
+    assert {n.op for n in comparison.graph.nodes} >= {"conv", "quantize"}
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 500
 
 
 @pytest.mark.parametrize("include", [0, 1])
@@ -114,8 +114,8 @@ def test_int8_mean_over_depth_is_within_one_step(attrs: dict[str, Any]) -> None:
 def test_int8_mean_counts_what_onnxruntime_counts(attrs: dict[str, Any], include: int) -> None:
     rng = np.random.default_rng(5)
     mean = node("AveragePool", "a", "c", count_include_pad=include, **attrs)
-    found = compare(qdq([mean], {"x": (2, 3, 11, 14)}, opset=22), rng)
-    assert found.largest <= 1.001 and found.differing <= found.elements // 500
+    comparison = compare(qdq([mean], {"x": (2, 3, 11, 14)}, opset=22), rng)
+    assert comparison.largest <= 1.001 and comparison.differing <= comparison.elements // 500
 
 
 def test_global_int8_mean_over_depth_equals_onnxruntime() -> None:
