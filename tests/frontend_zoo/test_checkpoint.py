@@ -75,9 +75,9 @@ def test_tensor_outside_its_storage_is_refused(
         read_pth(pickles.zip_checkpoint(state, SIX.tobytes()), "m")
 
 
-@pytest.mark.parametrize("kept", [0, 1, 40, 150, -1])
+@pytest.mark.parametrize("length", [0, 1, 40, 150, -1])
 @pytest.mark.parametrize("is_zip", [True, False])
-def test_truncated_checkpoint_is_refused(kept: int, is_zip: bool) -> None:
+def test_truncated_checkpoint_is_refused(length: int, is_zip: bool) -> None:
     state = pickles.state_dict(w=pickles.tensor((6,), (1,), numel=6, is_legacy=not is_zip))
     whole = (
         pickles.zip_checkpoint(state, SIX.tobytes())
@@ -85,7 +85,7 @@ def test_truncated_checkpoint_is_refused(kept: int, is_zip: bool) -> None:
         else pickles.legacy_checkpoint(state, SIX.tobytes(), 6)
     )
     with pytest.raises(CheckpointError, match="m: damaged or not a PyTorch checkpoint"):
-        read_pth(whole[:kept], "m")
+        read_pth(whole[:length], "m")
 
 
 def test_storage_larger_than_the_file_is_refused() -> None:
@@ -126,8 +126,8 @@ def test_safetensors_that_does_not_fit_is_refused(entry: dict[str, object]) -> N
         read_safetensors(safetensors(entry, SIX.tobytes()), "m")
 
 
-@pytest.mark.parametrize("kept", [0, 7, 30])
-def test_truncated_safetensors_is_refused(kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 7, 30])
+def test_truncated_safetensors_is_refused(length: int) -> None:
     entry = {"dtype": "F32", "shape": [6], "data_offsets": [0, 24]}
     with pytest.raises(CheckpointError, match="damaged"):
-        read_safetensors(safetensors(entry, SIX.tobytes())[:kept], "m")
+        read_safetensors(safetensors(entry, SIX.tobytes())[:length], "m")

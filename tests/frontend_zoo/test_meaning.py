@@ -20,7 +20,7 @@ def spelled(*steps: tuple[int, float]) -> np.ndarray:
 
 def test_labels_are_ranked_by_score_then_index() -> None:
     labels = top_labels(np.array([[1.0, 3.0, 2.0, 3.0]]), "abcd", 3).labels
-    assert [(one.index, one.name, one.score) for one in labels] == [
+    assert [(label.index, label.name, label.score) for label in labels] == [
         (1, "b", 3.0), (3, "d", 3.0), (2, "c", 2.0),
     ]  # fmt: skip
 
