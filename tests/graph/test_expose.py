@@ -19,7 +19,7 @@ def test_results_of_all_nodes_are_outputs_in_their_order():
     exposed.verify()
     values = np.arange(12, dtype=np.float32).reshape(2, 6)
     feed = {"x": values.astype(exposed.inputs[0].external)}
-    found = evaluate(exposed, feed)
-    assert list(found) == ["a", "b", "y"]
-    np.testing.assert_array_equal(found["b"], feed["x"].reshape(3, 4).T)
-    np.testing.assert_array_equal(found["y"], evaluate(draft.graph("y"), feed)["y"])
+    results = evaluate(exposed, feed)
+    assert list(results) == ["a", "b", "y"]
+    np.testing.assert_array_equal(results["b"], feed["x"].reshape(3, 4).T)
+    np.testing.assert_array_equal(results["y"], evaluate(draft.graph("y"), feed)["y"])

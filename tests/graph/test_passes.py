@@ -80,9 +80,9 @@ def test_a_product_of_two_tensors_does_not_fold():
 def test_a_constant_of_one_element_folds_and_a_row_does_not():
     draft = Draft()
     x = draft.input("x", (2, 3))
-    one = draft.constant("one", np.array([[9]], np.int8))
+    scalar = draft.constant("one", np.array([[9]], np.int8))
     row = draft.constant("row", np.array([1, 2, 3], np.int8))
-    a = draft.node("qmul", [x, one], QMUL, "a")
+    a = draft.node("qmul", [x, scalar], QMUL, "a")
     draft.node("qmul", [a, row], QMUL, "y")
     assert simplified(draft.graph("y")) == ["lut", "qmul"]
 
