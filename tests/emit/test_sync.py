@@ -46,16 +46,16 @@ def test_independent_moves_carry_no_tokens() -> None:
 def test_every_token_given_is_taken(seed: int) -> None:
     graph = random_network(seed, 1 + seed % 5)
     tokens = synchronise(schedule(cut_graph(graph, CHIP, Plan(65536, 65536)).ops, CHIP, 100), CHIP)
-    given = Counter(s for t in tokens for s in t.signals)
-    assert given == Counter(s for t in tokens for s in t.waits)
+    signalled = Counter(s for t in tokens for s in t.signals)
+    assert signalled == Counter(s for t in tokens for s in t.waits)
 
 
 def test_prefetch_issues_loads_early_and_keeps_the_order_of_the_rest() -> None:
     ops = cut_graph(random_network(3, 4), CHIP, Plan(0, 0)).ops
     early = schedule(ops, CHIP, lookahead=50).order
     late = [op for op in ops if not (isinstance(op, Move) and op.load)]
-    kept = [op for op in early if not (isinstance(op, Move) and op.load)]
-    assert [op for op in late if op in kept] == kept
+    rest = [op for op in early if not (isinstance(op, Move) and op.load)]
+    assert [op for op in late if op in rest] == rest
     loads = [early.index(op) for op in early if isinstance(op, Move) and op.load]
     plain = schedule(ops, CHIP, lookahead=0).order
     without = [plain.index(op) for op in plain if isinstance(op, Move) and op.load]
@@ -65,8 +65,8 @@ def test_prefetch_issues_loads_early_and_keeps_the_order_of_the_rest() -> None:
 def test_what_cannot_live_together_is_refused() -> None:
     size = CHIP.scratchpad_bytes
     dram = Buffer("d", Space.DRAM, size)
-    one, two = (Buffer("s", Space.SCRATCHPAD, size) for _ in range(2))
-    ops = (move(True, dram, one), move(True, dram, two), move(False, dram, one))
+    first, second = (Buffer("s", Space.SCRATCHPAD, size) for _ in range(2))
+    ops = (move(True, dram, first), move(True, dram, second), move(False, dram, first))
     with pytest.raises(OutOfMemory, match="scratchpad bytes beside"):
         schedule(ops, CHIP, 0)
 
