@@ -81,10 +81,10 @@ TABLE = {
 @pytest.mark.parametrize("id", TABLE)
 def test_class_of_catalogue_chip(id: str) -> None:
     cls, (low, high), pd = TABLE[id]
-    found = export_check(load_product(id), TODAY)
-    assert found.cls == cls
-    assert (found.tpp.low, found.tpp.high) == pytest.approx((low, high), abs=1)
-    density = found.performance_density
+    result = export_check(load_product(id), TODAY)
+    assert result.cls == cls
+    assert (result.tpp.low, result.tpp.high) == pytest.approx((low, high), abs=1)
+    density = result.performance_density
     assert (density and density.base) == (pd and pytest.approx(pd, abs=0.01))
 
 
@@ -107,10 +107,10 @@ def test_deciding_number_is_named(id: str, words: str) -> None:
 
 
 def test_zhenwu_810e_is_open_between_all_classes_its_sources_allow() -> None:
-    found = export_check(load_product("zhenwu-810e"), TODAY)
-    assert found.classes == ("3A090.a.2", "3A090.b.1", "3A090.b.2", "none")
-    assert found.strictest == "3A090.a.2" and found.performance_density is None
-    assert any("die area is not published" in note for note in found.notes)
+    result = export_check(load_product("zhenwu-810e"), TODAY)
+    assert result.classes == ("3A090.a.2", "3A090.b.1", "3A090.b.2", "none")
+    assert result.strictest == "3A090.a.2" and result.performance_density is None
+    assert any("die area is not published" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
@@ -278,11 +278,13 @@ def test_b_class_is_nac_eligible_and_so_is_a_consumer_chip() -> None:
 
 def test_planar_chip_is_judged_by_tpp_alone_and_says_so() -> None:
     small, large = (replace(toy(tops, 400), planar=True) for tops in (599, 600))
-    found = export_check(small, TODAY)
-    assert (found.cls, found.performance_density, found.planar) == ("none", None, True)
-    assert any("were the whole die counted, the class would be 3A090.a.2" in n for n in found.notes)
+    result = export_check(small, TODAY)
+    assert (result.cls, result.performance_density, result.planar) == ("none", None, True)
+    assert any(
+        "were the whole die counted, the class would be 3A090.a.2" in n for n in result.notes
+    )
     assert export_check(large, TODAY).cls == "3A090.a.1"
-    foundry = found.finding("foundry")
+    foundry = result.finding("foundry")
     assert foundry and foundry.results == ("not covered: planar",)
 
 
@@ -316,8 +318,8 @@ RANK = {"none": 0, "3A090.b.2": 1, "3A090.b.1": 1, "3A090.a.2": 2, "3A090.a.1": 
 @given(macs=st.integers(1, 10**6), times=st.integers(1, 64))
 def test_tpp_is_linear_in_macs(macs: int, times: int) -> None:
     """TPP = 2 x MacTOPS x bits: with `times` the multipliers it is `times` as large."""
-    one, many = (toy(2 * n * 1e9 / 1e12, 400) for n in (macs, macs * times))
-    tpp = [total_processing_performance(chip).base for chip in (one, many)]
+    small, large = (toy(2 * n * 1e9 / 1e12, 400) for n in (macs, macs * times))
+    tpp = [total_processing_performance(chip).base for chip in (small, large)]
     assert tpp[0] == pytest.approx(2 * macs * 1e9 / 1e12 * 8)
     assert tpp[1] == pytest.approx(times * tpp[0])
 
@@ -348,16 +350,16 @@ def test_more_area_never_tightens_the_class(tops: float, area: float, more: floa
 def test_range_gives_the_classes_of_its_points_and_no_other(
     tops: float, wider: float, area: float, larger: float
 ) -> None:
-    found = export_check(toy((tops, tops * wider), (area, area * larger)), TODAY).classes
+    of_range = export_check(toy((tops, tops * wider), (area, area * larger)), TODAY).classes
     steps = [i / 12 for i in range(13)]
     classes = {
         eccn(8 * tops * (1 + (wider - 1) * i), 8 * tops * (1 + (wider - 1) * i) / a)
         for i in steps
         for a in (area * (1 + (larger - 1) * j) for j in steps)
     }
-    assert classes <= set(found)
-    assert max(RANK[c] for c in found) == max(RANK[c] for c in classes)
-    assert min(RANK[c] for c in found) == min(RANK[c] for c in classes)
+    assert classes <= set(of_range)
+    assert max(RANK[c] for c in of_range) == max(RANK[c] for c in classes)
+    assert min(RANK[c] for c in of_range) == min(RANK[c] for c in classes)
 
 
 @given(st.dates(date(2022, 8, 26), date(2035, 1, 1)))
@@ -380,7 +382,7 @@ def test_every_chip_is_classed_on_every_day_a_rule_begins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("until = 2023-11-16\n", "", "3a090-2022 and 3a090-2023 of topic class both hold on 2023-"),
         ("until = 2026-01-14", "until = 2026-01-15", "review-2023 and review-2026"),
@@ -413,9 +415,9 @@ def test_every_chip_is_classed_on_every_day_a_rule_begins() -> None:
         ("[[rule]]", "[[rule", "not valid TOML"),
     ],
 )
-def test_broken_rules_get_one_line(old: str, new: str, said: str) -> None:
+def test_broken_rules_get_one_line(old: str, new: str, message: str) -> None:
     assert old in RULES
-    with pytest.raises(FactError, match=re.escape(said)) as stop:
+    with pytest.raises(FactError, match=re.escape(message)) as stop:
         parse_rulebook(RULES.replace(old, new, 1))
     assert "\n" not in str(stop.value)
 
