@@ -15,10 +15,10 @@ def accuracy(computed: list[float], exact: list[float]) -> Accuracy:
 
 
 def test_noise_of_a_hundredth_of_the_power_is_20_db():
-    found = accuracy([10, 1], [10, 0])  # signal 100, noise 1
-    assert found.sqnr_db == pytest.approx(20)
-    assert found.cosine == pytest.approx(10 / sqrt(101))
-    assert (found.worst_error, found.largest, found.elements) == (1, 10, 2)
+    measured = accuracy([10, 1], [10, 0])  # signal 100, noise 1
+    assert measured.sqnr_db == pytest.approx(20)
+    assert measured.cosine == pytest.approx(10 / sqrt(101))
+    assert (measured.worst_error, measured.largest, measured.elements) == (1, 10, 2)
 
 
 def test_noise_of_a_tenth_of_the_power_is_the_bound():
@@ -32,20 +32,24 @@ def test_several_arrays_are_one_vector():
 
 
 def test_equal_values_have_no_noise():
-    found = accuracy([0, nan, inf], [0, nan, inf])
-    assert (found.sqnr_db, found.cosine, found.worst_error) == (inf, 1, 0)
-    assert str(found) == "equal in every element" and not found.poor
+    measured = accuracy([0, nan, inf], [0, nan, inf])
+    assert (measured.sqnr_db, measured.cosine, measured.worst_error) == (inf, 1, 0)
+    assert str(measured) == "equal in every element" and not measured.poor
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_value_that_is_none_leaves_no_accuracy(value):
-    found = accuracy([1, value], [1, 2])
-    assert (found.sqnr_db, found.cosine, found.worst_error) == (-inf, 0, inf) and found.poor
+    measured = accuracy([1, value], [1, 2])
+    assert (measured.sqnr_db, measured.cosine, measured.worst_error) == (
+        -inf,
+        0,
+        inf,
+    ) and measured.poor
 
 
 def test_noise_without_signal_leaves_no_accuracy():
-    found = accuracy([1, 0], [0, 0])
-    assert (found.sqnr_db, found.cosine, found.worst_error) == (-inf, 0, 1)
+    measured = accuracy([1, 0], [0, 0])
+    assert (measured.sqnr_db, measured.cosine, measured.worst_error) == (-inf, 0, 1)
 
 
 def test_silence_without_noise_is_exact():
@@ -53,8 +57,8 @@ def test_silence_without_noise_is_exact():
 
 
 def test_large_integers_are_compared_beyond_32_bits():
-    found = measure([(np.array([2**40 + 1]), np.array([2**40]))])
-    assert found.worst_error == 1
+    measured = measure([(np.array([2**40 + 1]), np.array([2**40]))])
+    assert measured.worst_error == 1
 
 
 def test_wrong_sign_is_cosine_minus_one():
