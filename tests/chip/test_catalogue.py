@@ -14,10 +14,10 @@ from tests.chip.cases import NANO, chip_with, nano_lines, toml_of, write
 def refuses(source: str, *words: str) -> None:
     with pytest.raises(ChipError) as refusal:
         load_chip(source)
-    said = str(refusal.value)
-    assert "chip" in said and "\n" not in said and len(said) < 700, said
+    message = str(refusal.value)
+    assert "chip" in message and "\n" not in message and len(message) < 700, message
     for word in words:
-        assert word in said
+        assert word in message
 
 
 def test_the_catalogue_names_its_files_in_order() -> None:

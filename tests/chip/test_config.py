@@ -53,9 +53,9 @@ def refuses(match: str, **changes: object) -> None:
     """Assert one line that names the chip, what is wrong and what to change."""
     with pytest.raises(ChipError, match=match) as refusal:
         chip_with(**changes)
-    said = str(refusal.value)
-    assert said.startswith("chip") and said.endswith("; change the chip's TOML"), said
-    assert "\n" not in said and len(said) < 300
+    message = str(refusal.value)
+    assert message.startswith("chip") and message.endswith("; change the chip's TOML"), message
+    assert "\n" not in message and len(message) < 300
 
 
 def test_every_number_has_bounds_here() -> None:
