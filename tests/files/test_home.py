@@ -72,6 +72,6 @@ def test_the_kernel_needs_no_folder_that_can_be_written(tmp_path: Path) -> None:
             command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
-        kept = list((jiriki_home / "compiled").rglob("*.nbc")) if there else []
-        assert len(kept) == int(there)
+        kernels = list((jiriki_home / "compiled").rglob("*.nbc")) if there else []
+        assert len(kernels) == int(there)
         assert not (home / ".cache").exists()
