@@ -104,9 +104,9 @@ def test_a_chip_of_one_s_own_is_passed_along(program: jiriki.Program, tmp_path: 
 
 
 def test_more_effort_is_never_slower(program: jiriki.Program):
-    told: list[str] = []
-    best = jiriki.compile("digits", "nano", effort=2, progress=told.append)
-    assert len(told) >= 2
+    messages: list[str] = []
+    best = jiriki.compile("digits", "nano", effort=2, progress=messages.append)
+    assert len(messages) >= 2
     assert jiriki.profile(best).cycles <= jiriki.profile(program).cycles
 
 

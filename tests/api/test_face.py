@@ -38,10 +38,10 @@ def test_examples_of_a_name_are_true(name: str):
     finder = doctest.DocTestFinder(recurse=False)
     tests = [test for test in finder.find(value, name, globs={}) if test.examples]
     assert tests, f"jiriki.{name} has no example"
-    told: list[str] = []
+    report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)
-    failed = sum(runner.run(test, out=told.append, clear_globs=False).failed for test in tests)
-    assert failed == 0, "".join(told)
+    failed = sum(runner.run(test, out=report.append, clear_globs=False).failed for test in tests)
+    assert failed == 0, "".join(report)
 
 
 def test_importing_loads_no_room():
@@ -68,16 +68,18 @@ def test_a_user_s_type_checker_sees_the_types(tmp_path: Path):
         str(tmp_path / "user.py"),
     ]  # fmt: skip
     done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
-    said = [
+    diagnostics = [
         (entry["range"]["start"]["line"] + 1, entry["message"].splitlines()[0])
         for entry in json.loads(done.stdout)["generalDiagnostics"]
     ]
     types = {6: "Program", 7: "int | None", 8: "float", 9: "bool"}
     for line, name in types.items():
-        assert any(at == line and f'is "{name}"' in text for at, text in said), said
-    assert any(at == 10 and 'cannot be assigned to parameter "model"' in text for at, text in said)
-    assert any(at == 11 and '"decompile"' in text for at, text in said)
-    assert {at for at, _ in said} == {*types, 10, 11}
+        assert any(at == line and f'is "{name}"' in text for at, text in diagnostics), diagnostics
+    assert any(
+        at == 10 and 'cannot be assigned to parameter "model"' in text for at, text in diagnostics
+    )
+    assert any(at == 11 and '"decompile"' in text for at, text in diagnostics)
+    assert {at for at, _ in diagnostics} == {*types, 10, 11}
     assert (PACKAGE / "py.typed").is_file()
 
 
