@@ -29,13 +29,15 @@ def model(
     into: int = TensorProto.FLOAT,
 ) -> onnx.ModelProto:
     """Return a model from x to y."""
-    kept = [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()]
+    initializers = [
+        numpy_helper.from_array(array, name) for name, array in (constants or {}).items()
+    ]
     graph = helper.make_graph(
         nodes,
         "bad",
         [helper.make_tensor_value_info("x", into, shape)],
         [helper.make_tensor_value_info("y", out, None)],
-        kept,
+        initializers,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 

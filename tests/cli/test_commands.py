@@ -59,22 +59,22 @@ def test_timing_engine_gives_cycles_without_outputs(jiriki, folder: Path) -> Non
 def test_profile_explains_every_cycle(jiriki, folder: Path, tmp_path: Path, arguments) -> None:
     done = jiriki("profile", folder / "qdq.onnx", *arguments, "--out", tmp_path, "--json")
     result = json.loads(done.out)
-    for one in result.get("profiles", [result]):
-        assert one["macs"] == 8 * 9 * 11 * 27
-        for unit in one["units"].values():
-            assert unit["busy"] + unit["starved"] + unit["blocked"] == one["cycles"]
-        peak = {"nano": 64, "e256": 256}[one["chip"]]
-        assert one["utilisation"] == one["macs"] / (one["cycles"] * peak)
+    for profile in result.get("profiles", [result]):
+        assert profile["macs"] == 8 * 9 * 11 * 27
+        for unit in profile["units"].values():
+            assert unit["busy"] + unit["starved"] + unit["blocked"] == profile["cycles"]
+        peak = {"nano": 64, "e256": 256}[profile["chip"]]
+        assert profile["utilisation"] == profile["macs"] / (profile["cycles"] * peak)
     assert all(Path(path).is_file() for path in result["files"].values())
 
 
 def test_compiled_file_runs_and_disassembles(jiriki, folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "small.jprog"
-    made = json.loads(jiriki("compile", folder / "qdq.onnx", "-o", file, "--json").out)
+    compiled = json.loads(jiriki("compile", folder / "qdq.onnx", "-o", file, "--json").out)
     ran = json.loads(jiriki("run", file, "--input", folder / "input.npz", "--json").out)
     text = jiriki("disasm", file).out
     program = load(file)
-    assert made["program_hash"] == program.content_hash()
+    assert compiled["program_hash"] == program.content_hash()
     assert ran["outputs"]["y"]["shape"] == [1, 8, 9, 11]
     assert format_program(parse_program(text)) == format_program(program.instructions)
 
@@ -132,11 +132,11 @@ def test_a_chip_s_toml_is_a_chip_of_one_s_own(jiriki, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [((), "name it"), (("nano", "--json"), "leave one of them out")]
+    ("words", "message"), [((), "name it"), (("nano", "--json"), "leave one of them out")]
 )
-def test_toml_is_of_one_chip_in_one_form(jiriki, words: tuple[str, ...], said: str) -> None:
+def test_toml_is_of_one_chip_in_one_form(jiriki, words: tuple[str, ...], message: str) -> None:
     done = jiriki("chips", "--toml", *words)
-    assert done.code == 1 and said in done.err
+    assert done.code == 1 and message in done.err
 
 
 def test_diff_of_a_profile_s_file_and_another_chip(jiriki, folder: Path, tmp_path: Path) -> None:
@@ -156,14 +156,19 @@ def test_diff_of_a_profile_s_file_and_another_chip(jiriki, folder: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("workers", "said"),
+    ("workers", "message"),
     [("dask", "name one of processes, ray"), ("ray", "python -m pip install ray")],
 )
 def test_workers_that_are_not_there_are_refused_before_the_work(
-    jiriki, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str, said: str
+    jiriki,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: str,
+    message: str,
 ) -> None:
     monkeypatch.setattr("jiriki.plan.sweep.workers.find_spec", lambda name: None)
     words = ("--vary", "mu=4", "--out", tmp_path / "out", "--workers", workers)
     done = jiriki("sweep", folder / "qdq.onnx", *words)
-    assert done.code == 1 and said in done.err and done.err.count("\n") == 1
+    assert done.code == 1 and message in done.err and done.err.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -108,17 +108,17 @@ def test_calibration_reaches_the_price_of_our_own_chips_only(
 def test_cost_in_words_names_ranges_and_calibration(jiriki: Command) -> None:
     done = jiriki("cost", "h100")
     assert done.code == 0
-    for said in ("cost of making one h100", "low", "high", "silicon", "calibrated on"):
-        assert said in done.out
+    for phrase in ("cost of making one h100", "low", "high", "silicon", "calibrated on"):
+        assert phrase in done.out
 
 
 def test_files_of_one_s_own_are_told_apart(jiriki: Command, tmp_path: Path) -> None:
     chips, products = resources.files("jiriki.chip.catalogue"), resources.files("jiriki.products")
-    tile, made = tmp_path / "tile.toml", tmp_path / "my-chip.toml"
+    tile, product = tmp_path / "tile.toml", tmp_path / "my-chip.toml"
     tile.write_text((chips / "e256.toml").read_text("utf-8"))
-    made.write_text((products / "catalogue" / "a100.toml").read_text("utf-8"))
+    product.write_text((products / "catalogue" / "a100.toml").read_text("utf-8"))
     assert json.loads(jiriki("cost", tile, "--json").out)["kind"] == "tile"
-    assert json.loads(jiriki("cost", made, "--json").out)["kind"] == "product"
+    assert json.loads(jiriki("cost", product, "--json").out)["kind"] == "product"
 
 
 def test_assumptions_of_one_s_own_change_the_price(jiriki: Command, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_assumptions_of_one_s_own_change_the_price(jiriki: Command, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["zzz"], "'zzz' is neither a tile"),
         (["e256", "--process", "3nm"], "process '3nm' is not known"),
@@ -145,10 +145,10 @@ def test_assumptions_of_one_s_own_change_the_price(jiriki: Command, tmp_path: Pa
         (["h100", "--assumptions", "none.toml"], "name a readable file"),
     ],
 )
-def test_bad_input_gets_one_line(jiriki: Command, arguments: list[str], said: str) -> None:
+def test_bad_input_gets_one_line(jiriki: Command, arguments: list[str], message: str) -> None:
     done = jiriki("cost", *arguments)
     assert done.code == 1 and done.out == ""
-    assert done.err.startswith("jiriki: ") and done.err.count("\n") == 1 and said in done.err
+    assert done.err.startswith("jiriki: ") and done.err.count("\n") == 1 and message in done.err
 
 
 def test_profile_reports_energy_whole_and_by_layer(

@@ -12,12 +12,12 @@ import pytest
 
 def test_json_has_the_promised_keys(jiriki: Callable) -> None:
     result = jiriki("export-check", "h20", "--on", "2025-08-29", "--json")
-    found = json.loads(result.out)
+    answer = json.loads(result.out)
     wanted = {"chip", "on", "class", "tpp", "performance_density", "margins", "sources"}
-    assert wanted <= found.keys()
-    assert (found["chip"], found["on"], found["class"]) == ("h20", "2025-08-29", "none")
-    assert found["tpp"] == 2368 and found["performance_density"] == pytest.approx(2.909, abs=1e-3)
-    assert all("http" in source for source in found["sources"])
+    assert wanted <= answer.keys()
+    assert (answer["chip"], answer["on"], answer["class"]) == ("h20", "2025-08-29", "none")
+    assert answer["tpp"] == 2368 and answer["performance_density"] == pytest.approx(2.909, abs=1e-3)
+    assert all("http" in source for source in answer["sources"])
 
 
 def test_page_says_class_reason_and_that_it_is_no_advice(jiriki: Callable) -> None:
@@ -28,7 +28,7 @@ def test_page_says_class_reason_and_that_it_is_no_advice(jiriki: Callable) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("export-check", "h21"), "did you mean h20"),
         (("export-check", "h20", "--on", "2020-01-01"), "the data begins on 2022-08-26"),
@@ -37,10 +37,10 @@ def test_page_says_class_reason_and_that_it_is_no_advice(jiriki: Callable) -> No
         (("products", "hanguang"), "did you mean hanguang-800"),
     ],
 )
-def test_mistake_is_one_line(jiriki: Callable, arguments: tuple[str, ...], said: str) -> None:
+def test_mistake_is_one_line(jiriki: Callable, arguments: tuple[str, ...], message: str) -> None:
     result = jiriki(*arguments)
     assert (result.code, result.out) == (1, "")
-    assert said in result.err and result.err.count("\n") == 1
+    assert message in result.err and result.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["export-check", "cost", "products"])
@@ -71,7 +71,7 @@ def test_products_lists_ranges_and_doubts(jiriki: Callable) -> None:
     result = jiriki("products")
     assert "hanguang-800" in result.out and "626-800?" in result.out
     listed = json.loads(jiriki("products", "--json").out)["products"]
-    assert {"h20", "b200"} <= {one["id"] for one in listed}
+    assert {"h20", "b200"} <= {product["id"] for product in listed}
 
 
 def test_one_product_spells_out_its_sources(jiriki: Callable) -> None:

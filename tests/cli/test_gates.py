@@ -47,8 +47,8 @@ def nothing(tmp_path: Path) -> Path:
 def test_a_program_written_as_text_computes(jiriki: Command, matrices: Path, tmp_path: Path):
     done = jiriki("run", MATMUL, "--input", matrices, "--output", tmp_path / "out.npz")
     assert (done.code, done.err) == (0, "")
-    given = np.load(matrices)
-    product = given["a"].astype(np.int32) @ given["b"].astype(np.int32)
+    operands = np.load(matrices)
+    product = operands["a"].astype(np.int32) @ operands["b"].astype(np.int32)
     assert np.array_equal(np.load(tmp_path / "out.npz")["c"], product)
 
 
@@ -133,13 +133,17 @@ def test_a_mistake_in_the_text_is_told(
 def test_verify_compares_every_element_and_cycle(jiriki: Command, matrices: Path):
     done = jiriki("verify", MATMUL, "--input", matrices, "--json")
     assert (done.code, done.err) == (0, "")
-    found = json.loads(done.out)
+    verification = json.loads(done.out)
     assert {"model", "chip", "elements", "differing_elements", "cycles", "instructions_off",
-            "wall_s"} <= found.keys()  # fmt: skip
-    assert (found["model"], found["chip"], found["elements"]) == ("matmul", "nano", 64)
-    assert (found["differing_elements"], found["instructions_off"]) == (0, 0)
-    assert found["cycles"]["rtl"] == found["cycles"]["timing"] > 300
-    assert found["wall_s"].keys() == {"build", "rtl"}
+            "wall_s"} <= verification.keys()  # fmt: skip
+    assert (verification["model"], verification["chip"], verification["elements"]) == (
+        "matmul",
+        "nano",
+        64,
+    )
+    assert (verification["differing_elements"], verification["instructions_off"]) == (0, 0)
+    assert verification["cycles"]["rtl"] == verification["cycles"]["timing"] > 300
+    assert verification["wall_s"].keys() == {"build", "rtl"}
 
 
 def test_verify_refuses_a_program_of_another_chip(

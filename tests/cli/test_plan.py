@@ -21,13 +21,13 @@ def demand(tmp_path: Path) -> Path:
 def test_json_is_one_object(jiriki, demand: Path) -> None:
     done = jiriki("plan", demand, "--json")
     assert (done.code, done.err) == (0, "")
-    made = json.loads(done.out)
-    base = made["scenarios"]["base"]
-    assert made["months"] == ["2025-09", "2025-10", "2025-11"]
-    assert set(made["scenarios"]) == {"low", "base", "high"}
-    assert [month["month"] for month in base["months"]] == made["months"]
+    plan = json.loads(done.out)
+    base = plan["scenarios"]["base"]
+    assert plan["months"] == ["2025-09", "2025-10", "2025-11"]
+    assert set(plan["scenarios"]) == {"low", "base", "high"}
+    assert [month["month"] for month in base["months"]] == plan["months"]
     assert base["bought"]["huawei"] == sum(m["bought"].get("huawei", 0) for m in base["months"])
-    assert made["disclaimer"] == "not legal advice" and made["files"] == {}
+    assert plan["disclaimer"] == "not legal advice" and plan["files"] == {}
 
 
 def test_the_page_stands_alone_and_shows_events(jiriki, demand: Path, tmp_path: Path) -> None:
@@ -54,13 +54,13 @@ def test_equal_plans_give_equal_pages(jiriki, demand: Path, tmp_path: Path) -> N
 
 def test_the_terminal_tells_the_decision(jiriki, demand: Path) -> None:
     out = jiriki("plan", demand).out
-    for said in (
+    for phrase in (
         "base demand: buy",
         "constraints that bind",
         "share of demand by vendor",
         "2025-11",
     ):
-        assert said in out
+        assert phrase in out
 
 
 def test_small_amounts_keep_their_digits(jiriki, demand: Path) -> None:
@@ -69,8 +69,8 @@ def test_small_amounts_keep_their_digits(jiriki, demand: Path) -> None:
         line.split()[-3:] for line in jiriki("plan", demand).out.splitlines()
         if "cost of the plan, million USD" in line
     )  # fmt: skip
-    made = json.loads(jiriki("plan", demand, "--json").out)["scenarios"]
-    exact = [made[scenario]["cost_musd"] for scenario in ("low", "base", "high")]
+    scenarios = json.loads(jiriki("plan", demand, "--json").out)["scenarios"]
+    exact = [scenarios[scenario]["cost_musd"] for scenario in ("low", "base", "high")]
     assert len(set(costs)) == 3
     assert [float(cost) for cost in costs] == pytest.approx(exact, rel=5e-3)
 
@@ -79,11 +79,11 @@ def test_rules_are_those_of_the_day_on_which_the_plan_knows_them(jiriki, demand:
     known = json.loads(jiriki("plan", demand, "--json").out)["rules"]
     assert known.startswith("Export rules known as of 2026-")
     demand.write_text(SMALL.replace("months = 3", "months = 3\nknown_on = 2025-08-29"))
-    said = json.loads(jiriki("plan", demand, "--json").out)
-    assert said["rules"] == (
+    plan = json.loads(jiriki("plan", demand, "--json").out)
+    assert plan["rules"] == (
         "Export rules as published by 2025-08-29 (known_on); later ones are left out"
     )
-    assert said["story"][-1] == f"{said['rules']}; not legal advice."
+    assert plan["story"][-1] == f"{plan['rules']}; not legal advice."
 
 
 def test_names_are_text_not_markup(jiriki, demand: Path, tmp_path: Path) -> None:
@@ -106,13 +106,15 @@ def test_what_cannot_be_planned_is_one_line(jiriki, demand: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(None, "No such file"), (b"\xff\xfe\x00", "no text in UTF-8"), (b"a = ", "not valid TOML"),
      (b"", "title is missing"), (b'title = 5', "title = 5 is not a text")],
 )  # fmt: skip
-def test_bad_files_are_one_line(jiriki, tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_bad_files_are_one_line(
+    jiriki, tmp_path: Path, content: bytes | None, message: str
+) -> None:
     file = tmp_path / "bad.toml"
     if content is not None:
         file.write_bytes(content)
     done = jiriki("plan", file)
-    assert done.code == 1 and said in done.err and done.err.count("\n") == 1
+    assert done.code == 1 and message in done.err and done.err.count("\n") == 1

@@ -54,8 +54,8 @@ def test_unknown_engine_names_the_engines(jiriki, folder: Path) -> None:
     ],
 )
 def test_a_board_that_is_not_there(jiriki, folder: Path, options, words) -> None:
-    given = ("--chip", "nano", "--input", folder / "input.npz")
-    refused(jiriki("run", folder / "qdq.onnx", *given, *options), *words)
+    arguments = ("--chip", "nano", "--input", folder / "input.npz")
+    refused(jiriki("run", folder / "qdq.onnx", *arguments, *options), *words)
 
 
 def test_a_bitstream_does_not_overwrite(jiriki, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def exported(jiriki: Command, chip: str, folder: Path) -> dict:
     manifest = json.loads((folder / "manifest.json").read_text())
     there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert there == {"manifest.json", *manifest["files"]}
-    for name, said in manifest["files"].items():
-        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == said["sha256"]
+    for name, entry in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
     return manifest
 
 
@@ -94,8 +94,8 @@ def test_the_commands_of_the_readme_work(jiriki: Command, tmp_path: Path, debian
     unknown = debian and "Unknown Error Code: PROCASSINIT" in run(new_lint).stderr
     call(old_lint if unknown else new_lint)
     call(build)
-    said = call(bench)
-    assert said.startswith("PASS: 0 of ") and f"{cycles} cycles, {cycles} predicted" in said
+    output = call(bench)
+    assert output.startswith("PASS: 0 of ") and f"{cycles} cycles, {cycles} predicted" in output
     call([*bench, "wave.vcd", "0", "40"])
     assert (folder / "wave.vcd").read_text().count("\n#") == 80
 
