@@ -20,9 +20,9 @@ def test_the_program_passes_the_checker() -> None:
 def test_three_photos_are_classified_bit_for_bit_as_onnx_runtime_does() -> None:
     net = compiled(NAME)
     photos = [net.zoo.photos()[index] for index in CLEAR]
-    found = compare(net, [net.zoo.prepare(photo.data) for photo in photos])
-    assert (found.elements, found.differing) == (3 * 1000, 0)
-    assert [int(np.argmax(y)) for y in found.outputs] == [photo.label for photo in photos]
+    comparison = compare(net, [net.zoo.prepare(photo.data) for photo in photos])
+    assert (comparison.elements, comparison.differing) == (3 * 1000, 0)
+    assert [int(np.argmax(y)) for y in comparison.outputs] == [photo.label for photo in photos]
 
 
 @pytest.mark.full
@@ -31,7 +31,7 @@ def test_top_class_agrees_with_the_float_model_on_the_labelled_photos() -> None:
     feeds = [net.zoo.prepare(photo.data) for photo in net.zoo.photos()]
     session = reference_session(net.original)
     expected = [int(np.argmax(np.asarray(session.run(None, dict(f))[0]))) for f in feeds]
-    found = compare(net, feeds)
-    assert (found.elements, found.differing) == (20 * 1000, 0)
-    got = [int(np.argmax(y)) for y in found.outputs]
+    comparison = compare(net, feeds)
+    assert (comparison.elements, comparison.differing) == (20 * 1000, 0)
+    got = [int(np.argmax(y)) for y in comparison.outputs]
     assert sum(a == b for a, b in zip(got, expected, strict=True)) >= 18

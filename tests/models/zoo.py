@@ -62,7 +62,7 @@ def compare(net: Compiled, feeds: Iterable[Feed]) -> Comparison:
     engine, session = FunctionalEngine(CHIP), reference_session(net.quantised)
     elements = differing = 0
     largest = 0.0
-    kept = []
+    values = []
     for feed in feeds:
         outputs = engine.run(net.program, feed).outputs
         assert outputs is not None, "the functional engine computes values"
@@ -73,5 +73,5 @@ def compare(net: Compiled, feeds: Iterable[Feed]) -> Comparison:
             elements += gap.size
             differing += int(np.count_nonzero(gap))
             largest = max(largest, float(gap.max()))
-            kept.append(got)
-    return Comparison(elements, differing, largest, tuple(kept))
+            values.append(got)
+    return Comparison(elements, differing, largest, tuple(values))
