@@ -101,10 +101,10 @@ def test_every_instruction_is_told_its_own_cycles(chip: ChipConfig, seed: int) -
     works = resolve(unroll_instructions(code))
     tile = WatchedTile(works, len(code), chip)
     tile.run()
-    told = spent_cycles(works, simulate_works(works, len(code), chip, marks=True))
+    spent = spent_cycles(works, simulate_works(works, len(code), chip, marks=True))
     for unit in TIMED:
         own = [i for i, work in enumerate(works) if work.instruction.unit is unit]
-        assert [told[i] for i in own] == tile.spent(unit)
+        assert [spent[i] for i in own] == tile.spent(unit)
 
 
 @pytest.mark.full
