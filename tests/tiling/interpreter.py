@@ -315,19 +315,21 @@ class Interpreter:
         by_buffer: dict[Buffer, list[tuple[TileOp, bool, np.ndarray]]] = {}
         for op, buffer, writes, index in self.touched:
             by_buffer.setdefault(buffer, []).append((op, writes, index))
-        found = []
+        conflicts = []
         for buffer, uses in by_buffer.items():
-            for i, (one, one_writes, one_index) in enumerate(uses):
-                own = one.writes if one_writes else one.reads + one.writes
+            for i, (later, later_writes, later_index) in enumerate(uses):
+                own = later.writes if later_writes else later.reads + later.writes
                 declared = any(a.buffer is buffer for a in own) or buffer.data is not None
                 if not declared:
-                    found.append(f"{type(one).__name__} does not declare {buffer.name}")
-                for two, two_writes, two_index in uses[:i]:
-                    if one is two or not (one_writes or two_writes):
+                    conflicts.append(f"{type(later).__name__} does not declare {buffer.name}")
+                for earlier, earlier_writes, earlier_index in uses[:i]:
+                    if later is earlier or not (later_writes or earlier_writes):
                         continue
-                    if not len(np.intersect1d(one_index, two_index, assume_unique=True)):
+                    if not len(np.intersect1d(later_index, earlier_index, assume_unique=True)):
                         continue
-                    others = two.writes if two_writes else two.reads + two.writes
+                    others = earlier.writes if earlier_writes else earlier.reads + earlier.writes
                     if not any(a.meets(o) for a in own for o in others):
-                        found.append(f"{type(two).__name__} -> {type(one).__name__} {buffer.name}")
-        return found
+                        conflicts.append(
+                            f"{type(earlier).__name__} -> {type(later).__name__} {buffer.name}"
+                        )
+        return conflicts
