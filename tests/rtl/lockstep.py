@@ -58,11 +58,13 @@ def expected(seed: int) -> Expected:
     return simulated(gates_program(seed, NANO, PHASES), NANO, PARAMETERS)
 
 
-def compared(one: Expected) -> Verification:
+def compared(reference: Expected) -> Verification:
     """Run on the gates and compare. Raises RtlError for what hangs or leaves its memory."""
-    limit = 3 * (one.timing.cycles or 0)
-    gates = GatesEngine(one.chip).run(one.program, one.inputs, events=True, max_cycles=limit)
-    return compare_runs(one.program, one.functional, one.timing, gates)
+    limit = 3 * (reference.timing.cycles or 0)
+    gates = GatesEngine(reference.chip).run(
+        reference.program, reference.inputs, events=True, max_cycles=limit
+    )
+    return compare_runs(reference.program, reference.functional, reference.timing, gates)
 
 
 def verified(
@@ -74,44 +76,47 @@ def verified(
 
 def differences(seed: int) -> tuple[str, ...]:
     """Return how the gates differ: memory, cycles, counters, or what ended the run."""
-    one = expected(seed)
+    reference = expected(seed)
     try:
-        found = compared(one)
+        verification = compared(reference)
     except RtlError as error:
         return ("hangs" if "HALT" in str(error) or "nothing" in str(error) else "beyond memory",)
     except IndexError:  # fewer events than instructions
         return ("instructions lost",)
     out = {
-        "memory": found.differing_elements > 0,
-        "cycles": found.instructions_off > 0 or found.timing_cycles != found.rtl_cycles,
-        "counters": bool(found.counters_off),
+        "memory": verification.differing_elements > 0,
+        "cycles": verification.instructions_off > 0
+        or verification.timing_cycles != verification.rtl_cycles,
+        "counters": bool(verification.counters_off),
     }
     names = tuple(name for name, differs in out.items() if differs)
-    return names or slow_differences(one, seed)
+    return names or slow_differences(reference, seed)
 
 
-def slow_differences(one: Expected, seed: int) -> tuple[str, ...]:
+def slow_differences(reference: Expected, seed: int) -> tuple[str, ...]:
     """Return how memory differs at the end when it is slow."""
     try:
-        same = agrees_when_slow(one, STALLS[seed % len(STALLS)], seed)
+        same = agrees_when_slow(reference, STALLS[seed % len(STALLS)], seed)
     except RtlError:
         return ("hangs with slow memory",)
     return () if same else ("memory when slow",)
 
 
-def agrees_when_slow(one: Expected, share: float, seed: int) -> bool:
+def agrees_when_slow(reference: Expected, share: float, seed: int) -> bool:
     """Say whether a random program's image is right when memory holds back `share` of the time.
 
     Raises RtlError when HALT is not reached.
     """
-    engine = GatesEngine(one.chip)
-    memory, address = engine.memory(one.program, one.program.image())
-    with TileSimulation(one.chip) as tile:
+    engine = GatesEngine(reference.chip)
+    memory, address = engine.memory(reference.program, reference.program.image())
+    with TileSimulation(reference.chip) as tile:
         tile.memory(memory)
         tile.stall(share, seed)
-        tile.start(address, len(one.program.instructions), VALUES)
-        if not tile.advance(30 * (one.timing.cycles or 0)):
+        tile.start(address, len(reference.program.instructions), VALUES)
+        if not tile.advance(30 * (reference.timing.cycles or 0)):
             raise RtlError(f"HALT is not reached with slow memory. {tile.state()}")
-    right = one.functional.outputs
+    right = reference.functional.outputs
     assert right is not None, "the functional engine computes values"
-    return np.array_equal(read_outputs(one.program, one.chip, memory)["memory"], right["memory"])
+    return np.array_equal(
+        read_outputs(reference.program, reference.chip, memory)["memory"], right["memory"]
+    )

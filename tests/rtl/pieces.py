@@ -113,19 +113,19 @@ class Ground:
         register = 1 + 7 * (unit - Unit.LD) + self.registers[unit]
         mask = (1 << instruction.LAYOUT[name].bits) - 1
         makers = [self._set, self._set_and_step, self._parameter]
-        made, offset = rng.choice(makers)(register)
+        setting, offset = rng.choice(makers)(register)
         instruction.values[name] = (instruction.values[name] - offset) & mask
         instruction.areg = register
-        return [*made, instruction]
+        return [*setting, instruction]
 
     def _set(self, register: int) -> tuple[list[Instruction], int]:
         value = self.rng.choice([self.rng.randrange(1 << 16), self.rng.randrange(-(1 << 31), 0)])
         return [Setr.new(reg=register, value=value)], value
 
     def _set_and_step(self, register: int) -> tuple[list[Instruction], int]:
-        made, value = self._set(register)
+        setting, value = self._set(register)
         step = self.rng.randrange(-(1 << 31), 1 << 31)
-        return [*made, Addr.new(reg=register, step=step)], value + step
+        return [*setting, Addr.new(reg=register, step=step)], value + step
 
     def _parameter(self, register: int) -> tuple[list[Instruction], int]:
         index = self.rng.randrange(len(PARAMETERS))
@@ -200,8 +200,8 @@ def _dma(g: Ground, unit: Unit, region: int, phase: Phase) -> list[Instruction]:
         "sp": sp, "run": run, "ndims": len(shape.dims), "mode": mode, "fill": rng.randrange(256),
     }  # fmt: skip
     dram = _dram_base(g, unit, mode, shape)
-    made = Ld.new(dram=dram, **values) if unit is Unit.LD else St.new(dram=dram, **values)
-    return [*out, *g.through(made)]
+    transfer = Ld.new(dram=dram, **values) if unit is Unit.LD else St.new(dram=dram, **values)
+    return [*out, *g.through(transfer)]
 
 
 def _dimensions(g: Ground, unit: Unit, mode: DmaMode, run: int, scatter: int) -> _Shape:

@@ -96,11 +96,11 @@ def planted(mutations: Sequence[Mutation]) -> Iterator[None]:
 
 def _function(place: str) -> FunctionType:
     module, name = place.split(":")
-    found = import_module(f"jiriki.rtl.{module}")
+    target = import_module(f"jiriki.rtl.{module}")
     for part in name.split("."):
-        found = getattr(found, part)
-    assert isinstance(found, FunctionType), f"{place} is no function"
-    return found
+        target = getattr(target, part)
+    assert isinstance(target, FunctionType), f"{place} is no function"
+    return target
 
 
 def _rewritten(function: FunctionType, mutations: list[tuple[int, Mutation]]) -> object:
@@ -109,9 +109,9 @@ def _rewritten(function: FunctionType, mutations: list[tuple[int, Mutation]]) ->
     places: dict[ast.expr, list[tuple[int, Mutation]]] = {}
     for number, mutation in mutations:
         right = ast.unparse(ast.parse(mutation.right, mode="eval"))
-        found = [n for n in ast.walk(tree) if isinstance(n, ast.expr) and ast.unparse(n) == right]
-        assert len(found) == 1, f"{mutation.function} has {right} {len(found)} times, not once"
-        places.setdefault(found[0], []).append((number, mutation))
+        matches = [n for n in ast.walk(tree) if isinstance(n, ast.expr) and ast.unparse(n) == right]
+        assert len(matches) == 1, f"{mutation.function} has {right} {len(matches)} times, not once"
+        places.setdefault(matches[0], []).append((number, mutation))
     _Planter(places).visit(tree)
     code = compile(ast.fix_missing_locations(tree), inspect.getfile(function), "exec")
     return next(c for c in code.co_consts if getattr(c, "co_name", "") == function.__name__)

@@ -127,8 +127,8 @@ class _Builder:
             SegmentTable.fit(lambda x: x * abs(x) / 8 - x, -8.0, 8.0, 32),
             SegmentTable.fit(lambda x: 3 - x / 4, -2.0, 6.0, 16),
         )
-        for at, one in zip(TABLE_AT, tables, strict=True):
-            image[at : at + len(one.to_bytes())] = one.to_bytes()
+        for at, segments in zip(TABLE_AT, tables, strict=True):
+            image[at : at + len(segments.to_bytes())] = segments.to_bytes()
         for at in LUT_AT:
             lut = Lut8.from_values(rng.integers(-128, 128, 256).astype(np.int8))
             image[at : at + 256] = lut.to_bytes()

@@ -145,15 +145,15 @@ def random_code(rng: Random, length: int) -> list[Instruction]:
         if kind in (Sig, Wait):
             waits = rng.randint(0, min(5, tokens[unit - 1])) if rng.random() < 0.6 else 0
             tokens[unit - 1] -= waits
-            signal, given = rng.randrange(4), rng.randint(0, 3)
+            signal, count = rng.randrange(4), rng.randint(0, 3)
             if tokens[signal] > 30:
-                given = 0
-            tokens[signal] += given
+                count = 0
+            tokens[signal] += count
             out.append(
                 kind.new(
                     unit,
                     wait=Sync(unit - 1, waits) if waits else None,
-                    signal=Sync(signal, given) if given else None,
+                    signal=Sync(signal, count) if count else None,
                 )
             )
         elif kind is Setr:

@@ -22,8 +22,8 @@ def random_network_agrees(seed: int, chip_name: str) -> None:
     graph = random_network(seed, layers=1 + seed % 6)
     program = compile_graph(graph, chip)
     x = np.random.default_rng(seed).normal(size=graph.inputs[0].shape).astype(np.float32) * 3
-    found = verified(program, chip, {"x": x})
-    assert found.agrees, (seed, found)
+    verification = verified(program, chip, {"x": x})
+    assert verification.agrees, (seed, verification)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -42,13 +42,13 @@ def test_many_random_networks_agree(seed: int, chip: str) -> None:
 @pytest.mark.parametrize("layers", [False, True], ids=["output", "every-layer"])
 @pytest.mark.parametrize("model", ["efficientnet-lite0", "mobilenetv2", "resnet50"])
 def test_a_network_of_the_zoo_agrees(model: str, layers: bool) -> None:
-    found = measure(model, layers)
-    assert found["agrees"], found
-    assert found["outputs"] > 60 if layers else found["outputs"] == 1
+    measured = measure(model, layers)
+    assert measured["agrees"], measured
+    assert measured["outputs"] > 60 if layers else measured["outputs"] == 1
 
 
 @pytest.mark.full
 def test_the_convolutions_of_resnet18_take_fewer_cycles_than_vta() -> None:
-    found = measure("resnet18")
-    assert found["agrees"], found
-    assert found["cycles"]["rtl"] < VTA_CYCLES
+    measured = measure("resnet18")
+    assert measured["agrees"], measured
+    assert measured["cycles"]["rtl"] < VTA_CYCLES

@@ -40,14 +40,14 @@ def hand_made(*instructions, dram_bytes: int = 4096) -> Program:
 def test_random_programs_agree_in_every_bit_and_cycle(seed: int) -> None:
     program = gates_program(seed, NANO)
     check(program, NANO, PARAMETERS)
-    found = verified(program, NANO, PARAMETERS)
-    assert found.agrees, found
+    verification = verified(program, NANO, PARAMETERS)
+    assert verification.agrees, verification
 
 
 @pytest.mark.parametrize("seed", RARE)
 def test_programs_that_do_what_is_rare_agree(seed: int) -> None:
-    found = verified(gates_program(seed, NANO, PHASES), NANO, PARAMETERS)
-    assert found.agrees, found
+    verification = verified(gates_program(seed, NANO, PHASES), NANO, PARAMETERS)
+    assert verification.agrees, verification
 
 
 @pytest.mark.full
@@ -56,8 +56,8 @@ def test_many_random_programs_agree(block: int) -> None:
     for seed in range(1000 + 100 * block, 1100 + 100 * block):
         program = gates_program(seed, NANO, PHASES)
         check(program, NANO, PARAMETERS)
-        found = verified(program, NANO, PARAMETERS)
-        assert found.agrees, (seed, found)
+        verification = verified(program, NANO, PARAMETERS)
+        assert verification.agrees, (seed, verification)
 
 
 def test_digits_run_on_the_gates_as_on_the_simulators() -> None:
@@ -65,14 +65,14 @@ def test_digits_run_on_the_gates_as_on_the_simulators() -> None:
     program = compile_graph(model.graph(), NANO)
     assert model.zoo is not None
     for photo in model.zoo.photos()[:3]:
-        found = verified(program, NANO, model.zoo.prepare(photo.data))
-        assert found.agrees and found.elements == 10, (photo.name, found)
+        verification = verified(program, NANO, model.zoo.prepare(photo.data))
+        assert verification.agrees and verification.elements == 10, (photo.name, verification)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.7])
 def test_a_slow_memory_changes_no_bit(share: float) -> None:
-    one = simulated(gates_program(77, NANO), NANO, PARAMETERS)
-    assert agrees_when_slow(one, share, seed=5)
+    reference = simulated(gates_program(77, NANO), NANO, PARAMETERS)
+    assert agrees_when_slow(reference, share, seed=5)
 
 
 def test_a_reset_in_mid_program_leaves_a_tile_that_works() -> None:

@@ -47,9 +47,9 @@ def test_rows_go_through_a_component_one_a_cycle():
 def test_a_library_is_built_once():
     text = "module top(input a, output b); assign b = ~a; endmodule\n"
     first = build_library(text, "inverter")
-    made = first.stat().st_mtime_ns
+    built_ns = first.stat().st_mtime_ns
     assert build_library(text, "inverter") == first
-    assert first.stat().st_mtime_ns == made
+    assert first.stat().st_mtime_ns == built_ns
     assert build_library(text, "inverter", defines={"OTHER": 1}) != first
 
 

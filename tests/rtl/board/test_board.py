@@ -59,8 +59,8 @@ def test_a_serial_port_carries_the_same() -> None:
             while not stop.is_set():
                 with suppress(BlockingIOError):
                     board.write(os.read(ours, 4096))
-                if said := board.read(64, 1e-3):
-                    os.write(ours, said)
+                if reply := board.read(64, 1e-3):
+                    os.write(ours, reply)
 
     thread = threading.Thread(target=carry)
     thread.start()

@@ -35,8 +35,8 @@ def library() -> Path:
 
 @pytest.fixture
 def board(library: Path) -> Iterator[BoardSimulation]:
-    with BoardSimulation(CHIP, library=library) as one:
-        yield one
+    with BoardSimulation(CHIP, library=library) as simulation:
+        yield simulation
 
 
 class Noise:
@@ -109,9 +109,9 @@ def test_memory_keeps_what_the_host_writes(library: Path, line_error: float) -> 
 
 
 def test_a_board_says_who_it_is(board: BoardSimulation) -> None:
-    found = link(board).ping()
-    assert (found.memory_bytes, found.clock_hz) == (32 * 1024 * 1024, 25_000_000)
-    assert found.chip_hash == CHIP.content_hash()
+    identity = link(board).ping()
+    assert (identity.memory_bytes, identity.clock_hz) == (32 * 1024 * 1024, 25_000_000)
+    assert identity.chip_hash == CHIP.content_hash()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -175,10 +175,10 @@ def test_a_start_whose_reply_is_lost_is_not_repeated(board: BoardSimulation) -> 
         host.write_register = noted
 
     stream.heard = lose
-    one = engine(stream)
-    greet = one._greet
-    one._greet = lambda host, size: (watch(host), greet(host, size))[1]
-    run = one.run(image)
+    gates = engine(stream)
+    greet = gates._greet
+    gates._greet = lambda host, size: (watch(host), greet(host, size))[1]
+    run = gates.run(image)
     assert run.outputs is not None and np.array_equal(run.outputs["moved"], moved(image))
     assert len(starts) == 1 and link(board).read_register(mailbox.STATUS) >> 8 == 1
 

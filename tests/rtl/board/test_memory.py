@@ -28,11 +28,11 @@ FAST_CLOCK = board(133_000_000, cas_latency=3)
 def test_random_traffic_reads_what_was_written(
     settings: BoardSettings, beat: int, stall: float
 ) -> None:
-    found = run(settings, beat, seed=beat, cycles=CYCLES, stall=stall)
-    assert found.fault == ""
-    assert found.beats > 4000 and found.beyond > 10
+    trial = run(settings, beat, seed=beat, cycles=CYCLES, stall=stall)
+    assert trial.fault == ""
+    assert trial.beats > 4000 and trial.beyond > 10
     due = CYCLES / settings.clock_hz / settings.sdram.refresh_s
-    assert found.refreshes >= due
+    assert trial.refreshes >= due
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_random_traffic_reads_what_was_written(
 def test_a_slower_memory_than_the_controller_knows_is_noticed(time: int, complaint: str) -> None:
     sheet = [100_000.0, 20.0, 20.0, 45.0, 67.5, 67.5, 14.0, 14.0, 7812.5]
     sheet[time] += 10
-    found = run(FAST_CLOCK, 16, seed=1, cycles=CYCLES, stall=0.0, sheet_ns=tuple(sheet))
-    assert complaint in found.fault
+    trial = run(FAST_CLOCK, 16, seed=1, cycles=CYCLES, stall=0.0, sheet_ns=tuple(sheet))
+    assert complaint in trial.fault
 
 
 def test_a_speed_that_the_clock_cannot_make_is_refused() -> None:

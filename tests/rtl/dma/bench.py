@@ -83,10 +83,10 @@ def library(chip: ChipConfig, *, trace: bool = False) -> ctypes.CDLL:
         "DEPTH": chip.queue_depth, "BURST": chip.dram_burst_bytes,
     }  # fmt: skip
     source = Path(__file__).with_name("bench.cpp")
-    made = build_library(Bench(chip), "dma", [source], defines=defines, trace=trace, optimise="-O1")
-    made = ctypes.CDLL(str(made))
-    made.bench_run.restype = ctypes.c_int64
-    return made
+    path = build_library(Bench(chip), "dma", [source], defines=defines, trace=trace, optimise="-O1")
+    bench = ctypes.CDLL(str(path))
+    bench.bench_run.restype = ctypes.c_int64
+    return bench
 
 
 @dataclass

@@ -31,7 +31,7 @@ class QueueBesideList(Elaboratable):
         m.submodules.dut = dut = self.module.Backlog(4, self.depth)
         free(m, dut)
         held = [Signal(4, name=f"held{i}") for i in range(self.depth)]
-        count, kept = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
+        count, remaining = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
         m.d.comb += [
             Assume(~ResetSignal("sync")),
             Assume(~dut.take | dut.valid),
@@ -39,13 +39,13 @@ class QueueBesideList(Elaboratable):
             Assert(dut.level == count),
             Assert(dut.valid == ((count != 0) | dut.push)),
             Assert(~dut.valid | (dut.oldest == Mux(count == 0, dut.entry, held[0]))),
-            kept.eq(count - (dut.take & (count != 0))),
+            remaining.eq(count - (dut.take & (count != 0))),
         ]
         m.d.sync += count.eq(count + dut.push - dut.take)
         for i in range(self.depth):
             after = held[i + 1] if i + 1 < self.depth else held[i]
             m.d.sync += held[i].eq(
-                Mux(kept == i, dut.entry, Mux(dut.take & (count != 0), after, held[i]))
+                Mux(remaining == i, dut.entry, Mux(dut.take & (count != 0), after, held[i]))
             )
         return m
 
@@ -102,10 +102,10 @@ def _assert_grants(m: Module, dut: port.DramPort) -> None:
         Assert(~load.grant | (load.valid & ~fetch.valid)),
         Assert(~store.grant | (store.valid & ~fetch.valid)),
     ]
-    for one, other in ((load, store), (store, load)):
-        passed = Signal()  # `other` has waited ever since `one` was granted
-        m.d.sync += passed.eq(other.valid & ~other.grant & (one.grant | passed))
-        m.d.comb += Assert(~(passed & other.valid & one.grant))
+    for granted, waiting in ((load, store), (store, load)):
+        passed = Signal()  # `waiting` has waited ever since `granted` was
+        m.d.sync += passed.eq(waiting.valid & ~waiting.grant & (granted.grant | passed))
+        m.d.comb += Assert(~(passed & waiting.valid & granted.grant))
 
 
 def _assert_bus(m: Module, dut: port.DramPort) -> None:
@@ -147,13 +147,13 @@ def _assert_bus(m: Module, dut: port.DramPort) -> None:
 @pytest.mark.parametrize("depth", [1, 3])
 def test_a_backlog_keeps_entries_and_their_order(depth: int) -> None:
     verdict = prove(QueueBesideList(backlog, depth), 9)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 @pytest.mark.parametrize("depth", [7, pytest.param(10, marks=pytest.mark.full)])
 def test_the_port_keeps_the_protocol(depth: int) -> None:
     verdict = prove(Watched(port), depth)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 MUTATIONS = {

@@ -21,11 +21,11 @@ WORLDS = [
 ]
 
 
-def assert_as_in_the_contract(made: Trial) -> None:
-    plain, machine = Plain(made), made.meaning()
-    plain.run(made.limit)
+def assert_as_in_the_contract(case: Trial) -> None:
+    plain, machine = Plain(case), case.meaning()
+    plain.run(case.limit)
     items = {u: [i for i in plain.items if i.work.instruction.unit is u] for u in plain.log}
-    got = run_gates(made, {u: [i.issue for i in items[u]] for u in items})
+    got = run_gates(case, {u: [i.issue for i in items[u]] for u in items})
     for unit in (Unit.LD, Unit.ST):
         assert got.start[unit] == [i.start for i in items[unit]], unit.name
         # the unit tells a FILL of one chunk done as it starts; its front notes that a cycle later
@@ -80,12 +80,12 @@ def test_a_chip_beyond_the_bus_is_refused():
 def test_any_memory_gives_the_same_bytes():
     chip = load_chip("nano")
     for seed in range(4):
-        made = trial(chip, rng_of(100 + seed), 40, exact=False, gaps=0.5, refusals=0.1)
-        plain, machine = Plain(made), made.meaning()
-        plain.run(made.limit)
+        case = trial(chip, rng_of(100 + seed), 40, exact=False, gaps=0.5, refusals=0.1)
+        plain, machine = Plain(case), case.meaning()
+        plain.run(case.limit)
         issue = {
             u: [i.issue for i in plain.items if i.work.instruction.unit is u] for u in plain.log
         }
-        got = run_gates(made, issue, stall=1 + seed)
+        got = run_gates(case, issue, stall=1 + seed)
         assert np.array_equal(got.sp, machine.sp)
         assert np.array_equal(got.dram, machine.dram)

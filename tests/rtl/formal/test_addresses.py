@@ -88,7 +88,7 @@ class Runs(Elaboratable):
 @pytest.mark.parametrize("bits", [3, pytest.param(6, marks=pytest.mark.full)])
 def test_runs_lie_where_the_arithmetic_says(bits: int) -> None:
     verdict = prove(Runs(walk, bits), 1, induction=True)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 RUN_MUTATIONS = {
@@ -162,7 +162,7 @@ class Pixels(Elaboratable):
 @pytest.mark.parametrize("tiles", [1, pytest.param(TILES, marks=pytest.mark.full)])
 def test_pixels_lie_where_stepping_leads(tiles: int) -> None:
     verdict = prove(Pixels(pixels), tiles + 1)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 PIXEL_MUTATIONS = {

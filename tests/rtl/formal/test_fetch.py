@@ -94,7 +94,7 @@ class Asked(Elaboratable):
 @pytest.mark.parametrize("cycles", [CYCLES, pytest.param(LONG, marks=pytest.mark.full)])
 def test_the_word_given_is_the_word_asked_for(cycles: int) -> None:
     verdict = prove(Asked(small(fetch)), cycles, flatten=True)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 ARRIVES = "        self._arrive(m, first, count, buffer, tags, present)\n"

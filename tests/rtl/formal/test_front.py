@@ -36,10 +36,10 @@ class Shifting:
 
     def step(self, push: Value, value: Value, pop: Value) -> None:
         """Take the oldest away, put one at the end, each if asked."""
-        kept = [Mux(pop, b, a) for a, b in zip(self.items, [*self.items[1:], 0], strict=True)]
+        shifted = [Mux(pop, b, a) for a, b in zip(self.items, [*self.items[1:], 0], strict=True)]
         place = self.fill - pop
         for i, item in enumerate(self.items):
-            self.m.d.sync += item.eq(Mux(push & (place == i), value, kept[i]))
+            self.m.d.sync += item.eq(Mux(push & (place == i), value, shifted[i]))
         self.m.d.sync += self.fill.eq(place + push)
 
 
@@ -155,13 +155,13 @@ class Word(Elaboratable):
 @pytest.mark.parametrize("cycles", [QUICK, pytest.param(LONG, marks=pytest.mark.full)])
 def test_front_keeps_its_book(cycles: int) -> None:
     verdict = prove(Book(front), cycles, flatten=True)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 @pytest.mark.parametrize("cycles", [QUICK, pytest.param(LONG, marks=pytest.mark.full)])
 def test_words_come_out_as_they_went_in(cycles: int) -> None:
     verdict = prove(Word(front), cycles, flatten=True)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 @pytest.mark.full

@@ -97,7 +97,7 @@ class Word(Elaboratable):
 
 def test_grants_follow_the_priorities() -> None:
     verdict = prove(Grants(scratchpad), LEAST_DEPTH, cells=BANK)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 GRANT_MUTATIONS = {
@@ -123,7 +123,7 @@ def test_a_planted_fault_in_the_arbiter_is_found(name: str) -> None:
 @pytest.mark.full
 def test_a_word_read_is_the_word_written() -> None:
     verdict = prove(Word(scratchpad), 5, cells=BANK)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 @pytest.mark.full

@@ -42,10 +42,10 @@ class Ledger(Elaboratable):
             ]
         over = Signal()  # a program error: then the overflow bit must say so, for good
         for i, before in enumerate(left):
-            given = sum(
+            signalled = sum(
                 Mux(u.signal & (u.signal_semaphore == i), u.signal_tokens, 0) for u in dut.unit
             )
-            after = before + given
+            after = before + signalled
             m.d.sync += book[i].eq(after)
             with m.If(after > CHIP.semaphore_max):
                 m.d.sync += over.eq(1)
@@ -62,7 +62,7 @@ class Ledger(Elaboratable):
 @pytest.mark.parametrize("units", [2, pytest.param(4, marks=pytest.mark.full)])
 def test_semaphores_lose_no_token(units: int) -> None:
     verdict = prove(Ledger(semaphores, units), 1, induction=True)
-    assert verdict.holds, verdict.said
+    assert verdict.holds, verdict.answer
 
 
 MUTATIONS = {

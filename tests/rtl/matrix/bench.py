@@ -165,9 +165,9 @@ def random_case(chip: ChipConfig, seed: int, works: int, refusals: float = 0.2) 
     maker = _Maker(chip, rng)
     instructions = maker.ldw(chip.weight_file_lines)
     while works:
-        made = maker.any()
+        chunk = maker.any()
         try:
-            trial = instructions + made
+            trial = instructions + chunk
             machine = Machine(chip, np.zeros(16, np.uint8))
             work = resolve([Step(i, ins) for i, ins in enumerate(trial)])[-1]
             assert work.op is not None
@@ -195,10 +195,10 @@ class _Maker:
 
     def any(self) -> list[Instruction]:
         kinds = [self.gemm, self.conv, self.dw, self.gemv, self.ldw]
-        made = kinds[self.rng.choice(5, p=[0.25, 0.3, 0.2, 0.15, 0.1])]()
+        chunk = kinds[self.rng.choice(5, p=[0.25, 0.3, 0.2, 0.15, 0.1])]()
         if self.rng.random() < 0.1:
-            made.insert(0, Wait.new(Unit.MX))
-        return made
+            chunk.insert(0, Wait.new(Unit.MX))
+        return chunk
 
     def word(self) -> int:
         return self.n(0, self.chip.scratchpad_words - 1)

@@ -109,9 +109,9 @@ def test_place_and_route_names_the_slowest_path(tmp_path: Path) -> None:
     (part,) = (part for part in parts(NANO) if part.name == "counter")
     target = open_target("ecp5")
     assert through_yosys(part.name, part.rtlil(), target, (), tmp_path, 120.0)
-    found = place_and_route(tmp_path, 300.0)
-    assert found.fmax_hz and 50e6 < found.fmax_hz < 600e6
-    first, last = found.path.split(",")[0].split(" -> ")
+    placed = place_and_route(tmp_path, 300.0)
+    assert placed.fmax_hz and 50e6 < placed.fmax_hz < 600e6
+    first, last = placed.path.split(",")[0].split(" -> ")
     registers = set(re.findall(r"wire .*\\(\S+)$", part.rtlil(), re.M))
     assert {first.split("[")[0], last.split("[")[0]} <= registers
 
@@ -125,16 +125,16 @@ def test_the_limit_ends_a_tool_and_what_it_started(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("module top; endmodule", "does not begin with library"),
         ("library (x) { }", "no library given holds a flip-flop"),
     ],
 )
-def test_a_file_that_is_no_library_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_library_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.lib"
     path.write_text(text)
-    with pytest.raises(RtlError, match=said):
+    with pytest.raises(RtlError, match=message):
         open_target(None, (path,))
 
 

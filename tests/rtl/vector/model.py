@@ -125,22 +125,25 @@ class Model:
         return not any(left)
 
     def _send(self) -> bool:
-        one, (before, _, rounds) = self.chip.vx_pass_cycles, self.passes
-        late = self.t + before * one <= self.reach or self.t + rounds * one <= self.leave
+        pass_cycles, (before, _, rounds) = self.chip.vx_pass_cycles, self.passes
+        late = (
+            self.t + before * pass_cycles <= self.reach
+            or self.t + rounds * pass_cycles <= self.leave
+        )
         if self.t in self.rounds or late:
             return False
-        self.rounds |= {self.t + j * one for j in range(1, before)}
+        self.rounds |= {self.t + j * pass_cycles for j in range(1, before)}
         return True
 
     def _end(self, beat: Beat) -> None:
         self.beats.popleft()
-        one, (before, after, rounds) = self.chip.vx_pass_cycles, self.passes
+        pass_cycles, (before, after, rounds) = self.chip.vx_pass_cycles, self.passes
         if not beat.sent:
             return
-        self.reach, self.leave = self.t + before * one, self.t + rounds * one
+        self.reach, self.leave = self.t + before * pass_cycles, self.t + rounds * pass_cycles
         if beat.completes and after:
-            self.rounds |= {self.t + j * one for j in range(1, before + after + 1)}
-        ready = self.t + self.chip.vx_latency_cycles + (rounds - 1) * one
+            self.rounds |= {self.t + j * pass_cycles for j in range(1, before + after + 1)}
+        ready = self.t + self.chip.vx_latency_cycles + (rounds - 1) * pass_cycles
         if beat.result is not None:
             self.results.append(_Result(ready, levels(beat.result, self.chip), beat.last, True))
             self.unwritten += 1

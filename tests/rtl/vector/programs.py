@@ -132,8 +132,8 @@ class Maker:
     def any(self) -> list[Instruction]:
         """Make an instruction that works, often with the descriptors of the one before."""
         kind = self.rng.choice(3, p=[0.3, 0.6, 0.1])
-        made = self.vrun() if kind == 0 else [self.another()] if kind == 1 else self.ldt()
-        return [Wait.new(Unit.VX), *made] if self.chance(0.1) else made
+        chunk = self.vrun() if kind == 0 else [self.another()] if kind == 1 else self.ldt()
+        return [Wait.new(Unit.VX), *chunk] if self.chance(0.1) else chunk
 
     def vrun(self) -> list[Instruction]:
         """Make a VRUN with new descriptors."""
@@ -219,12 +219,12 @@ def random_case(chip: ChipConfig, seed: int, works: int, refusals: float = 0.15)
             execute(work.op, machine)
     while works:
         kind = maker.kind
-        made = maker.any()
-        op = _tried(instructions + made, machine)
+        chunk = maker.any()
+        op = _tried(instructions + chunk, machine)
         if op is None or not reads_below(op, maker.top):
             maker.kind = kind
             continue
-        instructions, works = instructions + made, works - 1
+        instructions, works = instructions + chunk, works - 1
     n = len(instructions)
     gaps = rng.choice([1, 1, 1, 1, 2, 9], n)
     sent = np.cumsum(gaps) if rng.random() < 0.5 else np.arange(n)
