@@ -93,12 +93,12 @@ def test_every_operation_comes_from_an_instruction() -> None:
     assert {type(w.op) for w in work()} == set(get_args(Operation))
 
 
-@pytest.mark.parametrize("one", work(), ids=lambda w: type(w.instruction).__name__)
-def test_work_has_meaning_effects_and_ideal_cycles(one: Work) -> None:
-    assert one.op is not None
-    assert type(one.op) in ASPECTS
-    assert effects(one.op, CHIP).writes
-    assert ideal_cycles(one.op, CHIP) > 0
+@pytest.mark.parametrize("executed", work(), ids=lambda w: type(w.instruction).__name__)
+def test_work_has_meaning_effects_and_ideal_cycles(executed: Work) -> None:
+    assert executed.op is not None
+    assert type(executed.op) in ASPECTS
+    assert effects(executed.op, CHIP).writes
+    assert ideal_cycles(executed.op, CHIP) > 0
 
 
 def test_a_room_s_table_of_operations_misses_none() -> None:

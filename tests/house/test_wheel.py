@@ -38,13 +38,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_file_of_the_package_is_in_it(wheel: Path) -> None:
     listed = set(zipfile.ZipFile(wheel).namelist())
-    kept = {
+    shipped = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "jiriki").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
-    assert len([name for name in kept if Path(name).suffix not in NOT_SHIPPED]) > 20
-    assert sorted(kept - listed) == []
+    assert len([name for name in shipped if Path(name).suffix not in NOT_SHIPPED]) > 20
+    assert sorted(shipped - listed) == []
 
 
 def test_examples_are_written_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
