@@ -81,8 +81,8 @@ MUTATIONS = (
     ),
     Mutation(
         "semaphores", "tokens given while others are taken are lost",
-        "control.semaphores:Semaphores.elaborate", "now[i] + given - taken",
-        "Mux(taken == 0, now[i] + given, now[i] - taken)",
+        "control.semaphores:Semaphores.elaborate", "now[i] + signalled - taken",
+        "Mux(taken == 0, now[i] + signalled, now[i] - taken)",
     ),
     Mutation(
         "semaphores", "one token is enough for any wait", "control.semaphores:_enough",
@@ -244,7 +244,7 @@ MUTATIONS = (
     ),
     Mutation(
         "VX operands", "a stream to be splat is not", "vector.operands:Operands._values",
-        "Mux(kind.splat, one, own)", "own",
+        "Mux(kind.splat, shared, own)", "own",
     ),
     Mutation(
         "VX operands", "elements outside the window are 0", "vector.operands:Operands._values",
@@ -252,7 +252,7 @@ MUTATIONS = (
     ),
     Mutation(
         "VX alu", "half is rounded up, not to even", "vector.fp:rounded",
-        "half & ((rest != 0) | kept[0])", "half",
+        "half & ((rest != 0) | mantissa[0])", "half",
     ),
     Mutation(
         "VX alu", "a NaN equals itself", "vector.alu:_simple",
