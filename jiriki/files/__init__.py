@@ -9,7 +9,7 @@ from jiriki.files.cache import kept_bytes, locked
 from jiriki.files.errors import FileError
 from jiriki.files.home import can_write, home_folder, kept_path, writable_folder
 from jiriki.files.sources import sources_hash
-from jiriki.files.write import write_bytes, write_text
+from jiriki.files.write import whole_file, write_bytes, write_parts, write_text
 
 __all__ = [
     "FileError",
@@ -19,7 +19,9 @@ __all__ = [
     "kept_path",
     "locked",
     "sources_hash",
+    "whole_file",
     "writable_folder",
     "write_bytes",
+    "write_parts",
     "write_text",
 ]

@@ -5,7 +5,10 @@ was there before is still there.
 """
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from jiriki.files.errors import FileError
 
@@ -16,12 +19,29 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write beside `path`, then move into place. Folders are made. Raises FileError."""
+    """Write bytes; see `write_parts`."""
+    return write_parts(path, (data,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> Path:
+    """Write the parts one after another; see `whole_file`."""
+    with whole_file(path) as file:
+        for part in parts:
+            file.write(part)
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file beside `path` that is moved into its place when all went well.
+
+    Folders are made. Raises FileError when it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -31,7 +51,6 @@ def write_bytes(path: Path, data: bytes) -> Path:
         ) from None
     finally:
         _remove(partial)
-    return path
 
 
 def _remove(partial: Path) -> None:
