@@ -1,9 +1,9 @@
 """Prove that a change of the code changed no program, no cycle and no gate.
 
 In: this working tree and another revision (`--against REV`, default HEAD). Both are recorded with
-the recorder below: of every zoo model on every chip at every effort the hash of the Graph, of the
-Program, and of the timing run (cycles, traffic, counters, every event); of every chip the hash of
-its Verilog. Out: a table of what differs; exit code 1 when anything does.
+the recorder below: of every zoo model on every chip at every effort the hash of the Graph, of
+the Program's text, and of the timing run (cycles, traffic, counters, every event); of every chip
+the hash of its Verilog. Out: a table of what differs; exit code 1 when anything does.
 
     python -m bench.replay                          # working tree against HEAD
     python -m bench.replay --against REV --models digits --chips nano --efforts 1
@@ -156,6 +156,7 @@ def _graph(model: str) -> Any:  # noqa: ANN401
 
 def _record_program(graph: Any, chip: Any, effort: int) -> Iterator[tuple[str, str]]:  # noqa: ANN401
     from jiriki.compiler import compile_graph
+    from jiriki.program.text import format_program  # the file form has had two versions
     from jiriki.sim.timing import TimingEngine
 
     try:
@@ -164,7 +165,7 @@ def _record_program(graph: Any, chip: Any, effort: int) -> Iterator[tuple[str, s
         yield "program", f"refused: {type(error).__name__}"
         return
     run = TimingEngine(chip).run(program, events=True)
-    yield "program", program.content_hash()[:16]
+    yield "program", _digest(format_program(program))
     counts = (run.cycles, run.dram_read_bytes, run.dram_write_bytes)
     yield "cycles", f"{run.cycles}"
     yield "counts", _digest(repr((counts, run.units, dict(run.layer_cycles))))
