@@ -33,7 +33,8 @@ def demo(chip: str | None, index: int, out: Path, as_json: bool) -> None:
     built = build(model, chip, 2, screen)
     engine = load_engine("functional", built.chip)
     feed = model.zoo.prepare(photo.data)
-    (photo_answer,) = answer(model, built, engine, [(photo.name, feed)], screen)
+    with engine.load(built.program) as session:
+        (photo_answer,) = answer(model, session, [(photo.name, feed)], screen)
     assert photo_answer.chip is not None, "the functional engine gives outputs"
     profile, _ = count_cycles(model, built, screen)
     files = write_pages([(profile, built)], out, screen)

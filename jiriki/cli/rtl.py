@@ -52,7 +52,7 @@ def rtl(chip_name: str | None, output: Path, lint: bool, as_json: bool) -> None:
 
 def matmul(chip: ChipConfig):  # noqa: ANN201 (a type of an optional room)
     """Return the bench's stimulus: a matmul of random int8 matrices, requantised to int8."""
-    from jiriki.rtl.engine import GatesEngine
+    from jiriki.rtl.engine import memory_with_words
     from jiriki.rtl.export import Stimulus
 
     m, k, n = MATMUL
@@ -62,7 +62,8 @@ def matmul(chip: ChipConfig):  # noqa: ANN201 (a type of an optional room)
     cycles = TimingEngine(chip).run(program).cycles
     assert values and cycles, "one simulator gives values, the other cycles"
     image, _ = host_image(program, chip, {"x": x})
-    memory, address = GatesEngine(chip).memory(program, image)
+    memory, addresses = memory_with_words(program, chip, image)
+    (address,) = addresses.values()
     binding = program.outputs[0]
     return Stimulus(
         f"an int8 matmul, {m} x {k} times {k} x {n}", memory, address, len(program.instructions),

@@ -62,11 +62,14 @@ class ProgramActivity:
 
 
 def activity(
-    program: Program, chip: ChipConfig, parameters: Mapping[str, int] | None = None
+    program: Program,
+    chip: ChipConfig,
+    parameters: Mapping[str, int] | None = None,
+    entry: str | None = None,
 ) -> ProgramActivity:
-    """Count what `program` does on `chip` with the host's parameters, by name as in a Run."""
+    """Count what an entry does on `chip` with the host's parameters, by name as in a Run."""
     counted: Counter[tuple[str | None, Operation | None]] = Counter()
-    for work in work_of(program, chip, parameters):
+    for work in work_of(program, chip, parameters, entry=entry):
         note = work.instruction.note
         layer = program.notes[note].layer if note < len(program.notes) else None
         counted[layer, work.op] += 1

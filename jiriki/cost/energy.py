@@ -93,7 +93,7 @@ def run_energy(
             "take the Run of an engine that counts them, such as timing"
         )
     factors = factors or load_calibration()
-    counts = counts or activity(program, chip, run.parameters)
+    counts = counts or activity(program, chip, run.parameters, run.entry)
     costs = event_energies(chip, process, factors)
     bit = Range.of(load_memory(dram_kind).energy)
     port_bytes = run.dram_read_bytes + run.dram_write_bytes

@@ -12,7 +12,7 @@ from jiriki.graph.graph import Graph, Port
 from jiriki.isa.control import Fence, Halt, Sig, Wait
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction, Sync, Unit
-from jiriki.program import Binding, Note, Program, ProgramError, Segment
+from jiriki.program import Binding, Entry, Note, Program, ProgramError, Segment
 from jiriki.tiling.layout import channel_axis
 from jiriki.tiling.tile_program import Buffer, Space, TensorPlace, TileOp, TileProgram
 
@@ -45,8 +45,12 @@ def emit(tiles: TileProgram, graph: Graph, chip: ChipConfig, lookahead: int = 40
         instructions=tuple(selector.out),
         segments=_segments(plan),
         dram_bytes=dram_bytes,
-        inputs=tuple(_binding(p, graph.inputs, graph, plan) for p in tiles.inputs),
-        outputs=tuple(_binding(p, graph.outputs, graph, plan) for p in tiles.outputs),
+        entries=(
+            Entry(
+                tuple(_binding(p, graph.inputs, graph, plan) for p in tiles.inputs),
+                tuple(_binding(p, graph.outputs, graph, plan) for p in tiles.outputs),
+            ),
+        ),
         notes=tuple(Note(layer.name, layer.op, layer.macs) for layer in tiles.layers),
         meta={**tiles.meta, "lookahead": str(lookahead)},
     )

@@ -37,10 +37,11 @@ def unroll_instructions(
     instructions: Sequence[Instruction],
     parameters: Sequence[int] = (),
     *,
+    code: range | None = None,
     loop_depth: int = 4,
     limit: int = STEP_LIMIT,
 ) -> list[Step]:
-    """Return the dynamic stream, up to and including HALT.
+    """Return the dynamic stream of `code`, the places of the instructions, up to its HALT.
 
     Relocated copies have areg None and the sum, modulo 2**bits of the field, in their values.
     Raises IsaError for a runaway loop (more than `limit` steps), a loop that leaves its body or
@@ -49,7 +50,8 @@ def unroll_instructions(
     registers = [0] * ADDRESS_REGISTERS
     steps: list[Step] = []
     frames: list[_Frame] = []
-    at = 0
+    code = range(len(instructions)) if code is None else code
+    at = code.start
     while True:
         while frames and at == frames[-1].end:
             frames[-1].left -= 1
@@ -57,9 +59,9 @@ def unroll_instructions(
                 at = frames[-1].start
                 break
             frames.pop()
-        if at >= len(instructions):
+        if at >= code.stop:
             raise IsaError(
-                f"program of {len(instructions)} instructions runs past its end; end it with HALT"
+                f"program of {len(code)} instructions runs past its end; end it with HALT"
             )
         if len(steps) >= limit:
             raise IsaError(
@@ -75,7 +77,7 @@ def unroll_instructions(
             if isinstance(instruction, Halt):
                 return steps
             if isinstance(instruction, Loop):
-                at = _enter(frames, instruction, at, registers, len(instructions), loop_depth)
+                at = _enter(frames, instruction, at, registers, code.stop, loop_depth)
             else:
                 _update(registers, instruction, parameters, at - 1)
 

@@ -1,10 +1,11 @@
-"""Program, Run and the Engine protocol: the documents between the compiler and the engines."""
+"""Program, Run, Session and Engine: the documents between the compiler and the engines."""
 
 from jiriki.program.errors import ProgramError
-from jiriki.program.program import Binding, Note, Program, Segment
-from jiriki.program.run import Engine, Event, Run, UnitCounters
+from jiriki.program.program import Binding, Entry, Note, Parameter, Program, Segment, State
+from jiriki.program.run import Event, Run, UnitCounters
+from jiriki.program.session import Engine, Placement, Session
 
 __all__ = [
-    "Binding", "Engine", "Event", "Note", "Program", "ProgramError", "Run", "Segment",
-    "UnitCounters",
+    "Binding", "Engine", "Entry", "Event", "Note", "Parameter", "Placement", "Program",
+    "ProgramError", "Run", "Segment", "Session", "State", "UnitCounters",
 ]  # fmt: skip

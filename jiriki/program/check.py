@@ -1,10 +1,11 @@
 """The static checker: refuses a bad Program before it runs.
 
-In: a Program, the chip, the host's parameters by name. Out: nothing but a summary, or CheckError
-for the first rule broken: the right chip; fields inside their bits; addresses inside the memories;
-semaphores, registers, loops and slots that exist; one owner on each side of a semaphore, tokens
-that balance and never pass the maximum; no deadlock; no race. A program that passes gives the same
-result in every timing, which is why the functional simulator may run it in any one order.
+In: a Program, the chip, an entry, the host's parameters by name. Out: nothing but a summary, or
+CheckError for the first rule broken: the right chip; fields inside their bits; addresses inside the
+memories; semaphores, registers, loops and slots that exist; one owner on each side of a semaphore,
+tokens that balance and never pass the maximum; no deadlock; no race. A
+program that passes gives the same result in every timing, which is why the functional simulator may
+run it in any one order.
 """
 
 from dataclasses import dataclass
@@ -41,16 +42,23 @@ class CheckSummary:
     accesses: int  # regions read or written
 
 
-def check(program: Program, chip: ChipConfig, parameters: Parameters | None = None) -> CheckSummary:
-    """Check the whole program. Raises CheckError in one line for the first rule broken."""
+def check(
+    program: Program,
+    chip: ChipConfig,
+    parameters: Parameters | None = None,
+    *,
+    entry: str | None = None,
+) -> CheckSummary:
+    """Check a run of an entry. Raises CheckError in one line for the first rule broken."""
     try:
         check_placement(program, chip)
+        program.entry(entry)
     except ProgramError as error:
         raise CheckError(str(error)) from None
     for index, instruction in enumerate(program.instructions):
         _check_fields(index, instruction, chip)
     try:
-        stream = work_of(program, chip, parameters)
+        stream = work_of(program, chip, parameters, entry=entry)
     except (IsaError, ProgramError) as error:
         raise CheckError(str(error)) from None
     accesses = _check_stream(stream, program, chip)

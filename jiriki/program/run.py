@@ -1,17 +1,16 @@
-"""Run: what an engine returns, and the protocol every engine keeps.
+"""Run: what an engine returns.
 
 A Run prints as one line and shows as a small table in a notebook.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from jiriki.numerics.accuracy import Accuracy
 from jiriki.program.notebook import html_table
-from jiriki.program.program import Program
+from jiriki.program.program import MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,7 @@ class Run:
 
     engine: str  # name of the engine
     program_hash: str  # Program.content_hash()
+    entry: str = MAIN  # of the program, that was started
     parameters: Mapping[str, int] = field(default_factory=dict)  # the host's, by name
     outputs: Mapping[str, np.ndarray] | None = None  # by name, in the host's shapes and types
     cycles: int | None = None  # from the start to HALT
@@ -103,13 +103,3 @@ def _units_html(run: Run) -> str:
         for name, unit in run.units.items()
     ]
     return html_table("cycles of the units", ("unit", ">busy", ">starved", ">blocked"), rows)
-
-
-class Engine(Protocol):
-    """Anything that runs a Program: a simulator, gates, a board, a remote chip."""
-
-    name: str
-
-    def run(self, program: Program, inputs: Mapping[str, np.ndarray] | None = None) -> Run:
-        """Run `program`; without inputs an engine that needs no values still gives cycles."""
-        ...

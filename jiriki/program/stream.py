@@ -1,8 +1,8 @@
 """The dynamic stream of a Program, resolved: what every engine and the checker execute.
 
-In: a Program, its chip (how deep loops may nest) and the host's parameters by name. Out: `unroll`
-gives the steps (loops expanded, address registers added, control instructions kept because each
-costs a cycle); `work_of` joins them with their descriptors (`jiriki.isa.resolve`).
+In: a Program, its chip (how deep loops may nest), an entry and the host's parameters by name. Out:
+`unroll` gives the steps (loops expanded, address registers added, control instructions kept because
+each costs a cycle); `work_of` joins them with their descriptors (`jiriki.isa.resolve`).
 """
 
 from collections.abc import Mapping
@@ -21,25 +21,32 @@ def unroll(
     chip: ChipConfig,
     parameters: Mapping[str, int] | None = None,
     limit: int = STEP_LIMIT,
+    *,
+    entry: str | None = None,
 ) -> list[Step]:
-    """Return the steps up to HALT.
+    """Return the steps of an entry up to HALT, each with its place in `program.instructions`.
 
-    Raises ProgramError for a parameter that is missing, IsaError for a loop that runs away or
-    nests deeper than the chip's `loop_depth`.
+    Raises ProgramError for an entry that is none or a parameter that is missing, IsaError for a
+    loop that runs away or nests deeper than the chip's `loop_depth`.
     """
-    values = parameters or {}
-    if missing := [name for name in program.parameters if name not in values]:
+    begun, values = program.entry(entry), parameters or {}
+    names = [parameter.name for parameter in begun.parameters]
+    if missing := [name for name in names if name not in values]:
         raise ProgramError(
             f"program {program.name}: host parameter {missing[0]} is missing; pass an integer"
         )
-    ordered = [values[name] for name in program.parameters]
     return unroll_instructions(
-        program.instructions, ordered, loop_depth=chip.loop_depth, limit=limit
-    )
+        program.instructions, [values[name] for name in names], code=program.code(begun),
+        loop_depth=chip.loop_depth, limit=limit,
+    )  # fmt: skip
 
 
 def work_of(
-    program: Program, chip: ChipConfig, parameters: Mapping[str, int] | None = None
+    program: Program,
+    chip: ChipConfig,
+    parameters: Mapping[str, int] | None = None,
+    *,
+    entry: str | None = None,
 ) -> list[Work]:
     """Return every step with the operation it asks for. Raises as `unroll` and `resolve` do."""
-    return resolve(unroll(program, chip, parameters))
+    return resolve(unroll(program, chip, parameters, entry=entry))

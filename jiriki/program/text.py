@@ -1,9 +1,11 @@
 """The text form of a Program: everything in it, to read and to write by hand.
 
 Directives come first, one a line, their values in JSON; then `.code` and one instruction a line as
-`jiriki.isa.assembly` writes them. `;` starts a comment in code. Data of a segment follows its
-directive in indented base64 lines. By hand `.chip` may give a name of the catalogue alone, and an
-input or output leave out what has a default.
+`jiriki.isa.assembly` writes them. `;` starts a comment in code. Data of a segment, and the first
+contents of a state, follow their directive in indented base64 lines. A further entry begins with
+`.entry` and its name, behind the code of the one before; its parameters, inputs, outputs and code
+follow. By hand `.chip` may give a name of the catalogue alone, a binding leave out what has a
+default, and `.parameter` give a name alone or an object with `name`, `low`, `high`, `step`.
 In: a Program or text. Out: the other; printing and parsing gives the same Program back.
 """
 
@@ -20,8 +22,18 @@ from jiriki.isa.assembly import format_instruction, parse_program
 from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction
 from jiriki.program.errors import ProgramError
-from jiriki.program.file import binding_from
-from jiriki.program.program import Binding, Note, Program, Segment
+from jiriki.program.file import binding_from, parameter_from
+from jiriki.program.program import (
+    MAIN,
+    Binding,
+    Data,
+    Entry,
+    Note,
+    Parameter,
+    Program,
+    Segment,
+    State,
+)
 
 START = ".program "  # how a file of the text form begins
 _CHUNK = 57  # bytes a base64 line holds
@@ -33,32 +45,73 @@ def format_program(program: Program, *, data: bool = True, notes: bool = True) -
 
 
 def _lines(program: Program, data: bool, notes: bool) -> Iterator[str]:
+    first, *others = program.entries
     yield f".program {_json(program.name)}"
     yield f".chip {_json([program.chip, program.chip_hash])}"
     yield f".dram {program.dram_bytes}"
-    for name in program.parameters:
-        yield f".parameter {_json(name)}"
+    if first.name != MAIN:
+        yield f".entry {_json(first.name)}"
+    yield from _parameter_lines(first)
     for key, value in program.meta.items():
         yield f".meta {_json([key, value])}"
-    for directive, bindings in ((".input", program.inputs), (".output", program.outputs)):
-        for binding in bindings:
-            yield f"{directive} {_json(asdict(binding))}"
+    yield from _binding_lines(first)
+    for state in program.states:
+        yield f".state {_json(asdict(state.binding))}"
+        yield from _data_lines(state.initial, f"first contents of state {state.name}", data)
     for note in program.notes:
         yield f".note {_json([note.layer, note.op, note.macs])}"
     for segment in program.segments:
         if data:
             yield f".segment {segment.address}"
-            for at in range(0, len(segment.data), _CHUNK):
-                yield "    " + base64.b64encode(segment.data[at : at + _CHUNK]).decode()
-        else:
-            yield f"; segment of {len(segment.data)} bytes at {segment.address}"
+        yield from _data_lines(segment.data, f"segment at {segment.address}", data)
+    yield from _code_lines(program, first, notes)
+    for entry in others:
+        yield f".entry {_json(entry.name)}"
+        yield from _parameter_lines(entry)
+        yield from _binding_lines(entry)
+        yield from _code_lines(program, entry, notes)
+
+
+def _parameter_lines(entry: Entry) -> Iterator[str]:
+    for parameter in entry.parameters:
+        free = parameter == Parameter(parameter.name)
+        yield f".parameter {_json(parameter.name if free else asdict(parameter))}"
+
+
+def _binding_lines(entry: Entry) -> Iterator[str]:
+    for directive, bindings in ((".input", entry.inputs), (".output", entry.outputs)):
+        for binding in bindings:
+            yield f"{directive} {_json(asdict(binding))}"
+
+
+def _data_lines(data: Data, what: str, shown: bool) -> Iterator[str]:
+    if not shown:
+        yield f"; {what}, {len(data)} bytes"
+        return
+    for at in range(0, len(data), _CHUNK):
+        yield "    " + base64.b64encode(data[at : at + _CHUNK]).decode()
+
+
+def _code_lines(program: Program, entry: Entry, notes: bool) -> Iterator[str]:
     yield ".code"
     last = None
-    for instruction in program.instructions:
+    for place in program.code(entry):
+        instruction = program.instructions[place]
         if notes and program.notes and instruction.note != last:
             last = instruction.note
             yield f"; {program.notes[last].layer} ({program.notes[last].op})"
         yield format_instruction(instruction)
+
+
+@dataclass(slots=True)
+class _EntryDraft:
+    """What has been read of an entry."""
+
+    name: str = MAIN
+    parameters: list[Parameter] = field(default_factory=list)
+    inputs: list[Binding] = field(default_factory=list)
+    outputs: list[Binding] = field(default_factory=list)
+    code: list[Instruction] | None = None
 
 
 @dataclass(slots=True)
@@ -68,12 +121,17 @@ class _Draft:
     name: str = ""
     chip: tuple[str, str] = ("", "")
     dram_bytes: int = 0
-    parameters: list[str] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
-    inputs: list[Binding] = field(default_factory=list)
-    outputs: list[Binding] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     segments: list[tuple[int, list[bytes]]] = field(default_factory=list)
+    states: list[tuple[Binding, list[bytes]]] = field(default_factory=list)
+    data: list[bytes] | None = None  # of the directive read last, where it has some
+    entries: list[_EntryDraft] = field(default_factory=lambda: [_EntryDraft()])
+
+    @property
+    def entry(self) -> _EntryDraft:
+        """The one being read."""
+        return self.entries[-1]
 
 
 def load_text(path: Path) -> Program:
@@ -89,23 +147,28 @@ def load_text(path: Path) -> Program:
 def parse_text(text: str) -> Program:
     """Read the text form back. Raises ProgramError that names the line (and column in code)."""
     draft, lines = _Draft(), text.splitlines()
-    for number, line in enumerate(lines, 1):
+    at = 0
+    while at < len(lines):
+        line, at = lines[at], at + 1
         if line.strip() == ".code":
+            end = next((n for n in range(at, len(lines)) if lines[n].startswith(".entry ")), None)
             try:
-                code = parse_program("\n".join(lines[number:]), number + 1)
+                draft.entry.code = parse_program("\n".join(lines[at:end]), at + 1)
             except IsaError as error:
                 raise ProgramError(str(error)) from None
-            return _finish(draft, code)
-        if line.strip() and not line.lstrip().startswith(";"):
-            _read(draft, line, number)
-    raise ProgramError(f"line {len(lines) + 1}: no .code; add it before the instructions")
+            at = len(lines) if end is None else end
+        elif line.strip() and not line.lstrip().startswith(";"):
+            _read(draft, line, at)
+    return _finish(draft, len(lines) + 1)
 
 
 def _read(draft: _Draft, line: str, number: int) -> None:
-    """Take one line above `.code`."""
+    """Take one line outside of code."""
     try:
         if line[0].isspace():
-            draft.segments[-1][1].append(base64.b64decode(line.strip(), validate=True))
+            if draft.data is None:
+                raise ProgramError(f"line {number}: data without .segment or .state above")
+            draft.data.append(base64.b64decode(line.strip(), validate=True))
             return
         name, _, value = line.partition(" ")
         handler = _DIRECTIVES.get(name)
@@ -113,17 +176,31 @@ def _read(draft: _Draft, line: str, number: int) -> None:
             raise ProgramError(
                 f"line {number}: {name!r} is no directive; known are {', '.join(_DIRECTIVES)}"
             )
-        handler(draft, json.loads(value))
+        draft.data = handler(draft, json.loads(value))
     except (ValueError, TypeError, KeyError, IndexError, binascii.Error) as error:
         what = str(error).replace("\n", " ")
         raise ProgramError(f"line {number}: cannot read {line.strip()[:40]!r} ({what})") from None
 
 
-def _finish(draft: _Draft, code: list[Instruction]) -> Program:
-    segments = tuple(Segment(address, b"".join(parts)) for address, parts in draft.segments)
+def _finish(draft: _Draft, number: int) -> Program:
+    entries: list[Entry] = []
+    code: list[Instruction] = []
+    for entry in draft.entries:
+        if entry.code is None:
+            raise ProgramError(f"line {number}: no .code; add it before the instructions")
+        entries.append(
+            Entry(
+                tuple(entry.inputs), tuple(entry.outputs), tuple(entry.parameters), entry.name,
+                len(code),
+            )
+        )  # fmt: skip
+        code += entry.code
     return Program(
-        draft.name, *draft.chip, tuple(code), segments, draft.dram_bytes, tuple(draft.inputs),
-        tuple(draft.outputs), tuple(draft.notes), tuple(draft.parameters), draft.meta,
+        draft.name, *draft.chip, tuple(code),
+        tuple(Segment(address, b"".join(parts)) for address, parts in draft.segments),
+        draft.dram_bytes, tuple(entries),
+        tuple(State(binding, b"".join(parts)) for binding, parts in draft.states),
+        tuple(draft.notes), draft.meta,
     )  # fmt: skip
 
 
@@ -160,14 +237,39 @@ def _add_note(draft: _Draft, value: tuple[object, object, int]) -> None:
     draft.notes.append(Note(str(layer), str(op), int(macs)))
 
 
-_DIRECTIVES: dict[str, Callable[[_Draft, Any], None]] = {
+def _add_segment(draft: _Draft, value: str) -> list[bytes]:
+    draft.segments.append((int(value), []))
+    return draft.segments[-1][1]
+
+
+def _add_state(draft: _Draft, value: dict[str, Any]) -> list[bytes]:
+    draft.states.append((_binding(value), []))
+    return draft.states[-1][1]
+
+
+def _begin_entry(draft: _Draft, value: object) -> None:
+    if draft.entry == _EntryDraft():  # the first one is named
+        draft.entry.name = str(value)
+    else:
+        draft.entries.append(_EntryDraft(str(value)))
+
+
+def _add_parameter(draft: _Draft, value: str | dict[str, Any]) -> None:
+    raw = {"name": value} if isinstance(value, str) else value
+    draft.entry.parameters.append(parameter_from(raw))
+
+
+# Each takes its value and returns where the data lines below it go, if it has some.
+_DIRECTIVES: dict[str, Callable[[_Draft, Any], list[bytes] | None]] = {
     ".program": _set_name,
     ".chip": _set_chip,
     ".dram": _set_dram,
-    ".parameter": lambda draft, value: draft.parameters.append(str(value)),
+    ".entry": _begin_entry,
+    ".parameter": _add_parameter,
     ".meta": _add_meta,
-    ".input": lambda draft, value: draft.inputs.append(_binding(value)),
-    ".output": lambda draft, value: draft.outputs.append(_binding(value)),
+    ".input": lambda draft, value: draft.entry.inputs.append(_binding(value)),
+    ".output": lambda draft, value: draft.entry.outputs.append(_binding(value)),
+    ".state": _add_state,
     ".note": _add_note,
-    ".segment": lambda draft, value: draft.segments.append((int(value), [])),
+    ".segment": _add_segment,
 }

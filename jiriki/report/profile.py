@@ -122,12 +122,12 @@ def make_profile(
     suppliers = tuple(signallers(program, run.events))
     use = None
     if run.events:
-        use = scratchpad_use(program, run.events, run.cycles, chip, run.parameters)
+        use = scratchpad_use(program, run.events, run.cycles, chip, run.parameters, run.entry)
     return Profile(
         model=model,
         chip=chip,
         program_hash=run.program_hash,
-        macs=program.macs,
+        macs=program.macs_of(run.entry),
         cycles=run.cycles,
         dram_read_bytes=run.dram_read_bytes or 0,
         dram_write_bytes=run.dram_write_bytes or 0,
@@ -170,7 +170,7 @@ def _layers(
 def _dram_bytes(program: Program, run: Run, chip: ChipConfig) -> dict[str, int]:
     """Return, a layer, the bytes that its loads and stores carry over the DRAM port."""
     moved: dict[str, int] = {}
-    for work in work_of(program, chip, run.parameters):
+    for work in work_of(program, chip, run.parameters, entry=run.entry):
         if _uses_dram(work.op) and work.instruction.note < len(program.notes):
             layer = program.notes[work.instruction.note].layer
             moved[layer] = moved.get(layer, 0) + work.op.bytes  # type: ignore[union-attr]

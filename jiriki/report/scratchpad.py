@@ -58,14 +58,15 @@ def scratchpad_use(
     cycles: int,
     chip: ChipConfig,
     parameters: Mapping[str, int] | None = None,
+    entry: str | None = None,
 ) -> ScratchpadUse:
     """Follow every block through a run whose events are in the order of the sequencer.
 
-    `parameters` are the host's values with which the run was made.
+    `parameters` are the host's values with which the run of `entry` was made.
     """
     block = max(chip.ku, chip.scratchpad_bytes // BLOCKS)
     follow = _Follower(program, chip, block)
-    works = work_of(program, chip, parameters)
+    works = work_of(program, chip, parameters, entry=entry)
     for place in sorted(range(len(events)), key=lambda i: events[i].start):
         work = works[place]
         if work.op is not None:

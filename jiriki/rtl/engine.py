@@ -1,22 +1,23 @@
 """GatesEngine: a Program on the simulated gates; values and cycles, the third engine.
 
-In: a Program for the engine's chip and its inputs. Out: a `Run` with outputs, cycles, counters and
-events. The program's words are placed behind its image, at a multiple of a burst.
+In: a program for the engine's chip and its inputs. Out: Runs with outputs, cycles, counters and
+events. The words of each entry are placed behind the program's image, at a multiple of a burst; the
+simulation lives as long as a session of the program.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jiriki.chip import ChipConfig
-from jiriki.isa.encoding import encode_program
+from jiriki.isa.encoding import WORD_BYTES, encode_program
 from jiriki.isa.fields import Unit
-from jiriki.program import Event, Program, Run
-from jiriki.program.host import Inputs, Parameters, host_image, read_outputs
+from jiriki.program import Engine, Entry, Event, Placement, Program, Run
+from jiriki.program.host import Parameters
 from jiriki.program.stream import work_of
 from jiriki.rtl.control import mailbox
 from jiriki.rtl.control.mailbox import Count, port_beats, unit_counters
@@ -28,82 +29,36 @@ STEP_CYCLES = 50_000  # between two reports of progress
 MAX_CYCLES = 4_000_000_000
 
 
-class GatesEngine:
-    """Runs programs on the gates of one chip, compiled once (the first use takes a while)."""
+class GatesEngine(Engine):
+    """Runs programs on the gates of one chip, compiled once (the first use takes a while).
+
+    A run takes `events=True` (every instruction's life), `waveform` (VCD file, first cycle, end),
+    `max_cycles` and `progress`. It raises ProgramError for what `program/host.py` refuses, RtlError
+    for a program that hangs (with the state of its queues) or passes max_cycles.
+    """
 
     name = "rtl"
 
-    def __init__(self, chip: ChipConfig) -> None:
-        self.chip = chip
+    def place(self, program: Program) -> Placement:
+        """Lay image and words into the memory of a new simulation."""
+        return _Simulation(program, self.chip)
 
-    def run(
-        self,
-        program: Program,
-        inputs: Inputs | None = None,
-        events: bool = False,
-        waveform: tuple[Path, int, int] | None = None,
-        max_cycles: int = MAX_CYCLES,
-        progress: Callable[[int], None] = lambda cycles: None,
-    ) -> Run:
-        """Return outputs, cycles and counters; with `events` every instruction's life.
 
-        waveform: VCD file, first cycle, end. Raises ProgramError for what `program/host.py`
-        refuses, RtlError for a program that hangs (with the state of its queues) or passes
-        max_cycles.
-        """
-        began = time.perf_counter()
-        image, parameters = host_image(program, self.chip, inputs)
-        memory, address = self.memory(program, image)
-        with TileSimulation(self.chip) as tile:
-            tile.memory(memory)
-            if waveform is not None:
-                tile.dump(*waveform)
-            tile.start(address, len(program.instructions), list(parameters.values()))
-            self._finish(tile, max_cycles, progress)
-            log = tile.log() if events else None
-            done = self._run(program, memory, tile.register)
-        return replace(
-            done,
-            parameters=parameters,
-            events=events_of(program, self.chip, log, parameters) if log else (),
-            wall_s=time.perf_counter() - began,
-        )
+class GatesPlacement(Placement):
+    """What all gates share: the image with the words behind it, and counts that make a Run."""
 
-    def memory(self, program: Program, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-        """Return the memory with the host's image and the program's words, and their address."""
-        burst = self.chip.dram_burst_bytes
-        address = -(-program.dram_bytes // burst) * burst
-        words = encode_program(program.instructions).view(np.uint8).reshape(-1)
-        size = -(-(address + words.size) // burst) * burst
-        if size > self.chip.dram_bytes:
-            raise RtlError(
-                f"program {program.name} needs {size} bytes of memory, the chip has "
-                f"{self.chip.dram_bytes}; choose a smaller batch or a chip with more"
-            )
-        memory = np.zeros(size, np.uint8)
-        memory[: program.dram_bytes] = image
-        memory[address : address + words.size] = words
-        return memory, address
+    engine: ClassVar[str]
 
-    def _finish(
-        self, tile: TileSimulation, max_cycles: int, progress: Callable[[int], None]
-    ) -> None:
-        done = 0
-        while not tile.advance(min(max_cycles - done, STEP_CYCLES)):
-            done += STEP_CYCLES
-            progress(done)
-            if done >= max_cycles:
-                raise RtlError(
-                    f"the program has not reached HALT after {max_cycles} cycles. {tile.state()}"
-                )
+    def __init__(self, program: Program, chip: ChipConfig) -> None:
+        super().__init__(program, chip)
+        self.memory, self.addresses = memory_with_words(program, chip, program.image())
 
-    def _run(self, program: Program, memory: np.ndarray, count: Count) -> Run:
-        """Return what memory and the mailbox's counts say after a run."""
+    def counted(self, count: Count) -> Run:
+        """Return what the mailbox's counts say after a run."""
         beat, beats = self.chip.dram_bytes_per_cycle, port_beats(count)
         return Run(
-            engine=self.name,
-            program_hash=program.content_hash(),
-            outputs=read_outputs(program, self.chip, memory),
+            engine=self.engine,
+            program_hash=self.program.content_hash(),
             cycles=count(mailbox.CYCLES),
             dram_read_bytes=beat * (beats["ld"] + beats["fetch"]),
             dram_write_bytes=beat * beats["st"],
@@ -111,11 +66,104 @@ class GatesEngine:
         )
 
 
+class _Simulation(GatesPlacement):
+    """A simulated tile with the program in its memory."""
+
+    engine = GatesEngine.name
+    options = ("events", "waveform", "max_cycles", "progress")
+
+    def __init__(self, program: Program, chip: ChipConfig) -> None:
+        super().__init__(program, chip)
+        self.tile = TileSimulation(chip)
+        self.tile.memory(self.memory)
+
+    def write(self, address: int, data: NDArray[np.uint8]) -> None:
+        """Write bytes of DRAM."""
+        self.memory[address : address + data.size] = data
+
+    def read(self, address: int, size: int) -> NDArray[np.uint8]:
+        """Return a copy of bytes of DRAM."""
+        return self.memory[address : address + size].copy()
+
+    def start(
+        self,
+        entry: Entry,
+        parameters: Parameters,
+        *,
+        events: bool = False,
+        waveform: tuple[Path, int, int] | None = None,
+        max_cycles: int = MAX_CYCLES,
+        progress: Callable[[int], None] = lambda cycles: None,
+    ) -> Run:
+        """Run the gates to HALT; from a reset, so that a run's time is the same each time."""
+        tile, program = self.tile, self.program
+        tile.reset()
+        if waveform is not None:
+            tile.dump(*waveform)
+        words = len(program.code(entry))
+        tile.start(self.addresses[entry.name], words, list(parameters.values()))
+        try:
+            _finish(tile, max_cycles, progress)
+        finally:
+            tile.end_dump()
+        run = self.counted(tile.register)
+        if not events:
+            return run
+        return replace(run, events=events_of(program, self.chip, tile.log(), entry, parameters))
+
+    def close(self) -> None:
+        """Free the simulation."""
+        self.tile.close()
+
+
+def memory_with_words(
+    program: Program, chip: ChipConfig, image: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], dict[str, int]]:
+    """Return memory with the image and the words of all entries, and each entry's address.
+
+    Raises RtlError when the chip has less.
+    """
+    burst = chip.dram_burst_bytes
+    addresses, end = {}, program.dram_bytes
+    for entry in program.entries:
+        addresses[entry.name] = _up(end, burst)
+        end = addresses[entry.name] + WORD_BYTES * len(program.code(entry))
+    size = _up(end, burst)
+    if size > chip.dram_bytes:
+        raise RtlError(
+            f"program {program.name} needs {size} bytes of memory, the chip has "
+            f"{chip.dram_bytes}; choose a smaller batch or a chip with more"
+        )
+    memory = np.zeros(size, np.uint8)
+    memory[: program.dram_bytes] = image
+    words = encode_program(program.instructions).view(np.uint8).reshape(-1, WORD_BYTES)
+    for entry in program.entries:
+        place = program.code(entry)
+        code = words[place.start : place.stop].reshape(-1)
+        memory[addresses[entry.name] : addresses[entry.name] + code.size] = code
+    return memory, addresses
+
+
+def _up(size: int, burst: int) -> int:
+    return -(-size // burst) * burst
+
+
+def _finish(tile: TileSimulation, max_cycles: int, progress: Callable[[int], None]) -> None:
+    done = 0
+    while not tile.advance(min(max_cycles - done, STEP_CYCLES)):
+        done += STEP_CYCLES
+        progress(done)
+        if done >= max_cycles:
+            raise RtlError(
+                f"the program has not reached HALT after {max_cycles} cycles. {tile.state()}"
+            )
+
+
 def events_of(
-    program: Program, chip: ChipConfig, log: Log, parameters: Parameters
+    program: Program, chip: ChipConfig, log: Log, entry: Entry, parameters: Parameters
 ) -> tuple[Event, ...]:
     """Join the log with the dynamic stream: each unit's events come in the stream's order."""
-    works = work_of(program, chip, parameters)
+    works = work_of(program, chip, parameters, entry=entry.name)
     nth, done = dict.fromkeys((Unit.CTL, *UNITS), 0), dict.fromkeys(UNITS, 0)
     out = []
     for work in works:

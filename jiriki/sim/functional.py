@@ -1,15 +1,16 @@
 """The functional simulator: the exact values a Program computes, without time.
 
-In: a Program and its inputs. Out: a Run with outputs and DRAM traffic. Instructions are executed
+In: a Program and its inputs. Out: Runs with outputs and DRAM traffic. Instructions are executed
 one after another, each queue in its order, when their semaphores allow (`program/order.py`). That
 is the meaning of the program on real queues because the static checker (`program/check.py`) proves
 that every two conflicting accesses are ordered by semaphores: whatever order timing gives, the
 values are the same.
 """
 
-import time
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from jiriki.chip.config import ChipConfig
@@ -20,39 +21,52 @@ from jiriki.isa.machine import Machine
 from jiriki.isa.operations import execute
 from jiriki.isa.resolve import Work
 from jiriki.isa.words import DmaMode
-from jiriki.program.host import Inputs, host_image, read_outputs
+from jiriki.program.host import Parameters
 from jiriki.program.order import Order
-from jiriki.program.program import Program
+from jiriki.program.program import Entry, Program
 from jiriki.program.run import Run
+from jiriki.program.session import Engine, Placement
 from jiriki.program.stream import work_of
 from jiriki.sim.errors import SimError
 
 
-class FunctionalEngine:
-    """Runs programs for one chip; bit-exact to the numerics contract."""
+class FunctionalEngine(Engine):
+    """Runs programs for one chip; bit-exact to the numerics contract.
+
+    A run raises ProgramError for what `program/host.py` refuses and for a deadlock, SimError for a
+    step that reaches outside a memory (it names the instruction).
+    """
 
     name = "functional"
 
-    def __init__(self, chip: ChipConfig) -> None:
-        self.chip = chip
+    def place(self, program: Program) -> Placement:
+        """Lay the image into the memory of a new machine."""
+        return _Machine(program, self.chip)
 
-    def run(self, program: Program, inputs: Inputs | None = None) -> Run:
-        """Return outputs by name and DRAM bytes moved.
 
-        inputs: an array for every input binding, and an integer for every host parameter.
-        Raises ProgramError for what `program/host.py` refuses (another chip, a name, shape, type or
-        integer that is not the program's) and for a deadlock; SimError for a step that reaches
-        outside a memory (it names the instruction).
-        """
-        started = time.perf_counter()
-        image, parameters = host_image(program, self.chip, inputs)
-        machine = Machine(self.chip, image)
-        order = Order(work_of(program, self.chip, parameters), self.chip)
-        read, written = _execute_all((placed.work for placed in order), machine)
+class _Machine(Placement):
+    """A tile with the program's image in its DRAM."""
+
+    def __init__(self, program: Program, chip: ChipConfig) -> None:
+        super().__init__(program, chip)
+        self.machine = Machine(chip, program.image())
+
+    def write(self, address: int, data: NDArray[np.uint8]) -> None:
+        """Write bytes of DRAM."""
+        self.machine.dram[address : address + data.size] = data
+
+    def read(self, address: int, size: int) -> NDArray[np.uint8]:
+        """Return a copy of bytes of DRAM."""
+        return self.machine.dram[address : address + size].copy()
+
+    def start(self, entry: Entry, parameters: Parameters) -> Run:
+        """Execute every step; count the DRAM bytes moved."""
+        works = work_of(self.program, self.chip, parameters, entry=entry.name)
+        order = Order(works, self.chip)
+        read, written = _execute_all((placed.work for placed in order), self.machine)
         return Run(
-            self.name, program.content_hash(), parameters,
-            outputs=read_outputs(program, self.chip, machine.dram),
-            dram_read_bytes=read, dram_write_bytes=written, wall_s=time.perf_counter() - started,
+            FunctionalEngine.name, self.program.content_hash(), dram_read_bytes=read,
+            dram_write_bytes=written,
         )  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from jiriki.chip import load_chip
 from jiriki.engines import EngineError, engine_names, load_engine
 
 MODULE = """
-class Faulty:
+from jiriki.program import Engine
+
+class Faulty(Engine):
     name = "faulty"
-    def __init__(self, chip):
-        self.chip = chip
-    def run(self, program, inputs=None):
+    def place(self, program):
         raise ZeroDivisionError("a fault inside")
 """
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from jiriki.program.program import PREFIX
+from jiriki.isa.encoding import WORD_BYTES
+from jiriki.program.file import ALIGNMENT, NOTE_BYTES, PREFIX
 from tests.house.changes import DTYPES, FLOATS, HUGE, Rng, change_model, damage, pick
 from tests.house.good_files import CHIP, GoodFiles
 
@@ -179,29 +180,32 @@ def _program_file(good: GoodFiles, folder: Path, rng: Rng) -> Mutant:
 def reseal(data: bytes, rng: Rng) -> tuple[bytes, str]:
     """Change the header or an instruction of a program file, and its hash to match."""
     magic, version, length, _ = PREFIX.unpack_from(data)
-    head, body = data[PREFIX.size : PREFIX.size + length], data[PREFIX.size + length :]
-    header = json.loads(head)
+    header = json.loads(data[PREFIX.size : PREFIX.size + length])
+    begin = -(-(PREFIX.size + length) // ALIGNMENT) * ALIGNMENT
+    body = bytearray(data[begin:])
     if rng.random() < 0.5:
-        words = header["instructions"] * 16
-        array = np.frombuffer(body, np.uint8).copy()
+        words = header["instructions"] * WORD_BYTES
         at = int(rng.integers(0, words))
-        array[at] ^= np.uint8(1) << rng.integers(0, 8, dtype=np.uint8)
-        body, change = array.tobytes(), f"a bit of byte {at} of the instructions"
+        body[at] ^= 1 << int(rng.integers(0, 8))
+        code = body[: header["instructions"] * (WORD_BYTES + NOTE_BYTES)]
+        header["code"] = hashlib.sha256(code).hexdigest()
+        change = f"a bit of byte {at} of the instructions"
     else:
         change = _change_json(header, rng)
     head = json.dumps(header).encode()
-    digest = hashlib.sha256(head + body).digest()
-    return PREFIX.pack(magic, version, len(head), digest) + head + body, f"resealed, {change}"
+    sealed = PREFIX.pack(magic, version, len(head), hashlib.sha256(head).digest()) + head
+    return sealed + bytes(-len(sealed) % ALIGNMENT) + bytes(body), f"resealed, {change}"
 
 
 def _change_json(header: dict[str, Any], rng: Rng) -> str:
-    """Change one entry of a header, mostly of a binding."""
-    key = str(pick(rng, ["inputs", "outputs", "inputs", "outputs", *header]))
-    value = header[key]
+    """Change one value of a header, mostly of an entry or a binding."""
+    key = str(pick(rng, ["entries", "entries", "entries", "entries", *header]))
     target: Any = header
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    value = header[key]
+    while isinstance(value, list) and value and isinstance(value[0], dict):
         target = value[0]
-        key = str(pick(rng, list(target)))
+        key = str(pick(rng, [*("inputs", "outputs") * (key == "entries"), *target]))
+        value = target[key]
     values = [*HUGE, *FLOATS[:6], "", "text", None, [], {}, True, [1], [-3, 2], "float32", "int64",
               "object", "U8", [1, 3, 2**40, 2**40], [0, 3, 9, 11]]  # fmt: skip
     target[key] = pick(rng, values)

@@ -6,9 +6,10 @@ import pytest
 
 from jiriki.chip.catalogue import load_chip
 from jiriki.isa.fields import Sync
-from jiriki.program import Segment
+from jiriki.program import Parameter, Segment
 from jiriki.program.check import check
 from jiriki.program.errors import CheckError
+from tests.small_program import two_entries, with_entry
 
 NANO = load_chip("nano")
 
@@ -212,5 +213,18 @@ def test_loops_are_checked_as_they_run(make_program, code):
 
 def test_a_loop_bound_from_a_parameter_is_checked_with_its_value(make_program, code):
     loop = "PARM.CTL reg=2 index=0\nLOOP.CTL from_reg=1 reg=2 body=1\nNOP.CTL\nHALT.CTL"
-    program = replace(make_program(edited(code, "HALT.CTL", loop)), parameters=("count",))
+    program = with_entry(
+        make_program(edited(code, "HALT.CTL", loop)), parameters=(Parameter("count"),)
+    )
     assert check(program, NANO, {"count": 7}).steps == check(program, NANO, {"count": 0}).steps + 7
+
+
+def test_an_entry_is_checked_by_its_name(program):
+    whole = two_entries(program)
+    assert check(whole, NANO, {"position": 0}, entry="token").steps == 6
+    whole.instructions[-2].values["dram"] = 999
+    check(whole, NANO)
+    with pytest.raises(CheckError, match=r"instruction 19 .*DRAM 999\.\.1006 lies outside"):
+        check(whole, NANO, {"position": 0}, entry="token")
+    with pytest.raises(CheckError, match="has no entry tokens"):
+        check(whole, NANO, entry="tokens")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from jiriki.chip import load_chip
 from jiriki.isa.assembly import parse_program
 from jiriki.isa.errors import IsaError
-from jiriki.program import Binding, Program, ProgramError, Segment
+from jiriki.program import Binding, Entry, Parameter, Program, ProgramError, Segment
 from jiriki.program.host import host_image
 from jiriki.program.stream import unroll
 from jiriki.rtl.board.engine import BoardEngine
 from jiriki.rtl.engine import GatesEngine
 from jiriki.sim.functional import FunctionalEngine
 from jiriki.sim.timing import TimingEngine
+from tests.small_program import with_entry
 
 NANO = load_chip("nano")
 ENGINES = {
@@ -27,11 +29,17 @@ X = np.zeros((1, 8, 8), np.float32)
 LOOPS = "LOOP.CTL count=2 body={}\n"
 
 
+def changed(program: Program, change: dict[str, Any]) -> Program:
+    """Return the program with a field of it, or of its entry, changed."""
+    whole = change.keys() <= {"chip_hash", "dram_bytes", "entries"}
+    return replace(program, **change) if whole else with_entry(program, **change)
+
+
 @pytest.fixture
 def shifted(make_program, code) -> Program:
     """The example with a host parameter, `offset`, added to the address of its load."""
     moved = code.replace("LD.LD sp=0 dram=0", "PARM.CTL reg=1 index=0\nLD.LD sp=0 areg=1 dram=0")
-    return replace(make_program(moved), parameters=("offset",))
+    return with_entry(make_program(moved), parameters=(Parameter("offset"),))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -75,13 +83,19 @@ def test_time_needs_the_parameters_only(shifted):
         ({"dram_bytes": 1 << 33}, "image of 8589934592 bytes exceeds the DRAM of nano"),
         ({"dram_bytes": 250}, "output y at DRAM bytes 192..255 lies outside the image"),
         ({"parameters": ()}, "PARM reads host parameter 0, and it names 0"),
-        ({"parameters": ("x",)}, "x names two inputs"),
-        ({"parameters": tuple(map(str, range(257)))}, "257 host parameters exceed 256"),
+        ({"parameters": (Parameter("x"),)}, "x names two inputs"),
+        (
+            {"parameters": tuple(Parameter(str(n)) for n in range(257))},
+            "257 host parameters exceed 256",
+        ),
+        ({"parameters": (Parameter("n", 5, 4),)}, r"n has the range 5\.\.4 in steps of 1; stay"),
+        ({"entries": ()}, r"its entries begin at instructions \[\] of 16; begin at 0"),
+        ({"first": 3}, r"its entries begin at instructions \[3\] of 16; begin at 0"),
     ],
 )
 def test_a_program_that_does_not_fit_is_refused_by_every_engine(shifted, engine, change, line):
     with pytest.raises(ProgramError, match=line):
-        ENGINES[engine].run(replace(shifted, **change), {"x": X, "offset": 0})
+        ENGINES[engine].run(changed(shifted, change), {"x": X, "offset": 0})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +109,7 @@ def test_a_program_that_does_not_fit_is_refused_by_every_engine(shifted, engine,
     ],
 )
 def test_a_binding_without_meaning_is_refused(program, change, line):
-    wrong = replace(program, inputs=(replace(program.inputs[0], **change),))
+    wrong = with_entry(program, inputs=(replace(program.inputs[0], **change),))
     with pytest.raises(ProgramError, match=f"binding x: .*{line}"):
         host_image(wrong, NANO, {"x": X})
 
@@ -103,7 +117,8 @@ def test_a_binding_without_meaning_is_refused(program, change, line):
 def test_an_image_holds_constants_and_inputs_where_the_program_says():
     program = Program(
         "p", "nano", NANO.content_hash(), tuple(parse_program("HALT.CTL")),
-        (Segment(1, b"\7\10"),), 16, (Binding("a", 4, (3,), None, "int8", "int8"),), (),
+        (Segment(1, b"\7\10"),), 16,
+        (Entry((Binding("a", 4, (3,), None, "int8", "int8"),)),),
     )  # fmt: skip
     image, parameters = host_image(program, NANO, {"a": np.array([1, 2, 3], np.int8)})
     # Without a channel axis an element is channel 0 of a word of ku = 4.
@@ -129,5 +144,5 @@ def test_engines_honour_the_loop_depth_of_their_chip(make_program, engine):
 
 def test_a_content_hash_is_computed_once(program, monkeypatch):
     first = program.content_hash()
-    monkeypatch.setattr(Program, "content", lambda self: pytest.fail("computed again"))
+    monkeypatch.setattr(Program, "code_bytes", lambda self: pytest.fail("computed again"))
     assert program.content_hash() == first

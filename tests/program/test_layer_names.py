@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from jiriki.program import Note, Program
+from jiriki.program import Entry, Note, Program
 from jiriki.program.layer_names import layer_names, with_layer_names
 
 
 def program_of(*notes: Note) -> Program:
     return Program(
         name="notes", chip="nano", chip_hash="", instructions=(), segments=(), dram_bytes=0,
-        inputs=(), outputs=(), notes=notes,
+        entries=(Entry(),), notes=notes,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from jiriki.program import ProgramError
 from jiriki.program.text import format_program, parse_text
+from tests.small_program import two_entries
 
 
 def test_text_comes_back_the_same(program):
@@ -22,7 +23,7 @@ def test_text_reads_as_assembly(program):
 def test_without_data_segments_are_named(program):
     text = format_program(program, data=False, notes=False)
 
-    assert "; segment of 64 bytes at 64\n" in text
+    assert "; segment at 64, 64 bytes\n" in text
     assert "conv (Conv)" not in text
 
 
@@ -47,3 +48,31 @@ def test_mistakes_are_named_with_their_line(program, old, new, message):
 
     with pytest.raises(ProgramError, match=message):
         parse_text(text.replace(old, new))
+
+
+def test_entries_states_and_ranges_come_back(program):
+    whole = two_entries(program)
+    text = format_program(whole)
+    assert parse_text(text) == whole
+    assert '\n.entry "token"\n.parameter {"name": "position", "low": 0' in text
+
+
+def test_by_hand_a_range_may_leave_limits_out(program):
+    text = format_program(program).replace(
+        ".dram 256\n", '.dram 256\n.parameter {"name": "length", "high": 512}\n.parameter "free"\n'
+    )
+    limits = [(p.name, p.low, p.high) for p in parse_text(text).parameters]
+    assert limits == [("length", -(1 << 31), 512), ("free", -(1 << 31), (1 << 32) - 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('.program "x"\n    AAAA\n.code\n', "line 2: data without .segment or .state above"),
+        ('.program "x"\n.parameter {"name": "n", "most": 3}\n', "line 2: cannot read"),
+        ('.program "x"\n.code\nHALT.CTL\n.entry "more"\n', r"line 5: no \.code"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_refused(text, message):
+    with pytest.raises(ProgramError, match=message):
+        parse_text(text)

@@ -11,7 +11,7 @@ import numpy as np
 from jiriki.chip import load_chip
 from jiriki.graph import Graph
 from jiriki.isa.assembly import parse_program
-from jiriki.program import Note, Program
+from jiriki.program import Entry, Note, Program
 from tests.graph.graphs import conv_graph
 
 TEXT = """
@@ -57,7 +57,6 @@ def _program(text: str) -> Program:
         instructions=tuple(parse_program(text)),
         segments=(),
         dram_bytes=16384,
-        inputs=(),
-        outputs=(),
+        entries=(Entry(),),
         notes=(Note("first </script><b>", "conv", 1000), Note("second|[red]", "add", 0)),
     )

@@ -19,7 +19,8 @@ from jiriki.agreement import Verification, compare_runs
 from jiriki.chip import ChipConfig, load_chip
 from jiriki.program import Program, Run
 from jiriki.program.host import read_outputs
-from jiriki.rtl.engine import GatesEngine
+from jiriki.program.program import MAIN
+from jiriki.rtl.engine import GatesEngine, memory_with_words
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
 from jiriki.sim.functional import FunctionalEngine
@@ -107,12 +108,12 @@ def agrees_when_slow(reference: Expected, share: float, seed: int) -> bool:
 
     Raises RtlError when HALT is not reached.
     """
-    engine = GatesEngine(reference.chip)
-    memory, address = engine.memory(reference.program, reference.program.image())
+    image = reference.program.image()
+    memory, addresses = memory_with_words(reference.program, reference.chip, image)
     with TileSimulation(reference.chip) as tile:
         tile.memory(memory)
         tile.stall(share, seed)
-        tile.start(address, len(reference.program.instructions), VALUES)
+        tile.start(addresses[MAIN], len(reference.program.instructions), VALUES)
         if not tile.advance(30 * (reference.timing.cycles or 0)):
             raise RtlError(f"HALT is not reached with slow memory. {tile.state()}")
     right = reference.functional.outputs

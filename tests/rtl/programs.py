@@ -34,7 +34,7 @@ from jiriki.isa.vector.instructions import Chain, Ldt, Red, Strm, Vrun
 from jiriki.isa.windows import Wina, Winb
 from jiriki.isa.words import DType, TableKind
 from jiriki.numerics import Lut8, SegmentTable
-from jiriki.program import Binding, Program, Segment
+from jiriki.program import Binding, Entry, Parameter, Program, Segment
 from tests.rtl.pieces import (
     INDEX_ENTRIES,
     INDEX_HIGH,
@@ -111,8 +111,8 @@ class _Builder:
         binding = Binding("memory", 0, (size // chip.ku, chip.ku), 1, "int8", "int8")
         return Program(
             f"random-{seed}", chip.name, chip.content_hash(), tuple(self.out),
-            (Segment(0, self._image(seed)),), size, (), (binding,),
-            parameters=tuple(PARAMETERS),
+            (Segment(0, self._image(seed)),), size,
+            (Entry((), (binding,), tuple(map(Parameter, PARAMETERS))),),
         )  # fmt: skip
 
     def _image(self, seed: int) -> bytes:

@@ -18,9 +18,10 @@ from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.dma.instructions import Ld
 from jiriki.isa.fields import Sync, Unit
 from jiriki.models import Reading, open_model
-from jiriki.program import Program, ProgramError
+from jiriki.program import Entry, Program, ProgramError
 from jiriki.program.check import check
-from jiriki.rtl.engine import GatesEngine
+from jiriki.program.program import MAIN
+from jiriki.rtl.engine import GatesEngine, memory_with_words
 from jiriki.rtl.errors import RtlError
 from jiriki.rtl.simulate.tile import TileSimulation
 from jiriki.sim.timing import TimingEngine
@@ -32,7 +33,7 @@ from tests.rtl.programs import gates_program
 def hand_made(*instructions, dram_bytes: int = 4096) -> Program:
     return Program(
         "hand-made", NANO.name, NANO.content_hash(), (*instructions, Halt.new()), (), dram_bytes,
-        (), (),
+        (Entry(),),
     )  # fmt: skip
 
 
@@ -78,17 +79,16 @@ def test_a_slow_memory_changes_no_bit(share: float) -> None:
 def test_a_reset_in_mid_program_leaves_a_tile_that_works() -> None:
     program = gates_program(78, NANO)
     expected = TimingEngine(NANO).run(program, PARAMETERS).cycles
-    engine = GatesEngine(NANO)
     with TileSimulation(NANO) as tile:
         for stop in (313, 2791):
-            memory, address = engine.memory(program, program.image())
+            memory, addresses = memory_with_words(program, NANO, program.image())
             tile.memory(memory)
-            tile.start(address, len(program.instructions), VALUES)
+            tile.start(addresses[MAIN], len(program.instructions), VALUES)
             assert not tile.advance(stop)
             tile.reset()
-        memory, address = engine.memory(program, program.image())
+        memory, addresses = memory_with_words(program, NANO, program.image())
         tile.memory(memory)
-        tile.start(address, len(program.instructions), VALUES)
+        tile.start(addresses[MAIN], len(program.instructions), VALUES)
         assert tile.advance(1_000_000)
         assert tile.cycles == expected
 

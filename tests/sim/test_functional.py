@@ -1,15 +1,14 @@
 """The functional engine on a hand-written program, against the network in int64 NumPy."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from jiriki.chip.catalogue import load_chip
-from jiriki.program import ProgramError
+from jiriki.program import Parameter, ProgramError
 from jiriki.program.stream import unroll
 from jiriki.sim.errors import SimError
 from jiriki.sim.functional import FunctionalEngine
+from tests.small_program import with_entry
 
 ENGINE = FunctionalEngine(load_chip("nano"))
 X = np.random.default_rng(5).normal(0, 20, (1, 8, 8)).astype(np.float32)
@@ -65,7 +64,7 @@ def test_a_loop_over_an_address_register_loads_every_part(make_program, code, we
 
 def test_a_host_parameter_is_given_by_name(make_program, code, weights):
     shifted = code.replace("LD.LD sp=0 dram=0", "PARM.CTL reg=1 index=0\nLD.LD sp=0 areg=1 dram=0")
-    program = replace(make_program(shifted), parameters=("offset",))
+    program = with_entry(make_program(shifted), parameters=(Parameter("offset"),))
 
     same = ENGINE.run(program, {"x": X, "offset": np.array(0)})
     other = ENGINE.run(program, {"x": X, "offset": np.array(32)})

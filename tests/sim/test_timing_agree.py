@@ -48,7 +48,7 @@ def both(chip: ChipConfig, seed: int, length: int) -> tuple[dict[str, object], d
         "beats": [tile.beats[name] for name in ("ld", "st", "fetch")],
         "counters": tile.counters,
     }
-    memory = simulate_works(works, len(code), chip)
+    memory = simulate_works(works, range(len(code)), chip)
     counters = {unit: counters_of(memory, unit) for unit in TIMED}
     fast = {
         "cycles": int(memory.m[at.CLOCK]),
@@ -101,7 +101,7 @@ def test_every_instruction_is_told_its_own_cycles(chip: ChipConfig, seed: int) -
     works = resolve(unroll_instructions(code))
     tile = WatchedTile(works, len(code), chip)
     tile.run()
-    spent = spent_cycles(works, simulate_works(works, len(code), chip, marks=True))
+    spent = spent_cycles(works, simulate_works(works, range(len(code)), chip, marks=True))
     for unit in TIMED:
         own = [i for i, work in enumerate(works) if work.instruction.unit is unit]
         assert [spent[i] for i in own] == tile.spent(unit)

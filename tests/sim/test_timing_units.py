@@ -37,7 +37,7 @@ Life = tuple[int, int, int]
 def run(*code: Instruction) -> tuple[list[Life], dict[str, UnitCounters], int]:
     """Return issue, start and end of each dynamic instruction, counters by unit, cycles."""
     works = resolve(unroll_instructions([*code, Halt.new()]))
-    memory = simulate_works(works, len(code) + 1, CHIP)
+    memory = simulate_works(works, range(len(code) + 1), CHIP)
     records = memory.records[:, [at.R_ISSUE, at.R_START, at.R_END]].tolist()
     counters = {unit.name: counters_of(memory, unit) for unit in TIMED}
     return [tuple(r) for r in records], counters, int(memory.m[at.CLOCK])

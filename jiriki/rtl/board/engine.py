@@ -1,25 +1,22 @@
 """BoardEngine: a Program on the gates of an FPGA board, or of a board in simulation.
 
-In: a Program for the engine's chip, its inputs, the board's port. Out: a `Run` with outputs, cycles
+In: a program for the engine's chip, its inputs, the board's port. Out: Runs with outputs, cycles
 and counters; the cycles are true of the board's memory, which is not the memory that `dram_*` of
 the chip describes. No port of a real board is needed where `simulation` is given as its name.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jiriki.chip import ChipConfig
-from jiriki.program import Program, Run
-from jiriki.program.binding import binding_bytes
-from jiriki.program.host import Inputs, host_image
+from jiriki.program import Engine, Entry, Placement, Program, Run
+from jiriki.program.host import Parameters
 from jiriki.rtl.board.host import TIMEOUT_S, ByteStream, HostLink, SerialPort
 from jiriki.rtl.board.settings import BoardSettings
 from jiriki.rtl.control import mailbox
-from jiriki.rtl.engine import GatesEngine
+from jiriki.rtl.engine import GatesPlacement
 from jiriki.rtl.errors import BoardError
 
 SIMULATION = "simulation"  # the port of a board that is not there
@@ -30,8 +27,14 @@ FINISHED = 8  # its first bit of the count of runs
 OFF = 5e-3  # seconds between two looks at STATUS
 
 
-class BoardEngine(GatesEngine):
-    """Runs programs on a board; its image of memory is that of the simulated gates."""
+class BoardEngine(Engine):
+    """Runs programs on a board; its image of memory is that of the simulated gates.
+
+    The line stays open while there is a session. A board holds one program at a time: when another
+    one runs, the states of the former go to the host. A run takes `limit_s`, and raises
+    ProgramError for what `program/host.py` refuses; BoardError when there is no board, it holds
+    another chip, or it does not halt.
+    """
 
     name = "board"
 
@@ -42,61 +45,34 @@ class BoardEngine(GatesEngine):
         super().__init__(chip)
         self.port, self.stream, self.timeout_s = port, stream, timeout_s
         self.repeats = 0  # requests of the last run that were sent again
+        self.link: HostLink | None = None
+        self.holds: _Board | None = None  # whose image lies in the board's memory
 
-    def run(
-        self, program: Program, inputs: Inputs | None = None,
-        limit_s: float = LIMIT_S,
-    ) -> Run:  # fmt: skip
-        """Return outputs, cycles and counters.
+    def place(self, program: Program) -> Placement:
+        """Keep the image; it is sent when the program runs."""
+        return _Board(program, self)
 
-        Raises ProgramError for what `program/host.py` refuses; BoardError when there is no board,
-        it holds another chip, or it does not halt.
-        """
-        began = time.perf_counter()
-        image, parameters = host_image(program, self.chip, inputs)
-        memory, address = self.memory(program, image)
-        with self._open() as link:
-            self._greet(link, memory.size)
-            link.write_memory(0, memory.tobytes())
-            for i, value in enumerate(parameters.values()):
-                link.write_register(mailbox.PARAMETER + 4 * i, value & 0xFFFFFFFF)
-            link.write_register(mailbox.PROGRAM, address)
-            link.write_register(mailbox.WORDS, len(program.instructions))
-            self._start(link)
-            self._finish(link, limit_s)
-            for binding in program.outputs:
-                self._fetch(link, memory, binding.address, binding_bytes(binding, self.chip.ku))
-            done = self._run(program, memory, lambda address: count(link, address))
-            self.repeats = link.repeats
-        return replace(done, parameters=parameters, wall_s=time.perf_counter() - began)
+    def opened(self) -> HostLink:
+        """Return the link to the board, opened at the first use."""
+        if self.link is None:
+            if self.stream is not None:
+                self.link = HostLink(self.stream, "the given stream", self.timeout_s)
+            else:
+                limit = SIMULATED_S if self.port == SIMULATION else self.timeout_s
+                timeout_s = min(self.timeout_s, limit)
+                self.link = HostLink(self._connect(), str(self.port), timeout_s)
+        return self.link
 
-    @contextmanager
-    def _open(self) -> Iterator[HostLink]:
-        """Yield the link; a stream that was given stays open."""
-        if self.stream is not None:
-            yield HostLink(self.stream, "the given stream", self.timeout_s)
-            return
-        stream, timeout_s = self._connect(), self.timeout_s
-        if self.port == SIMULATION:
-            timeout_s = min(timeout_s, SIMULATED_S)
-        try:
-            yield HostLink(stream, str(self.port), timeout_s)
-        finally:
-            stream.close()
+    def closed(self, placement: "_Board") -> None:
+        """Forget a placement; the last one closes the line, unless the stream was given."""
+        if self.holds is placement:
+            self.holds = None
+        if not self._placed and self.link is not None:
+            if self.stream is None:
+                self.link.stream.close()
+            self.link = None
 
-    def _connect(self) -> ByteStream:
-        if self.port is None:
-            raise BoardError(
-                "engine board needs the board's serial port; pass --port, such as /dev/ttyUSB0, or "
-                f"--port {SIMULATION}"
-            )
-        if self.port == SIMULATION:
-            from jiriki.rtl.board.simulate import BoardSimulation
-
-            return BoardSimulation(self.chip)
-        return SerialPort(self.port, BoardSettings().baud)
-
-    def _greet(self, link: HostLink, size: int) -> None:
+    def greet(self, link: HostLink, size: int) -> None:
         """Make sure that the board holds this chip, has the memory, and is at rest."""
         board, wanted = link.ping(), self.chip.content_hash()
         if board.chip_hash != wanted:
@@ -112,6 +88,82 @@ class BoardEngine(GatesEngine):
             )
         if link.read_register(mailbox.STATUS) & (RUNNING | OVERFLOW | PENDING | ERROR):
             link.reset()
+
+    def _connect(self) -> ByteStream:
+        if self.port is None:
+            raise BoardError(
+                "engine board needs the board's serial port; pass --port, such as /dev/ttyUSB0, or "
+                f"--port {SIMULATION}"
+            )
+        if self.port == SIMULATION:
+            from jiriki.rtl.board.simulate import BoardSimulation
+
+            return BoardSimulation(self.chip)
+        return SerialPort(self.port, BoardSettings().baud)
+
+
+class _Board(GatesPlacement):
+    """A program that lies in a board's memory while it is the one that runs."""
+
+    engine = BoardEngine.name
+    options = ("limit_s",)
+
+    def __init__(self, program: Program, board: BoardEngine) -> None:
+        super().__init__(program, board.chip)
+        self.board, self.lock = board, board.lock  # one line for all programs
+
+    def write(self, address: int, data: NDArray[np.uint8]) -> None:
+        """Write bytes of DRAM, in whole beats."""
+        link = self._at_hand()
+        first, end = self._beats(address, data.size)
+        if end - first != data.size:
+            whole = np.frombuffer(link.read_memory(first, end - first), np.uint8).copy()
+            whole[address - first : address - first + data.size] = data
+            data = whole
+        link.write_memory(first, data.tobytes())
+
+    def read(self, address: int, size: int) -> NDArray[np.uint8]:
+        """Return a copy of bytes of DRAM, which come in whole beats."""
+        first, end = self._beats(address, size)
+        whole = np.frombuffer(self._at_hand().read_memory(first, end - first), np.uint8)
+        return whole[address - first : address - first + size].copy()
+
+    def start(self, entry: Entry, parameters: Parameters, *, limit_s: float = LIMIT_S) -> Run:
+        """Run an entry to HALT."""
+        link, before = self._at_hand(), self.board.opened().repeats
+        for i, value in enumerate(parameters.values()):
+            link.write_register(mailbox.PARAMETER + 4 * i, value & 0xFFFFFFFF)
+        link.write_register(mailbox.PROGRAM, self.addresses[entry.name])
+        link.write_register(mailbox.WORDS, len(self.program.code(entry)))
+        try:
+            self._start(link)
+            self._finish(link, limit_s)
+        except BaseException:
+            self.board.holds = None  # what memory holds is not known
+            raise
+        run = self.counted(lambda address: count(link, address))
+        self.board.repeats = link.repeats - before
+        return run
+
+    def close(self) -> None:
+        """Leave the board."""
+        self.board.closed(self)
+
+    def _beats(self, address: int, size: int) -> tuple[int, int]:
+        beat = self.chip.dram_bytes_per_cycle
+        return address // beat * beat, -(-(address + size) // beat) * beat
+
+    def _at_hand(self) -> HostLink:
+        """Return the link to a board that holds this program's image, at rest."""
+        link, former = self.board.opened(), self.board.holds
+        if former is self:
+            return link
+        if former is not None:
+            former.move_out()
+        self.board.greet(link, self.memory.size)
+        link.write_memory(0, self.memory.tobytes())
+        self.board.holds = self
+        return link
 
     def _start(self, link: HostLink) -> None:
         """Start the program once; when the reply is lost, STATUS says whether it began."""
@@ -142,12 +194,6 @@ class BoardEngine(GatesEngine):
                     f" ({count(link, mailbox.CYCLES):,} cycles)"
                 )
             time.sleep(OFF)
-
-    def _fetch(self, link: HostLink, memory: np.ndarray, address: int, size: int) -> None:
-        """Bring the beats of a range into `memory`."""
-        beat = self.chip.dram_bytes_per_cycle
-        first, end = address // beat * beat, -(-(address + size) // beat) * beat
-        memory[first:end] = np.frombuffer(link.read_memory(first, end - first), np.uint8)
 
 
 def count(link: HostLink, address: int) -> int:

@@ -77,6 +77,7 @@ class TileSimulation:
             "sim_at": (u32, [handle]), "sim_waits": (u32, [handle]),
             "sim_semaphores": (None, [handle, handle, u32]),
             "sim_event_count": (u64, [handle, u32]), "sim_event_list": (handle, [handle, u32]),
+            "sim_trace_end": (None, [handle]),
             "sim_trace": (ctypes.c_int, [handle, ctypes.c_char_p, u64, u64]),
         }  # fmt: skip
         for name, (result, arguments) in table.items():
@@ -114,6 +115,10 @@ class TileSimulation:
         """Write cycles first .. end - 1 of the next run as VCD, a cycle two units of its time."""
         if not self._lib.sim_trace(self._sim, str(path).encode(), first, end):
             raise RtlError(f"waveform {path} cannot be written; choose a folder that exists")
+
+    def end_dump(self) -> None:
+        """Close the VCD; runs after this one do not go into it."""
+        self._lib.sim_trace_end(self._sim)
 
     def start(self, address: int, words: int, parameters: Sequence[int] = ()) -> None:
         """Start the program of `words` instructions at `address`; cycle 0 comes next."""

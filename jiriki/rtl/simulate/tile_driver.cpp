@@ -205,7 +205,12 @@ uint32_t sim_waits(Sim *s) { return s->top->P(trace, waits); }
 void sim_semaphores(Sim *s, uint8_t *out, uint32_t bytes) { memcpy(out, &s->top->P(trace, semaphores), bytes); }
 uint64_t sim_event_count(Sim *s, uint32_t list) { return s->events[list].size(); }
 const uint32_t *sim_event_list(Sim *s, uint32_t list) { return s->events[list].data(); }
+void sim_trace_end(Sim *s) {
+  if (s->vcd) { s->vcd->close(); delete s->vcd; }
+  s->vcd = nullptr;
+}
 int sim_trace(Sim *s, const char *path, uint64_t from, uint64_t to) {
+  sim_trace_end(s);
   s->vcd = new VerilatedVcdC;
   s->top->trace(s->vcd, 99);
   s->vcd->open(path);

@@ -4,7 +4,6 @@ In: a Program for the engine's chip. Out: a `Run` without outputs. The machine i
 docs/reference/timing.md, rule for rule.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,8 +12,8 @@ import numpy as np
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.fields import Unit
 from jiriki.isa.resolve import Work
-from jiriki.program import Event, Program, Run, UnitCounters
-from jiriki.program.host import Inputs, host_parameters
+from jiriki.program import Engine, Entry, Event, Placement, Program, Run, UnitCounters
+from jiriki.program.host import Parameters
 from jiriki.program.stream import work_of
 from jiriki.sim.errors import SimError
 from jiriki.sim.timing import layout as at
@@ -31,8 +30,14 @@ IDLE = (at.N_INSTRUCTION, at.N_SEMAPHORE, at.N_COMPLETION)  # counted while no i
 TIMED = (Unit.LD, Unit.ST, Unit.MX, Unit.VX)
 
 
-class TimingEngine:
-    """Predicts cycles of one chip; deterministic."""
+class TimingEngine(Engine):
+    """Predicts cycles of one chip; deterministic.
+
+    No time depends on a value, so that inputs may be left out and a time is computed once for an
+    entry and its parameters. `events=True` asks for every instruction's life. A run raises
+    ProgramError for what `program/host.py` refuses, SimError for a deadlock and for a semaphore
+    that overflows.
+    """
 
     name = "timing"
 
@@ -47,33 +52,46 @@ class TimingEngine:
                     f"chip {chip.name}: {what}; the timing simulator cannot follow it, change the "
                     "chip's TOML"
                 )
-        self.chip = chip
+        super().__init__(chip)
 
-    def run(
-        self,
-        program: Program,
-        inputs: Inputs | None = None,
-        events: bool = False,
-    ) -> Run:
-        """Return cycles, traffic and counters; with `events` also every instruction's life.
+    def place(self, program: Program) -> Placement:
+        """Keep the program, and what its runs have given."""
+        return _Times(program, self.chip)
 
-        No time depends on a value: of `inputs` the host's parameters suffice, arrays may be left
-        out. Raises ProgramError for what `program/host.py` refuses, SimError for a deadlock and for
-        a semaphore that overflows.
-        """
-        began = time.perf_counter()
-        parameters = host_parameters(program, self.chip, inputs)
-        works = work_of(program, self.chip, parameters)
-        memory = simulate_works(works, len(program.instructions), self.chip, marks=events)
-        run = _report(program, works, memory, self.chip, events, began)
-        return replace(run, parameters=parameters)
+
+class _Times(Placement):
+    """The times of a program, by entry and parameters."""
+
+    computes_values = False
+    options = ("events",)
+
+    def __init__(self, program: Program, chip: ChipConfig) -> None:
+        super().__init__(program, chip)
+        self.known: dict[tuple[object, ...], Run] = {}
+
+    def start(self, entry: Entry, parameters: Parameters, *, events: bool = False) -> Run:
+        """Return cycles, traffic and counters, from memory when they are known."""
+        key = (entry.name, tuple(parameters.values()))
+        if not events and key in self.known:
+            return self.known[key]
+        works = work_of(self.program, self.chip, parameters, entry=entry.name)
+        memory = simulate_works(works, self.program.code(entry), self.chip, marks=events)
+        run = _report(self.program, works, memory, self.chip, events)
+        self.known[key] = replace(run, events=())
+        return run
 
 
 def simulate_works(
-    works: Sequence[Work], words: int, chip: ChipConfig, marks: bool = False
+    works: Sequence[Work], code: range, chip: ChipConfig, marks: bool = False
 ) -> Memory:
-    """Run resolved works to HALT and return the final memory. Raises SimError when stuck."""
-    memory = build(works, words, chip, marks)
+    """Run resolved works to HALT and return the final memory. Raises SimError when stuck.
+
+    `code`: the places of the instructions that the works come from.
+    """
+    placed = (
+        [work._replace(index=work.index - code.start) for work in works] if code.start else works
+    )
+    memory = build(placed, len(code), chip, marks)
     m = memory.m
     compiled()(m, memory.b)
     error = m[at.ERROR]
@@ -112,7 +130,6 @@ def _report(
     memory: Memory,
     chip: ChipConfig,
     events: bool,
-    began: float,
 ) -> Run:
     m, beat = memory.m, chip.dram_bytes_per_cycle
     return Run(
@@ -124,7 +141,6 @@ def _report(
         units={unit.name: counters_of(memory, unit) for unit in TIMED},
         events=_events(works, memory) if events else (),
         layer_cycles=_layers(program, works, memory),
-        wall_s=time.perf_counter() - began,
     )
 
 

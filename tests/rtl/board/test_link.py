@@ -14,7 +14,7 @@ from jiriki.chip import load_chip
 from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.dma.instructions import Ld, St
 from jiriki.isa.fields import Sync, Unit
-from jiriki.program import Binding, Program, Segment
+from jiriki.program import Binding, Entry, Program, Segment, State
 from jiriki.rtl.board.engine import BoardEngine
 from jiriki.rtl.board.frames import Code, request
 from jiriki.rtl.board.host import HostLink
@@ -81,8 +81,9 @@ def moves(seed: int, size: int = 1024) -> Program:
 
 def program(*code, segments=(), size: int = 64, outputs=()) -> Program:
     return Program(
-        "moves", CHIP.name, CHIP.content_hash(), (*code, Halt.new()), segments, size, (), outputs
-    )
+        "moves", CHIP.name, CHIP.content_hash(), (*code, Halt.new()), segments, size,
+        (Entry(outputs=outputs),),
+    )  # fmt: skip
 
 
 def moved(program: Program) -> np.ndarray:
@@ -176,8 +177,8 @@ def test_a_start_whose_reply_is_lost_is_not_repeated(board: BoardSimulation) -> 
 
     stream.heard = lose
     gates = engine(stream)
-    greet = gates._greet
-    gates._greet = lambda host, size: (watch(host), greet(host, size))[1]
+    greet = gates.greet
+    gates.greet = lambda host, size: (watch(host), greet(host, size))[1]
     run = gates.run(image)
     assert run.outputs is not None and np.array_equal(run.outputs["moved"], moved(image))
     assert len(starts) == 1 and link(board).read_register(mailbox.STATUS) >> 8 == 1
@@ -202,7 +203,7 @@ def test_what_is_not_there_is_refused(
 
 def test_a_board_with_another_chip_is_refused(board: BoardSimulation) -> None:
     other = replace(CHIP, name="other", acc_rows=256)
-    program = Program("p", "other", other.content_hash(), (Halt.new(),), (), 64, (), ())
+    program = Program("p", "other", other.content_hash(), (Halt.new(),), (), 64, (Entry(),))
     with pytest.raises(BoardError, match=rf"hash {CHIP.content_hash()[:8]}, not other \("):
         BoardEngine(other, stream=board, timeout_s=TIMEOUT_S).run(program)
 
@@ -253,3 +254,29 @@ def test_a_silent_port_is_told() -> None:
 def test_no_port_is_told() -> None:
     with pytest.raises(BoardError, match="pass --port, such as /dev/ttyUSB0"):
         BoardEngine(CHIP).run(moves(0))
+
+
+def test_states_stay_on_the_board_and_move_out_for_another_program(board: BoardSimulation) -> None:
+    """`shift` keeps eight bytes and gives those before; `moves` takes the board's memory."""
+    code = (
+        Ld.new(dram=8, sp=0, run=8), Ld.new(dram=0, sp=8, run=8), Fence.new(),
+        St.new(dram=24, sp=0, run=8), St.new(dram=8, sp=8, run=8), Fence.new(), Halt.new(),
+    )  # fmt: skip
+    x, state, before = (
+        Binding(name, at, (2, 4), 1, "int8", "int8")
+        for name, at in (("x", 0), ("last", 8), ("before", 24))
+    )
+    shift = Program(
+        "shift", CHIP.name, CHIP.content_hash(), code, (), 36, (Entry((x,), (before,)),),
+        (State(state, bytes(range(8))),),
+    )  # fmt: skip
+    rows = np.arange(24, dtype=np.int8).reshape(3, 2, 4)
+    fpga = engine(board)
+    with fpga.load(shift) as session, fpga.load(moves(4)) as other:
+        seen = [session.run({"x": rows[0]}).outputs, session.run({"x": rows[1]}).outputs]
+        assert np.array_equal((other.run().outputs or {})["moved"], moved(moves(4)))
+        seen.append(session.run({"x": rows[2]}).outputs)
+        assert np.array_equal(session.read("last"), rows[2])
+    expected = [np.arange(8, dtype=np.int8).reshape(2, 4), rows[0], rows[1]]
+    assert all(np.array_equal(a["before"], b) for a, b in zip(seen, expected, strict=True) if a)
+    assert fpga.link is None
