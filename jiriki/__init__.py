@@ -19,12 +19,13 @@ from jiriki.version import __version__ as __version__
 if TYPE_CHECKING:
     from jiriki.api import compile, load_model, profile, run, verify
     from jiriki.chip import load_chip
-    from jiriki.program import Program, Run
+    from jiriki.engines import load_engine
+    from jiriki.program import Program, Run, Session
 
 
 __all__ = [
-    "JirikiError", "Program", "Run", "compile", "load_chip", "load_model", "profile", "run",
-    "verify",
+    "JirikiError", "Program", "Run", "Session", "compile", "load_chip", "load_engine", "load_model",
+    "profile", "run", "verify",
 ]  # fmt: skip
 
 _ROOMS = {
@@ -34,8 +35,10 @@ _ROOMS = {
     "run": "jiriki.api",
     "verify": "jiriki.api",
     "load_chip": "jiriki.chip",
+    "load_engine": "jiriki.engines",
     "Program": "jiriki.program",
     "Run": "jiriki.program",
+    "Session": "jiriki.program",
 }
 
 if not TYPE_CHECKING:  # a type checker reads the imports above and refuses other names

@@ -7,6 +7,7 @@ first place where it does.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from jiriki.chip import ChipConfig
 from jiriki.errors import JirikiError
 from jiriki.isa.assembly import format_instruction
 from jiriki.numerics.accuracy import Accuracy, Outputs, output_accuracy
-from jiriki.program import Event, Program, Run
+from jiriki.program import Engine, Event, Program, Run
 from jiriki.program.host import Inputs
 from jiriki.program.layer_names import with_layer_names
 from jiriki.sim.functional import FunctionalEngine
@@ -95,7 +96,12 @@ class Verification:
 
 
 def run_engines(
-    program: Program, chip: ChipConfig, inputs: Inputs, exact: Outputs | None = None
+    program: Program,
+    chip: ChipConfig,
+    inputs: Inputs,
+    exact: Outputs | None = None,
+    *,
+    entry: str | None = None,
 ) -> Verification:
     """Run the two simulators and the gates on the same inputs, and compare.
 
@@ -106,13 +112,28 @@ def run_engines(
     from jiriki.rtl.engine import GatesEngine
     from jiriki.rtl.simulate.tile import QUIET_CYCLES
 
-    functional = FunctionalEngine(chip).run(program, inputs)
-    timing = TimingEngine(chip).run(program, inputs, events=True)
+    functional = run_with_states(FunctionalEngine(chip), program, inputs, entry=entry)
+    timing = TimingEngine(chip).run(program, inputs, entry=entry, events=True)
     limit = PATIENCE * (timing.cycles or 0) + 2 * QUIET_CYCLES
-    gates = GatesEngine(chip).run(program, inputs, events=True, max_cycles=limit)
+    gates = run_with_states(
+        GatesEngine(chip), program, inputs, entry=entry, events=True, max_cycles=limit
+    )  # fmt: skip
     verification = compare_runs(program, functional, timing, gates)
     pairs = [] if exact is None else [(gates.outputs or {}, exact)]
     return replace(verification, accuracy=output_accuracy(pairs))
+
+
+def run_with_states(
+    engine: Engine,
+    program: Program,
+    inputs: Inputs,
+    **options: Any,  # noqa: ANN401
+) -> Run:
+    """Run once; the states after it stand among the outputs, each as "state NAME"."""
+    with engine.load(program) as session:
+        run = session.run(inputs, **options)
+        states = {f"state {each.name}": session.read(each.name) for each in program.states}
+    return replace(run, outputs={**(run.outputs or {}), **states})
 
 
 def compare_runs(program: Program, functional: Run, timing: Run, gates: Run) -> Verification:

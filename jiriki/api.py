@@ -40,7 +40,7 @@ from jiriki.models import (
     take_onnx,
 )
 from jiriki.numerics.accuracy import output_accuracy
-from jiriki.program import Engine, Program, Run
+from jiriki.program import Engine, Entry, Program, Run
 from jiriki.program.check import check
 from jiriki.program.host import host_parameters
 from jiriki.report.profile import Profile, make_profile
@@ -167,6 +167,7 @@ def run(
     *,
     chip: Chip | None = None,
     parameters: Mapping[str, int] | None = None,
+    entry: str | None = None,
     against: Model | None = None,
 ) -> Run:
     """Run a program on an engine.
@@ -177,7 +178,9 @@ def run(
     - `engine`: `"functional"` (exact values), `"timing"` (cycles; inputs may be left out), `"rtl"`
       (both, on the simulated gates), `"board"`, the name of an installed plug-in, or an Engine.
     - `chip`: the chip the program was compiled for, when that is not of the catalogue.
-    - `parameters`: the integers of a program with host parameters, by name, 32 bits each.
+    - `parameters`: the integers of a program with host parameters, by name, each in the range that
+      `program.entry(name).parameters` states.
+    - `entry`: where to start a program with several entries; without, at its first.
     - `against`: the `Model` that was compiled; `Run.accuracy` then says how far the outputs are
       from the float model's.
 
@@ -195,10 +198,10 @@ def run(
         ...
     jiriki.program.errors.ProgramError: input image: type float64 is not float32; convert it
     """
-    program, config, feed = _bound(program, chip, inputs, parameters)
+    program, config, feed = _bound(program, chip, inputs, parameters, entry)
     if isinstance(engine, str):
         engine = load_engine(engine, config)
-    ran = engine.run(program, feed)
+    ran = engine.run(program, feed, entry=entry)
     if against is None or ran.outputs is None:
         return ran
     return replace(ran, accuracy=output_accuracy([(ran.outputs, _exact(against, feed))]))
@@ -210,12 +213,13 @@ def profile(
     *,
     chip: Chip | None = None,
     parameters: Mapping[str, int] | None = None,
+    entry: str | None = None,
     process: str = DEFAULT_PROCESS,
 ) -> Profile:
     """Count the cycles of a program layer by layer, and estimate its energy.
 
-    - `program`, `chip`, `parameters`: as `jiriki.run` takes them. Values change no cycle, so that
-      `inputs` may be left out.
+    - `program`, `chip`, `parameters`, `entry`: as `jiriki.run` takes them. Values change no
+      cycle, so that `inputs` may be left out.
     - `process`: the process of the energy estimate (`jiriki cost --help` lists them).
 
     Returns a `Profile`: cycles, seconds at the chip's clock, DRAM bytes, counters of the units,
@@ -229,8 +233,8 @@ def profile(
     True
     """
     node = load_process(process)
-    program, config, feed = _bound(program, chip, inputs, parameters)
-    counted = TimingEngine(config).run(program, feed, events=True)
+    program, config, feed = _bound(program, chip, inputs, parameters, entry)
+    counted = TimingEngine(config).run(program, feed, entry=entry, events=True)
     return make_profile(program.name, program, counted, config, process=node)
 
 
@@ -240,11 +244,12 @@ def verify(
     *,
     chip: Chip | None = None,
     parameters: Mapping[str, int] | None = None,
+    entry: str | None = None,
     against: Model | None = None,
 ) -> Verification:
     """Run a program on both simulators and on the gates, and compare every element and cycle.
 
-    - `program`, `inputs`, `chip`, `parameters`, `against`: as `jiriki.run` takes them.
+    - `program`, `inputs`, `chip`, `parameters`, `entry`, `against`: as `jiriki.run` takes them.
 
     Needs the packages of the extra `rtl`; the first use of a chip compiles its gates (a minute for
     a small one). Returns a `Verification`; `Verification.agrees` is the answer. Raises what
@@ -257,9 +262,9 @@ def verify(
     """
     if missing := missing_modules("rtl"):
         raise ApiError(f"verify needs {missing[0]}; install with: {how_to_install('rtl')}")
-    program, config, feed = _bound(program, chip, inputs, parameters)
+    program, config, feed = _bound(program, chip, inputs, parameters, entry)
     exact = None if against is None else _exact(against, feed)
-    return run_engines(program, config, feed, exact)
+    return run_engines(program, config, feed, exact, entry=entry)
 
 
 def _exact(model: Model, feed: Feed) -> Feed:
@@ -288,6 +293,7 @@ def _bound(
     chip: Chip | None,
     inputs: Inputs | None,
     parameters: Mapping[str, int] | None,
+    entry: str | None,
 ) -> tuple[Program, ChipConfig, dict[str, Any]]:
     """Return the program, its chip, and inputs and parameters by name."""
     from_file = isinstance(program, str | PathLike)
@@ -307,16 +313,16 @@ def _bound(
             "catalogue; pass the chip that it was compiled for"
         )
     config = _chip(program.chip if chip is None else chip)
-    feed = _feed(program, inputs)
+    feed = _feed(program, program.entry(entry), inputs)
     if double := sorted(feed.keys() & (parameters or {}).keys()):
         raise ApiError(f"{double[0]} is in inputs and in parameters; pass it once")
     feed |= parameters or {}
     if from_file:  # which may say anything
-        check(program, config, host_parameters(program, config, feed))
+        check(program, config, host_parameters(program, config, feed, entry), entry=entry)
     return program, config, feed
 
 
-def _feed(program: Program, inputs: Inputs | None) -> dict[str, Any]:
+def _feed(program: Program, entry: Entry, inputs: Inputs | None) -> dict[str, Any]:
     """Return inputs by name; whether they are the program's, `program/host.py` checks."""
     if inputs is None:
         return {}
@@ -325,7 +331,7 @@ def _feed(program: Program, inputs: Inputs | None) -> dict[str, Any]:
     if isinstance(inputs, Mapping):
         return dict(inputs)
     arrays = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-    names = [binding.name for binding in program.inputs]
+    names = [binding.name for binding in entry.inputs]
     if len(arrays) != len(names):
         raise ApiError(
             f"program {program.name} has {len(names)} inputs ({', '.join(names)}), not "

@@ -37,8 +37,18 @@ def engine_names() -> tuple[str, ...]:
 def load_engine(name: str, chip: ChipConfig, port: str | None = None) -> Engine:
     """Return the engine of this name for a chip. A plug-in cannot take a name of ours.
 
-    `port` is where an attached engine is. Raises EngineError for an unknown name, for a plug-in
-    that cannot be imported, or for a port of an engine that has none.
+    - `name`: `"functional"`, `"timing"`, `"rtl"`, `"board"`, or that of an installed plug-in.
+    - `chip`: what `jiriki.load_chip` returned.
+    - `port`: where an attached engine is, such as `"/dev/ttyUSB0"`.
+
+    `Engine.load(program)` gives a `Session`, `Engine.run(program, inputs)` a `Run`. Raises
+    EngineError for an unknown name, for a plug-in that cannot be imported, or for a port of an
+    engine that has none.
+
+    >>> import jiriki
+    >>> engine = jiriki.load_engine("functional", jiriki.load_chip("nano"))
+    >>> engine.load(jiriki.compile("digits", chip="nano"))
+    <Session functional; digits; states none>
     """
     if port is not None and name not in ATTACHED:
         raise EngineError(f"engine {name!r} has no port; leave --port out or use --engine board")

@@ -301,13 +301,16 @@ def build(
     return Built(program, chip, wall_s)
 
 
-def check_read_program(model: Model, built: Built, feed: Mapping[str, np.ndarray]) -> None:
+def check_read_program(
+    model: Model, built: Built, feed: Mapping[str, np.ndarray], entry: str | None = None
+) -> None:
     """Hold a program that a file held against the static rules. Raises CheckError.
 
     A program of this process comes from the compiler; a file may say anything.
     """
     if model.program is not None:
-        check(built.program, built.chip, host_parameters(built.program, built.chip, feed))
+        parameters = host_parameters(built.program, built.chip, feed, entry)
+        check(built.program, built.chip, parameters, entry=entry)
 
 
 def _compiled(program: Program, chip_name: str | None) -> Built:

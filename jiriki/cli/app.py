@@ -17,14 +17,17 @@ from jiriki.cli.options import (
     ChipName,
     Effort,
     EngineName,
+    EntryName,
     Json,
     ModelName,
     PagesFolder,
+    Parameters,
     ProcessName,
     Shapes,
     Values,
     arrays_of,
     folder_name,
+    parse_parameters,
     parse_shapes,
     parse_values,
 )
@@ -97,17 +100,28 @@ def run(
         str | None,
         typer.Option(help="Of engine board: its serial port, or simulation for one of gates."),
     ] = None,
+    parameters: Parameters = None,
+    entry: EntryName = None,
+    session: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Go on from the states of a program kept in this file, if it is there; keep them "
+            "in it after the run.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a model and compare its outputs with ONNX Runtime's."""
-    from jiriki.cli.run import Request, run
+    from jiriki.cli.run import Request, Start, run
     from jiriki.models import Reading
 
-    keep_inputs((model, chip, calibration, input), (output,))
+    keep_inputs((model, chip, calibration, input), (output, session))
     reading = Reading(calibration, parse_shapes(shape), parse_values(fix), arrays_of(input))
     request = Request(
-        model, reading, chip, engine, effort, photos, input, output, process, port, layers
-    )
+        model, reading, chip, engine, effort, photos, input, output, process, port, layers,
+        Start(entry, parse_parameters(parameters)), session,
+    )  # fmt: skip
     run(request, json)
 
 
@@ -156,15 +170,19 @@ def verify(
     shape: Shapes = None,
     fix: Values = None,
     effort: Effort = 1,
+    parameters: Parameters = None,
+    entry: EntryName = None,
     json: Json = False,
 ) -> None:
     """Run a model on the simulators and on the gates; compare every element and every cycle."""
+    from jiriki.cli.run import Start
     from jiriki.cli.verify import Request, verify
     from jiriki.models import Reading
 
     keep_inputs((model, chip, calibration, input), (vcd,))
     reading = Reading(calibration, parse_shapes(shape), parse_values(fix), arrays_of(input))
-    verify(Request(model, reading, chip, effort, input, vcd, window, layers), json)
+    start = Start(entry, parse_parameters(parameters))
+    verify(Request(model, reading, chip, effort, input, vcd, window, layers, start), json)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=GATES)
@@ -248,14 +266,18 @@ def profile(
     fix: Values = None,
     effort: Effort = 1,
     process: ProcessName = "14nm",
+    parameters: Parameters = None,
+    entry: EntryName = None,
     json: Json = False,
 ) -> None:
     """Count a model's cycles and say where they go; write an HTML page and a timeline."""
     from jiriki.cli.profile import profile
+    from jiriki.cli.run import Start
     from jiriki.models import Reading
 
     reading = Reading(calibration, parse_shapes(shape), parse_values(fix))
-    profile(model, reading, chip or [], effort, out, json, process, input)
+    start = Start(entry, parse_parameters(parameters))
+    profile(model, reading, chip or [], effort, out, json, process, input, start)
 
 
 @app.command(cls=LiteralCommand, rich_help_panel=MODELS)

@@ -65,6 +65,35 @@ Values = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Fix an input at a number: sr=16000."),
 ]
 
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameters", metavar="NAME=INTEGER", help="A host parameter of a program: length=37."
+    ),
+]
+EntryName = Annotated[
+    str | None,
+    typer.Option("--entry", metavar="NAME", help="Entry of a program, its first if not given."),
+]
+
+
+def parse_parameters(texts: Sequence[str] | None) -> dict[str, int]:
+    """Parse `NAME=37`, several with commas between. Raises CliError."""
+    values: dict[str, int] = {}
+    for text in (part for each in texts or () for part in each.split(",")):
+        name, _, number = text.rpartition("=")
+        if not name:
+            raise CliError(f"--parameters {text}: the name is missing; write NAME=37")
+        if name in values:
+            raise CliError(f"--parameters {text}: {name} is given twice; give it once")
+        try:
+            values[name] = int(number)
+        except ValueError:
+            raise CliError(
+                f"--parameters {text}: {number!r} is no integer; write {name}=37"
+            ) from None
+    return values
+
 
 def folder_name(path: Path) -> Path:
     """Return the path. Raises BadParameter where it is the name of a page."""

@@ -14,12 +14,12 @@ from rich.console import RenderableType
 from jiriki.chip import load_chip
 from jiriki.cli.errors import CliError
 from jiriki.cli.overwrite import keep_inputs
+from jiriki.cli.run import START, Start
 from jiriki.cli.screen import Screen
 from jiriki.cost.process import DEFAULT_PROCESS, Process, load_process
 from jiriki.models import (
     DEFAULT_CHIP,
     Built,
-    Feed,
     Model,
     Reading,
     build,
@@ -55,10 +55,11 @@ def profile(
     as_json: bool,
     process_id: str = DEFAULT_PROCESS,
     input: Path | None = None,
+    start: Start = START,
 ) -> None:
     """Compile for every chip, count, write the pages, print the tables.
 
-    `input` is an .npz with the host's parameters of a program that reads some.
+    The host's parameters of a program that reads some stand in `start`, or in the .npz `input`.
     """
     screen, node = Screen("profile", as_json), load_process(process_id)
     model = open_model(name, reading, screen)
@@ -68,9 +69,9 @@ def profile(
         (name, reading.calibration, input, *wanted),
         (_page_path(out, model.name), *(_trace_path(out, model.name, chip) for chip in names)),
     )
-    feed = read_arrays(input) if input else {}
+    feed = start.joined(read_arrays(input) if input else {})
     counted = [
-        count_cycles(model, build(model, chip, effort, screen), screen, node, feed)
+        count_cycles(model, build(model, chip, effort, screen), screen, node, feed, start.entry)
         for chip in wanted
     ]
     profiles = [counts for counts, _ in counted]
@@ -104,19 +105,20 @@ def count_cycles(
     built: Built,
     screen: Screen,
     node: Process | None = None,
-    feed: Feed | None = None,
+    feed: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> tuple[Profile, Built]:
     """Time a program; the seconds of `timing` are those of a run that keeps no events.
 
     `node` is the process of the energy estimate, the default one if None.
     """
-    check_read_program(model, built, feed or {})
+    check_read_program(model, built, feed or {}, entry)
     engine = TimingEngine(built.chip)
     with screen.step(f"counting cycles on {built.chip.name}"):
         began = perf_counter()
-        engine.run(built.program, feed)
+        engine.run(built.program, feed, entry=entry)
         timing_s = perf_counter() - began
-        run = engine.run(built.program, feed, events=True)
+        run = engine.run(built.program, feed, entry=entry, events=True)
     wall_s = {**built.wall_s, "timing": timing_s}
     node = node or load_process(DEFAULT_PROCESS)
     return make_profile(model.name, built.program, run, built.chip, wall_s, node), built

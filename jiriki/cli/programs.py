@@ -9,7 +9,7 @@ from pathlib import Path
 from jiriki.cli.screen import Screen
 from jiriki.isa.assembly import format_instruction
 from jiriki.models import Reading, build, open_model
-from jiriki.program import Program
+from jiriki.program import Binding, Entry, Program
 from jiriki.program.file import load, save
 from jiriki.program.layer_names import with_layer_names
 from jiriki.report.quantities import data
@@ -60,12 +60,27 @@ def disassemble(path: Path, as_json: bool) -> None:
 def _lines(program: Program) -> Iterable[str]:
     yield f"; program {program.name} for chip {program.chip}"
     yield f"; {len(program.instructions)} instructions, {program.dram_bytes} bytes of DRAM"
-    for kind, bindings in (("input", program.inputs), ("output", program.outputs)):
-        for binding in bindings:
-            shape = "x".join(map(str, binding.shape))
-            yield f"; {kind} {binding.name}: {binding.dtype} {shape} at DRAM byte {binding.address}"
+    yield from _bindings("state", [state.binding for state in program.states])
+    for entry in program.entries:
+        if len(program.entries) > 1:
+            yield f"; entry {entry.name}"
+        yield from _bindings("input", entry.inputs)
+        yield from _bindings("output", entry.outputs)
+        for parameter in entry.parameters:
+            yield f"; parameter {parameter.name}: {parameter.described()}"
+        yield from _code(program, entry)
+
+
+def _bindings(kind: str, bindings: Iterable[Binding]) -> Iterable[str]:
+    for binding in bindings:
+        shape = "x".join(map(str, binding.shape))
+        yield f"; {kind} {binding.name}: {binding.dtype} {shape} at DRAM byte {binding.address}"
+
+
+def _code(program: Program, entry: Entry) -> Iterable[str]:
     layer = None
-    for instruction in program.instructions:
+    for place in program.code(entry):
+        instruction = program.instructions[place]
         if instruction.note != layer and instruction.note < len(program.notes):
             layer = instruction.note
             yield f"; {program.notes[layer].layer} ({program.notes[layer].op})"

@@ -23,7 +23,8 @@ from jiriki.cost.process import DEFAULT_PROCESS, load_process
 from jiriki.engines import load_engine
 from jiriki.frontend import reference_session, run_reference
 from jiriki.models import Built, Model, Reading, build, check_read_program, open_model, read_arrays
-from jiriki.program import Engine, Program
+from jiriki.program import Program, Session
+from jiriki.program.program import MAIN
 from jiriki.report import write_bytes
 from jiriki.report.payload import energy_payload
 from jiriki.report.quantities import joules, seconds, spread, watts
@@ -32,6 +33,23 @@ from jiriki.sim.timing import TimingEngine
 
 Feed = Mapping[str, np.ndarray]
 Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a program starts, and the host's parameters that the command line gives."""
+
+    entry: str | None = None
+    parameters: Mapping[str, int] = field(default_factory=dict)
+
+    def joined(self, feed: Feed) -> Feed:
+        """Return inputs and parameters by name. Raises CliError for a name in both."""
+        if twice := sorted(feed.keys() & self.parameters.keys()):
+            raise CliError(f"{twice[0]} stands in the inputs and in --parameters; give it once")
+        return {**feed, **{name: np.array(value) for name, value in self.parameters.items()}}
+
+
+START = Start()
 
 
 @dataclass(frozen=True)
@@ -49,6 +67,8 @@ class Request:
     process: str = DEFAULT_PROCESS  # of the energy estimate
     port: str | None = None  # of an engine that is a board
     layers: bool = False  # say what each layer loses against the float model
+    start: Start = START
+    session: Path | None = None  # where the states of a program are kept
 
 
 @dataclass(frozen=True)
@@ -81,9 +101,16 @@ def run(request: Request, as_json: bool) -> None:
     inputs = _inputs(model, request)
     built = build(model, request.chip, request.effort, screen)
     engine = load_engine(request.engine, built.chip, request.port)
-    check_names(built.program, inputs)
-    check_read_program(model, built, inputs[0][1])
-    answers = list(answer(model, built, engine, inputs, screen))
+    check_names(built.program, inputs, request.start.entry)
+    check_read_program(model, built, inputs[0][1], request.start.entry)
+    if request.session is not None and not built.program.states:
+        raise CliError(f"{model.name} keeps no state; leave --session out")
+    with engine.load(built.program) as session:
+        if request.session is not None and request.session.exists():
+            session.restore(request.session)
+        answers = list(answer(model, session, inputs, screen, request.start.entry))
+        if request.session is not None:
+            session.save(request.session)
     if request.output:
         _save(request.output, answers[0])
     payload = _payload(request, model, built, answers, inputs[0][1])
@@ -106,7 +133,11 @@ def outputs_of(answers: Sequence[Answer]) -> list[tuple[Outputs, Outputs]]:
 
 
 def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
-    """Return labelled feeds."""
+    """Return labelled feeds, with the host's parameters in each."""
+    return [(label, request.start.joined(feed)) for label, feed in _arrays(model, request)]
+
+
+def _arrays(model: Model, request: Request) -> list[tuple[str, Feed]]:
     if request.photos:
         if model.zoo is None:
             raise CliError(
@@ -114,6 +145,8 @@ def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
             )
         return [(photo.name, model.zoo.prepare(photo.data)) for photo in model.zoo.photos()]
     if request.input is None:
+        if model.program is not None and not model.program.entry(request.start.entry).inputs:
+            return [("none", {})]
         if model.sample is None:
             raise CliError(f"{model.name} needs inputs; pass --input FILE.npz")
         return [("the first calibration sample", model.sample)]
@@ -126,15 +159,18 @@ def _inputs(model: Model, request: Request) -> list[tuple[str, Feed]]:
     return [(request.input.name, model.zoo.prepare(data))]
 
 
-def one_input(model: Model, path: Path | None) -> tuple[str, Feed]:
+def one_input(model: Model, path: Path | None, start: Start = START) -> tuple[str, Feed]:
     """Return one labelled feed: a file's, the first labelled photo, or a calibration sample."""
     photos = path is None and model.zoo is not None and model.zoo.card.has_photos
-    return _inputs(model, Request(model.name, input=path, photos=photos))[0]
+    return _inputs(model, Request(model.name, input=path, photos=photos, start=start))[0]
 
 
-def check_names(program: Program, inputs: Sequence[tuple[str, Feed]]) -> None:
-    """Refuse inputs of other names than the program's."""
-    wanted = {binding.name for binding in program.inputs} | set(program.parameters)
+def check_names(
+    program: Program, inputs: Sequence[tuple[str, Feed]], entry: str | None = None
+) -> None:
+    """Refuse inputs of other names than the entry's."""
+    begun = program.entry(entry)
+    wanted = {each.name for each in (*begun.inputs, *begun.parameters)}
     for label, feed in inputs:
         if feed.keys() != wanted:
             raise CliError(
@@ -145,17 +181,17 @@ def check_names(program: Program, inputs: Sequence[tuple[str, Feed]]) -> None:
 
 def answer(
     model: Model,
-    built: Built,
-    engine: Engine,
+    on: Session,
     inputs: Sequence[tuple[str, Feed]],
     screen: Screen,
+    entry: str | None = None,
 ) -> Iterator[Answer]:
     """Yield the answers, each with the reference's when the model is there to make it."""
     session = reference_session(model.onnx) if model.onnx is not None else None
     exact = float_session(model)
-    for label, feed in screen.each(f"running {model.name} on {engine.name}", inputs):
+    for label, feed in screen.each(f"running {model.name} on {on.engine}", inputs):
         began = perf_counter()
-        ran = engine.run(built.program, feed)
+        ran = on.run(feed, entry=entry)
         outputs = ran.outputs
         wall_s = perf_counter() - began
         reference = None
@@ -188,7 +224,7 @@ def _payload(
     request: Request, model: Model, built: Built, answers: Sequence[Answer], feed: Feed
 ) -> dict[str, Any]:
     began = perf_counter()
-    timed = TimingEngine(built.chip).run(built.program, feed)
+    timed = TimingEngine(built.chip).run(built.program, feed, entry=request.start.entry)
     timing_s = perf_counter() - began
     energy = run_energy(built.program, timed, built.chip, load_process(request.process))
     comparison = compare(answers)
@@ -197,6 +233,8 @@ def _payload(
         "model": model.name,
         "chip": built.chip.name,
         "engine": request.engine,
+        "entry": timed.entry,
+        "parameters": dict(timed.parameters),
         "inputs": [answer.label for answer in answers],
         "elements": comparison.elements,
         "differing_elements": comparison.differing,
@@ -282,6 +320,7 @@ def _rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     rows = [
         ("engine", payload["engine"]),
         ("inputs", str(len(payload["inputs"]))),
+        *start_rows(payload),
         ("elements that differ from ONNX Runtime", differing_text(payload)),
         ("cycles of one inference", f"{payload['cycles']:,}"),
         *_counted(payload),
@@ -301,6 +340,13 @@ def _rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         if payload.get(key):
             rows.append((label, "{} of {}".format(*payload[key])))
     return tuple(rows)
+
+
+def start_rows(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return rows of what a program with entries or host parameters was started with."""
+    entry = () if payload["entry"] == MAIN else (("entry", payload["entry"]),)
+    numbers = payload["parameters"].items()
+    return *entry, *((f"parameter {name}", f"{value:,}") for name, value in numbers)
 
 
 def _counted(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

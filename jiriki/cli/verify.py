@@ -14,12 +14,12 @@ from typing import Any
 import typer
 from rich.console import RenderableType
 
-from jiriki.agreement import PATIENCE, Verification, compare_runs
+from jiriki.agreement import PATIENCE, Verification, compare_runs, run_with_states
 from jiriki.chip import ChipConfig
 from jiriki.cli.accuracy import accuracy_payload, accuracy_tables, float_session, layer_payload
 from jiriki.cli.errors import CliError
 from jiriki.cli.extras import need_extra
-from jiriki.cli.run import Feed, check_names, one_input
+from jiriki.cli.run import START, Feed, Start, check_names, one_input, start_rows
 from jiriki.cli.screen import Screen
 from jiriki.frontend import run_reference
 from jiriki.models import Built, Model, Reading, build, check_read_program, open_model
@@ -41,6 +41,7 @@ class Request:
     vcd: Path | None = None
     window: str | None = None
     layers: bool = False
+    start: Start = START
 
 
 def verify(request: Request, as_json: bool) -> None:
@@ -50,20 +51,23 @@ def verify(request: Request, as_json: bool) -> None:
     window = _window(request)
     _can_build(request.vcd)
     model = open_model(request.model, request.reading, screen)
-    label, feed = one_input(model, request.input)
+    label, feed = one_input(model, request.input, request.start)
     built = build(model, request.chip, request.effort, screen, every_layer=request.layers)
-    check_names(built.program, [(label, feed)])
-    check_read_program(model, built, feed)
+    entry = request.start.entry
+    check_names(built.program, [(label, feed)], entry)
+    check_read_program(model, built, feed, entry)
     with screen.step(f"running {model.name} on the simulators"):
-        functional = FunctionalEngine(built.chip).run(built.program, feed)
-        timing = TimingEngine(built.chip).run(built.program, feed, events=True)
+        functional = run_with_states(FunctionalEngine(built.chip), built.program, feed, entry=entry)
+        timing = TimingEngine(built.chip).run(built.program, feed, entry=entry, events=True)
     build_s = _build_gates(built.chip, screen)
-    gates, rtl_s = _run_gates(built, feed, request.vcd, window, timing.cycles or 0, screen)
+    gates, rtl_s = _run_gates(built, feed, request, window, timing.cycles or 0, screen)
     verification = compare_runs(built.program, functional, timing, gates)
     payload = {
         "model": model.name,
         "chip": built.chip.name,
         "input": label,
+        "entry": functional.entry,
+        "parameters": dict(functional.parameters),
         "layers": len(built.program.outputs) if request.layers else None,
         "elements": verification.elements,
         "differing_elements": verification.differing_elements,
@@ -116,7 +120,7 @@ def _build_gates(chip: ChipConfig, screen: Screen) -> float:
 def _run_gates(
     built: Built,
     feed: Feed,
-    vcd: Path | None,
+    request: Request,
     window: tuple[int, int],
     cycles: int,
     screen: Screen,
@@ -125,11 +129,11 @@ def _run_gates(
     from jiriki.rtl.simulate.tile import QUIET_CYCLES
 
     began = perf_counter()
-    waveform = None if vcd is None else (vcd, *window)
+    waveform = None if request.vcd is None else (request.vcd, *window)
     with screen.progress("running the gates", cycles, "cycles") as tell:
-        run = GatesEngine(built.chip).run(
-            built.program, feed, events=True, waveform=waveform, progress=tell,
-            max_cycles=PATIENCE * cycles + 2 * QUIET_CYCLES,
+        run = run_with_states(
+            GatesEngine(built.chip), built.program, feed, entry=request.start.entry, events=True,
+            waveform=waveform, progress=tell, max_cycles=PATIENCE * cycles + 2 * QUIET_CYCLES,
         )  # fmt: skip
     return run, perf_counter() - began
 
@@ -158,6 +162,7 @@ def _tables(
     seconds = payload["wall_s"]
     speed = verification.rtl_cycles / max(seconds["rtl"], 1e-9)
     rows = (
+        *start_rows(payload),
         ("elements that differ from the functional simulator",
          f"{verification.differing_elements:,} of {verification.elements:,}"),
         ("cycles predicted by the timing simulator", f"{verification.timing_cycles:,}"),

@@ -16,7 +16,7 @@ import pytest
 from jiriki.chip import load_chip
 from jiriki.isa.control import Fence, Halt, Wait
 from jiriki.isa.fields import Sync, Unit
-from jiriki.program import Program
+from jiriki.program import Entry, Program
 from jiriki.program.file import save
 from jiriki.rtl.engine import GatesEngine
 from jiriki.rtl.errors import RtlError
@@ -25,7 +25,8 @@ from tests.cli.harness import Command, refused
 NANO = load_chip("nano")
 HANGS = Program(
     "hangs", NANO.name, NANO.content_hash(),
-    (Wait.new(Unit.MX, wait=Sync(3, 2)), Fence.new(), Halt.new()), (), 4096, (), (),
+    (Wait.new(Unit.MX, wait=Sync(3, 2)), Fence.new(), Halt.new()), (), 4096,
+    (Entry(),),
 )  # fmt: skip
 MATMUL = Path(__file__).parents[2] / "examples" / "matmul.jk"
 
@@ -217,3 +218,72 @@ def test_gates_that_stand_still_say_where():
         "MX 1 sent, 0 started (its next waits for tokens)", "tokens held: none",
     ):  # fmt: skip
         assert words in str(caught.value)
+
+
+CACHE = MATMUL.with_name("cache.jk")
+
+
+def row(folder: Path, value: int) -> Path:
+    path = folder / f"row{value}.npz"
+    np.savez(path, row=np.full(8, value, np.int8))
+    return path
+
+
+def test_a_state_goes_on_in_another_process_and_engine(jiriki: Command, tmp_path: Path):
+    session = ("--session", tmp_path / "kept.npz")
+    for at, engine in enumerate(("functional", "rtl", "functional")):
+        done = jiriki(
+            "run", CACHE, "--input", row(tmp_path, at + 1), "--parameters", f"at={8 * at}",
+            "--engine", engine, *session,
+        )  # fmt: skip
+        assert (done.code, done.err) == (0, "")
+        assert f"parameter at {8 * at}" in " ".join(done.out.split())
+    jiriki("run", CACHE, "--entry", "show", *session, "--output", tmp_path / "out.npz")
+    rows = np.load(tmp_path / "out.npz")["rows"].reshape(8, 8)
+    assert rows[:, 0].tolist() == [1, 2, 3, 0, 0, 0, 0, 0]
+
+
+def test_verify_compares_the_states_too(jiriki: Command, tmp_path: Path):
+    done = jiriki(
+        "verify", CACHE, "--input", row(tmp_path, 5), "--parameters", "at=56", "--json"
+    )  # fmt: skip
+    payload = json.loads(done.out)
+    assert payload["agrees"] and payload["elements"] == 64 + 64
+    assert (payload["entry"], payload["parameters"]) == ("append", {"at": 56})
+    shown = json.loads(jiriki("verify", CACHE, "--entry", "show", "--json").out)
+    assert shown["agrees"] and shown["cycles"]["timing"] == shown["cycles"]["rtl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--parameters", "at=9"), "at = 9 is outside 0..56 in steps of 8"),
+        (("--parameters", "at"), "--parameters at: the name is missing; write NAME=37"),
+        (("--parameters", "at=x"), "'x' is no integer; write at=37"),
+        (("--parameters", "at=0,at=8"), "at is given twice"),
+        ((), "the model's inputs are ['at', 'row']"),
+        (("--entry", "append ", "--parameters", "at=0"), "has no entry append ; its entries are"),
+        (("--entry", "show"), "the model's inputs are []"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "verify"])
+def test_starts_that_the_program_does_not_have_are_refused(
+    jiriki: Command, tmp_path: Path, command: str, arguments: tuple[str, ...], line: str
+):
+    done = jiriki(command, CACHE, "--input", row(tmp_path, 1), *arguments)
+    refused(done, line)
+
+
+def test_a_model_without_states_has_no_session(jiriki: Command, tmp_path: Path):
+    done = jiriki("run", "digits", "--chip", "nano", "--session", tmp_path / "kept.npz")
+    refused(done, "digits keeps no state; leave --session out")
+    assert not (tmp_path / "kept.npz").exists()
+
+
+def test_a_session_of_another_program_is_refused(jiriki: Command, tmp_path: Path):
+    foreign = {"program": np.zeros(32, np.uint8), "state.cache": np.zeros(64, np.uint8)}
+    np.savez(tmp_path / "kept.npz", allow_pickle=False, **foreign)
+    before = (tmp_path / "kept.npz").read_bytes()
+    done = jiriki("run", CACHE, "--entry", "show", "--session", tmp_path / "kept.npz")
+    refused(done, "holds states of another program")
+    assert (tmp_path / "kept.npz").read_bytes() == before

@@ -34,7 +34,7 @@ def test_the_commands_work(
             done = jiriki(*shlex.split(block)[1:])
             assert (done.code, done.err) == (0, ""), block
             ran.append(done.out)
-    assert (len(ran), len(VERIFIED)) == (4, 5)
+    assert (len(ran), len(VERIFIED)) == (5, 5)
     for line in VERIFIED:  # column widths follow the seconds that it took
         assert re.search(r"\s+".join(map(re.escape, line.split())), ran[1]), line
     assert re.search(r"cycles of one inference +309\b", ran[3])
