@@ -3,11 +3,12 @@
 In: a Program, the chip, an entry, the host's parameters by name. Out: nothing but a summary, or
 CheckError for the first rule broken: the right chip; fields inside their bits; addresses inside the
 memories; semaphores, registers, loops and slots that exist; one owner on each side of a semaphore,
-tokens that balance and never pass the maximum; no deadlock; no race. A
+tokens that balance and never pass the maximum; no deadlock; no race; no store over constants. A
 program that passes gives the same result in every timing, which is why the functional simulator may
 run it in any one order.
 """
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from jiriki.chip.config import ChipConfig
@@ -18,7 +19,7 @@ from jiriki.isa.errors import IsaError
 from jiriki.isa.fields import Instruction
 from jiriki.isa.matrix.effects import MatrixOp, result_rows
 from jiriki.isa.operations import Operation, effects
-from jiriki.isa.regions import Effects, Space, overlap
+from jiriki.isa.regions import Effects, Region, Space, overlap
 from jiriki.isa.resolve import Work
 from jiriki.isa.vector.effects import stream_regions
 from jiriki.isa.vector.instructions import Chain, Ldt
@@ -72,7 +73,7 @@ def _check_stream(stream: list[Work], program: Program, chip: ChipConfig) -> int
         Space.DRAM: program.dram_bytes, Space.SP: chip.scratchpad_bytes,
         Space.ACC: chip.acc_rows, Space.WEIGHTS: chip.weight_file_lines, Space.TABLE: 32,
     }  # fmt: skip
-    finder, accesses = RaceFinder(), 0
+    finder, accesses, constants = RaceFinder(), 0, _constants(program)
     for placed in Order(stream, chip):
         op = placed.work.op
         if op is None:
@@ -81,6 +82,7 @@ def _check_stream(stream: list[Work], program: Program, chip: ChipConfig) -> int
         if touched is None:
             touched = known[op] = effects(op, chip)
             _check_bounds(placed.work, touched, limits)
+            _check_constants(placed.work, touched, constants)
             _check_itself(placed.work, op, touched, chip)
         accesses += len(touched.reads) + len(touched.writes)
         finder.look(placed, touched)
@@ -143,6 +145,29 @@ def _check_bounds(work: Work, touched: Effects, limits: dict[Space, int]) -> Non
                 f"{region.base}..{region.end - 1} lies outside 0..{limits[region.space] - 1}; "
                 "correct the address or the sizes"
             )
+
+
+def _constants(program: Program) -> list[Region]:
+    """Return the program's own data as regions of DRAM, by address; they lie apart."""
+    spans = sorted((s.address, len(s.data)) for s in program.segments if len(s.data))
+    return [Region(Space.DRAM, address, size) for address, size in spans]
+
+
+def _check_constants(work: Work, touched: Effects, constants: list[Region]) -> None:
+    """Refuse a store over constants, which all sessions of a program share."""
+    if isinstance(work.op, DmaOp) and work.op.mode is DmaMode.GATHER:
+        return  # where it reaches depends on values
+    for region in touched.writes:
+        if region.space is not Space.DRAM:
+            continue
+        first = max(0, bisect_right(constants, region.base, key=lambda each: each.base) - 1)
+        behind = bisect_left(constants, region.end, key=lambda each: each.base)
+        for constant in constants[first:behind]:
+            if overlap(constant, region):
+                raise CheckError(
+                    f"{_name(work.index, work.instruction)}: writes over the constants at DRAM "
+                    f"{constant.base}..{constant.end - 1}; write elsewhere, or make them a state"
+                )
 
 
 def _check_itself(work: Work, op: Operation, touched: Effects, chip: ChipConfig) -> None:

@@ -219,6 +219,17 @@ def test_a_loop_bound_from_a_parameter_is_checked_with_its_value(make_program, c
     assert check(program, NANO, {"count": 7}).steps == check(program, NANO, {"count": 0}).steps + 7
 
 
+@pytest.mark.parametrize(("at", "clash"), [(40, False), (120, True), (127, True), (191, True)])
+def test_a_store_over_constants_is_refused(program, at, clash):
+    """Every session of a program shares them; the example's lie at 64..127 and 128..191."""
+    program.instructions[13].values["dram"] = at
+    program.instructions[13].values["run"] = 8
+    if clash:
+        refuse(program, r"writes over the constants at DRAM \d+\.\.\d+; write elsewhere")
+    else:
+        check(program, NANO)
+
+
 def test_an_entry_is_checked_by_its_name(program):
     whole = two_entries(program)
     assert check(whole, NANO, {"position": 0}, entry="token").steps == 6
