@@ -29,6 +29,8 @@ from jiriki.program.session import Engine, Placement
 from jiriki.program.stream import work_of
 from jiriki.sim.errors import SimError
 
+KEPT_STREAMS = 4  # of entries and parameters, by a program in memory
+
 
 class FunctionalEngine(Engine):
     """Runs programs for one chip; bit-exact to the numerics contract.
@@ -50,6 +52,7 @@ class _Machine(Placement):
     def __init__(self, program: Program, chip: ChipConfig) -> None:
         super().__init__(program, chip)
         self.machine = Machine(chip, program.image())
+        self.streams: dict[tuple[object, ...], list[Work]] = {}
 
     def write(self, address: int, data: NDArray[np.uint8]) -> None:
         """Write bytes of DRAM."""
@@ -61,13 +64,22 @@ class _Machine(Placement):
 
     def start(self, entry: Entry, parameters: Parameters) -> Run:
         """Execute every step; count the DRAM bytes moved."""
-        works = work_of(self.program, self.chip, parameters, entry=entry.name)
-        order = Order(works, self.chip)
-        read, written = _execute_all((placed.work for placed in order), self.machine)
+        read, written = _execute_all(self._stream(entry, parameters), self.machine)
         return Run(
             FunctionalEngine.name, self.program.content_hash(), dram_read_bytes=read,
             dram_write_bytes=written,
         )  # fmt: skip
+
+    def _stream(self, entry: Entry, parameters: Parameters) -> list[Work]:
+        """Return the work of a run in the order in which it is done; the latest ones are kept."""
+        key = (entry.name, *parameters.values())
+        if key not in self.streams:
+            works = work_of(self.program, self.chip, parameters, entry=entry.name)
+            ordered = [placed.work for placed in Order(works, self.chip)]
+            if len(self.streams) == KEPT_STREAMS:
+                del self.streams[next(iter(self.streams))]
+            self.streams[key] = ordered
+        return self.streams[key]
 
 
 def _execute_all(stream: Iterable[Work], machine: Machine) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from jiriki.chip import load_chip
 from jiriki.isa.assembly import parse_program
 from jiriki.program import Binding, Engine, Entry, Parameter, Program, ProgramError, State
 from jiriki.program.file import save
+from jiriki.program.stream import work_of
 from jiriki.rtl.engine import GatesEngine
 from jiriki.sim.errors import SimError
 from jiriki.sim.functional import FunctionalEngine
@@ -183,6 +184,19 @@ def test_a_time_is_computed_once(cache: Program, monkeypatch) -> None:
         first = session.run(parameters={"position": 8})
         monkeypatch.setattr("jiriki.sim.timing.engine.work_of", None)
         assert session.run(parameters={"position": 8}).cycles == first.cycles
+
+
+def test_a_stream_is_resolved_once(cache: Program, monkeypatch) -> None:
+    resolved = []
+    monkeypatch.setattr(
+        "jiriki.sim.functional.work_of",
+        lambda *values, **named: resolved.append(named) or work_of(*values, **named),
+    )
+    with FunctionalEngine(NANO).load(cache) as session:
+        for position in (0, 8, 16, 24, 32, 32, 24, 0):  # the last one's is no longer kept
+            session.run(x(position), parameters={"position": position})
+        assert len(resolved) == 6
+        assert rows(session.run(entry="peek")) == [0, 8, 16, 24, 32, 40, 48, 56]
 
 
 @pytest.mark.parametrize("engine", [FunctionalEngine, TimingEngine, GatesEngine])
