@@ -12,13 +12,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import onnx
 
 from jiriki.chip import load_chip
 from jiriki.cli.screen import Screen
 from jiriki.compiler import compile_graph
-from jiriki.frontend import reference_session
+from jiriki.frontend import reference_outputs, reference_session
 from jiriki.frontend.zoo import ZooModel
 from jiriki.graph import Graph
+from jiriki.graph.expose import with_every_tensor
 from jiriki.models import Feed, Reading, open_model
 from jiriki.program import Program
 from jiriki.sim.functional import FunctionalEngine
@@ -75,3 +77,21 @@ def compare(net: Compiled, feeds: Iterable[Feed]) -> Comparison:
             largest = max(largest, float(gap.max()))
             values.append(got)
     return Comparison(elements, differing, largest, tuple(values))
+
+
+def layer_gaps(net: Compiled, feed: Feed) -> dict[str, Comparison]:
+    """Compare every int8 tensor that both sides have, in the order of the network, in steps."""
+    program = compile_graph(with_every_tensor(net.graph), CHIP, effort=1)
+    ours = FunctionalEngine(CHIP).run(program, feed).outputs or {}
+    quantised = [n.output[0] for n in net.quantised.graph.node if n.op_type == "QuantizeLinear"]
+    names = [name for name in ours if name in quantised and ours[name].dtype == np.int8]
+    model = onnx.ModelProto()
+    model.CopyFrom(net.quantised)
+    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    theirs = reference_outputs(model, feed)
+    gaps = {}
+    for name in names:
+        wanted = theirs[name].astype(np.int16) - 128 * (theirs[name].dtype == np.uint8)
+        gap = np.abs(ours[name].astype(np.int16) - wanted)
+        gaps[name] = Comparison(gap.size, int(np.count_nonzero(gap)), float(gap.max()), ())
+    return gaps
