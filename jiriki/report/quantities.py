@@ -54,6 +54,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def change(share: float, decimals: int = 0) -> str:
+    """Return a change by a share of one with its sign, none where it rounds to nothing."""
+    text = f"{100 * share:+.{decimals}f}"
+    return f"{text if float(text) else text.lstrip('+-')}%"
+
+
 def _scaled(value: float) -> str:
     unit, size = next(pair for pair in _UNITS if abs(value) >= pair[1])
     return f"{_figures(value / size)} {unit}"

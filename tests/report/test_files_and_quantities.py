@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jiriki.files import FileError, write_text
-from jiriki.report.quantities import count, data, percent, rate, seconds
+from jiriki.report.quantities import change, count, data, percent, rate, seconds
 
 
 def test_a_page_is_written_in_a_new_folder(tmp_path: Path) -> None:
@@ -39,6 +39,10 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
         (seconds(2.5e-10), "0.25 ns"),
         (seconds(123.4), "123 s"),
         (percent(0.757), "75.7 %"),
+        (change(-0.004), "0%"),
+        (change(0.0004, 1), "0.0%"),
+        (change(-0.126), "-13%"),
+        (change(0.0126, 1), "+1.3%"),
     ],
 )
 def test_numbers_read_well(text: str, expected: str) -> None:

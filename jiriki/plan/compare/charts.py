@@ -13,6 +13,7 @@ from jiriki.predict.calibrate import Check
 from jiriki.products.figure import Figure
 from jiriki.report import charts
 from jiriki.report.charts import Dot, Line, Plane, Point, Rows, Span
+from jiriki.report.quantities import change
 from jiriki.report.svg import Axis, log_axis
 
 BOUND_COLOURS = {
@@ -98,7 +99,7 @@ def validation(comparison: Comparison) -> Plane:
 
 def _entry(check: Check) -> str:
     r = check.result
-    return f"{r.chip}, {r.mode}, {r.round}: {check.error:+.1%}"
+    return f"{r.chip}, {r.mode}, {r.round}: {change(check.error, 1)}"
 
 
 def energy(comparison: Comparison, rows: Sequence[Row]) -> Rows:

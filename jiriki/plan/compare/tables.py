@@ -9,7 +9,7 @@ from jiriki.export_control import ExportResult, known_text, load_rulebook
 from jiriki.export_control.classify import HOME
 from jiriki.plan.compare.compare import Comparison, Row
 from jiriki.predict.calibrate import Check
-from jiriki.report.quantities import seconds
+from jiriki.report.quantities import change, seconds
 from jiriki.report.tables import Sheet
 
 COST_BASIS = (
@@ -80,7 +80,7 @@ def _paid(row: Row) -> str:
 
 def _error(error: float | None, calibration: bool) -> str:
     """Write an error; a `c` marks an entry that the efficiencies were fitted to."""
-    return "" if error is None else f"{error:+.0%}{' c' if calibration else ''}"
+    return "" if error is None else f"{change(error)}{' c' if calibration else ''}"
 
 
 def figures(value: float) -> str:
@@ -170,7 +170,7 @@ def checks_sheet(comparison: Comparison) -> Sheet:
     rows = tuple(
         (
             c.result.chip, c.result.mode, c.result.weights_format, c.result.round,
-            figures(c.predicted[1]), figures(c.result.per_s), f"{c.error:+.1%}",
+            figures(c.predicted[1]), figures(c.result.per_s), change(c.error, 1),
             "calibration" if c.result.calibration else "held out", c.result.note,
         )
         for c in comparison.checks
