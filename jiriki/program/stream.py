@@ -5,7 +5,9 @@ In: a Program, its chip (how deep loops may nest), an entry and the host's param
 each costs a cycle); `work_of` joins them with their descriptors (`jiriki.isa.resolve`).
 """
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from jiriki.chip.config import ChipConfig
 from jiriki.isa.resolve import Work, resolve
@@ -49,4 +51,17 @@ def work_of(
     entry: str | None = None,
 ) -> list[Work]:
     """Return every step with the operation it asks for. Raises as `unroll` and `resolve` do."""
-    return resolve(unroll(program, chip, parameters, entry=entry))
+    with collection_paused():
+        return resolve(unroll(program, chip, parameters, entry=entry))
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Make many small values that stay without Python looking for rubbish among them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

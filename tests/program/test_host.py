@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from jiriki.isa.assembly import parse_program
 from jiriki.isa.errors import IsaError
 from jiriki.program import Binding, Entry, Parameter, Program, ProgramError, Segment
 from jiriki.program.host import host_image
-from jiriki.program.stream import unroll
+from jiriki.program.stream import collection_paused, unroll, work_of
 from jiriki.rtl.board.engine import BoardEngine
 from jiriki.rtl.engine import GatesEngine
 from jiriki.sim.functional import FunctionalEngine
@@ -146,3 +147,18 @@ def test_a_content_hash_is_computed_once(program, monkeypatch):
     first = program.content_hash()
     monkeypatch.setattr(Program, "code_bytes", lambda self: pytest.fail("computed again"))
     assert program.content_hash() == first
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_stream_is_made_without_collecting_and_leaves_the_collector_as_it_was(program, enabled):
+    was, seen = gc.isenabled(), []
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(IsaError), collection_paused():
+            seen.append(gc.isenabled())
+            raise IsaError("in the middle")
+        work_of(program, NANO)
+        seen.append(gc.isenabled())
+    finally:
+        (gc.enable if was else gc.disable)()
+    assert seen == [False, enabled]

@@ -14,7 +14,7 @@ from jiriki.isa.fields import Unit
 from jiriki.isa.resolve import Work
 from jiriki.program import Engine, Entry, Event, Placement, Program, Run, UnitCounters
 from jiriki.program.host import Parameters
-from jiriki.program.stream import work_of
+from jiriki.program.stream import collection_paused, work_of
 from jiriki.sim.errors import SimError
 from jiriki.sim.timing import layout as at
 from jiriki.sim.timing.compiled import compiled
@@ -91,7 +91,8 @@ def simulate_works(
     placed = (
         [work._replace(index=work.index - code.start) for work in works] if code.start else works
     )
-    memory = build(placed, len(code), chip, marks)
+    with collection_paused():
+        memory = build(placed, len(code), chip, marks)
     m = memory.m
     compiled()(m, memory.b)
     error = m[at.ERROR]
