@@ -1,7 +1,7 @@
-"""Help texts as they are written: square brackets are text, not markup.
+"""Commands as typer makes them, but for two habits of it.
 
 In: commands of typer. Out: the same, whose `--help` shows `[samples, ...]`; typer would take it for
-a style and drop it.
+a style and drop it. An EOFError inside a command is a fault; typer would call it an interruption.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,14 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class LiteralCommand(TyperCommand):
-    """A command with literal help texts."""
+    """A command with literal help texts, whose faults are told."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 (typer hides the types)
+        """Run it. No command reads a terminal, so that a file ended too soon, not the input."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise RuntimeError(f"EOFError: {error}") from error
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 (typer hides the types)
         with _escaped(self, *self.params):

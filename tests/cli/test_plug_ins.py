@@ -21,6 +21,9 @@ class Faulty(Engine):
 """
 
 
+ENDS = MODULE.replace('ZeroDivisionError("a fault inside")', 'EOFError("marshal data too short")')
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package on the path that offers two engines, one of which does not exist."""
@@ -63,3 +66,12 @@ def test_a_fault_is_code_3_and_one_line(jiriki, folder: Path) -> None:
     done = jiriki("run", folder / "qdq.onnx", "--engine", "faulty", "--input", folder / "input.npz")
     assert (done.code, done.err.count("\n")) == (3, 1)
     assert "ZeroDivisionError: a fault inside" in done.err
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_file_that_ends_too_soon_is_a_fault_too(jiriki, folder: Path, tmp_path: Path) -> None:
+    """Typer takes an EOFError for an interruption, and says no more."""
+    (tmp_path / "faulty_engine.py").write_text(ENDS)
+    done = jiriki("run", folder / "qdq.onnx", "--engine", "faulty", "--input", folder / "input.npz")
+    assert (done.code, done.err.count("\n")) == (3, 1)
+    assert "EOFError: marshal data too short" in done.err
