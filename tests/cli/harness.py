@@ -5,7 +5,10 @@ In: the arguments of a `Command`. Out: its `Result`; `refused` says what a refus
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +34,22 @@ def refused(done: Result, *words: str) -> None:
     assert done.err.startswith("jiriki: ") and done.err.count("\n") == 1, done.err
     for word in words:
         assert word in done.err
+
+
+@contextmanager
+def full_disk(free_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond `free_bytes`, which the system reports as a full disk is.
+
+    Python would write half the byte code of what is imported meanwhile, and read it ever after.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = writes_none
 
 
 def small_network(shape: tuple[int | str, ...] = INPUT_SHAPE) -> onnx.ModelProto:

@@ -6,9 +6,7 @@ standard error is one line that names what is wrong, and the folder holds only w
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.cli.harness import Command, refused, small_network
+from tests.cli.harness import Command, full_disk, refused, small_network
 
 FEED_SHAPE = (1, 3, 9, 11)
 
@@ -117,17 +115,6 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "shapes that do not fit": (wrong_channels, "[1, 4, 9, 11]"),
     "float without calibration": (float_model, "--calibration"),
 }
-
-
-@contextmanager
-def full_disk(free_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond `free_bytes`, which the system reports as a full disk is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("case", BAD)

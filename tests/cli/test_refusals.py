@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.cli.harness import small_network
+from tests.cli.harness import full_disk, small_network
 
 
 def refused(done, *words: str) -> None:
@@ -153,21 +152,19 @@ def test_a_program_for_another_chip(jiriki, folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file may grow beyond 4 KiB, which the system reports as a disk does that is full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+def no_room() -> Iterator[None]:
+    """No file may grow beyond 4 KiB."""
+    with full_disk(4096):
+        yield
 
 
-def test_a_full_disk_leaves_no_page(jiriki, folder: Path, tmp_path: Path, full_disk) -> None:
+def test_a_full_disk_leaves_no_page(jiriki, folder: Path, tmp_path: Path, no_room) -> None:
     done = jiriki("profile", folder / "qdq.onnx", "--out", tmp_path / "out")
     refused(done, "qdq.html", "too large")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_full_disk_leaves_no_program(jiriki, folder: Path, tmp_path: Path, full_disk) -> None:
+def test_a_full_disk_leaves_no_program(jiriki, folder: Path, tmp_path: Path, no_room) -> None:
     done = jiriki("compile", folder / "qdq.onnx", "-o", tmp_path / "small.jprog", "--chip", "nano")
     assert done.code in (0, 1)
     whole = [] if done.code else ["small.jprog"]
